@@ -1,0 +1,79 @@
+# Everything sets itself up: `make quickstart` and `make test` need Python 3.11+, make and a package index.
+#
+#   make quickstart   the five steps on real data, about six minutes on two cores after set-up
+#   make test         formatting, types, layers, and the tests that take minutes
+#   make test-all     the same, then the slow tests (kill loops, servers, several processes)
+#   make lint         formatting, types and layers only
+#   make docs         write docs/reference from the code
+#
+# PYTHON=…            the interpreter to build .venv with; the first of 3.11 or later is taken
+# RECIPE_ARGS=…       more arguments for the quickstart, as in RECIPE_ARGS="--rows all"
+# TORCH_INDEX=…       where CPU builds of torch are, asked only where no NVIDIA driver is; empty turns it off
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Threads that wait for each other give the processor away soon, see main() in src/dizuo/cli/__init__.py.
+export GOMP_SPINCOUNT ?= 10000
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+VENV := .venv
+BIN := $(VENV)/bin
+# Stamps are keyed on content, so that a checkout that touches files sets nothing up again.
+KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+RUN := $(VENV)/stamp-run-$(KEY)
+DEV := $(VENV)/stamp-dev-$(KEY)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: help quickstart test test-all lint docs clean
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+quickstart: $(RUN)
+	@$(BIN)/dizuo run recipes/quickstart.yaml $(RECIPE_ARGS)
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-all: test
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(DEV)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# python3 comes last because it may be older; "venv" and "ensurepip" are packages of their own on Debian.
+$(VENV)/bin/python:
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "making $(VENV) with $$python (once)" >&2; "$$python" -m venv $(VENV); exit 0; \
+	  fi; \
+	done; \
+	echo "error: no Python 3.11 or later with venv was found" >&2; echo >&2; \
+	echo "hint: install one (on Debian also python3-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(RUN): | $(VENV)/bin/python
+	@echo "installing dizuo and what it needs into $(VENV) (a few minutes, once)" >&2
+	@rm -f $(VENV)/stamp-run-* $(VENV)/stamp-dev-*
+	@index=""; \
+	if [ -n "$(TORCH_INDEX)" ] && [ "$$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia ] && \
+	   $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=4)' "$(TORCH_INDEX)/" 2>/dev/null; \
+	then index="--extra-index-url $(TORCH_INDEX)"; fi; \
+	$(PIP) install $$index -c constraints.txt torch
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(RUN)
+	@echo "installing what the tests need" >&2
+	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@

@@ -1,0 +1,198 @@
+"""Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`).
+
+`make docs` runs it; a test runs `pages()` and compares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import methods_page
+
+from dizuo import recipe
+from dizuo.cli import dizuo
+from dizuo.steps.settings import tables
+
+HERE = Path(__file__).parent / "reference"
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page by file name."""
+    return {
+        "recipe.md": recipe_page(),
+        "cli.md": cli_page(),
+        "methods.md": methods_page.page(_rows),
+        "vectors.md": vectors_page(),
+    }
+
+
+def recipe_page() -> str:
+    """Return the reference of recipe fields."""
+    parts = [
+        "# Recipe",
+        "Generated from the code by `make docs`.",
+        "A recipe is one YAML file: `name` (names the run's folder), `seed` (0 unless set; all randomness hangs off "
+        "it), and at most five sections named after the steps. Unknown fields are errors. On the command line any "
+        "field is set with `--set section.field=value`.",
+    ]
+    for section, kinds in tables().items():
+        parts.append(f"## {section}")
+        rows = [row for kind in kinds for row in _rows(kind, "")]
+        parts.append("\n".join(["| field | type | default | |", "|---|---|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(kind: type[Any], prefix: str) -> list[str]:
+    schema = recipe.schema({"x": (kind,)})["properties"]["x"]["properties"]
+    out = []
+    for item in dataclasses.fields(kind):
+        entry = schema[item.name]
+        text = entry.get("description", "").replace("|", "\\|")
+        if entry.get("type") == "object" and "properties" in entry:
+            inner = _class_of(kind, item.name)
+            out += _rows(inner, f"{prefix}{item.name}.")
+            continue
+        default = entry.get("default", None)
+        shown = "" if default is None or default == "" or default == [] else f"`{_yaml(default)}`"
+        out.append(f"| `{prefix}{item.name}` | {_type(entry)} | {shown} | {text} |")
+    return out
+
+
+def _class_of(kind: type[Any], name: str) -> type[Any]:
+    import typing
+
+    hint: type[Any] = typing.get_type_hints(kind)[name]
+    return hint
+
+
+def _type(entry: dict[str, Any]) -> str:
+    if "enum" in entry:
+        return ", ".join(f"`{choice}`" for choice in entry["enum"])
+    if "anyOf" in entry:
+        return " or ".join(_type(one) for one in entry["anyOf"] if one.get("type") != "null")
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "mapping"}
+    if entry.get("type") == "array":
+        return "list"
+    return names.get(entry.get("type", ""), entry.get("type", "any"))
+
+
+def _yaml(value: Any) -> str:
+    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def cli_page() -> str:
+    """Return the help of every command."""
+    parts = ["# Command line", "Generated from the code by `make docs`."]
+    parts += [f"## {name}\n\n```text\n{text.rstrip()}\n```" for name, text in helps(dizuo, "dizuo")]
+    return "\n\n".join(parts) + "\n"
+
+
+def helps(command: click.Command, name: str, parent: click.Context | None = None) -> list[tuple[str, str]]:
+    """Return name and help of a command and everything below it."""
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True)
+    context.terminal_width = 100
+    text = re.sub(r"[ \t]+$", "", command.get_help(context), flags=re.MULTILINE)
+    out = [(context.command_path, text)]
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            assert found is not None
+            out += helps(found, inner, context)
+    return out
+
+
+def vectors_page() -> str:
+    """Return the reference of vector stores.
+
+    What they can do comes from the suite's own results; to renew these, on a quiet machine:
+    `DIZUO_VECTORS_RESULTS=docs/reference/vectors.json .venv/bin/python -m pytest tests/vectors -m "slow or not slow"`.
+    """
+    from dizuo import plugins
+
+    results = json.loads((HERE / "vectors.json").read_text("utf-8"))
+    stores = plugins.names("dizuo.vectors.stores")
+    parts = [
+        "# Vector stores",
+        "Generated from the code and from the results of the conformance suite by `make docs`.",
+        "## What was tested, and how it went",
+        "Figures are tests of `dizuo.testing.VectorStoreSuite` that passed against the engine named in the last row: a "
+        "real one, or an emulator where none is to be had. What an engine lacks is declared by its store and listed "
+        "below; nothing that is not declared may fail. The p50 are of one search on a machine that was not quiet: they "
+        "show which path a store takes and what it costs in kind; `dizuo vectors bench` compares stores on yours.",
+        _conformance(results),
+        "## What each can do",
+        _capabilities(results),
+        *_lacking(results),
+        "## Options",
+        "In the URL's query, as in `lancedb://./index?hot=lang,year`, or as keyword arguments of `connect`.",
+    ]
+    for name in stores:
+        kind = plugins.load("dizuo.vectors.stores", name).Options
+        rows = _rows(kind, "")
+        table = "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
+        parts.append(f"### {name}://\n\n{table}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _conformance(results: dict[str, Any]) -> str:
+    from dizuo.testing.vectors.suite import AREAS
+    from dizuo.testing.vectors.table import cell
+
+    names = sorted(results)
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for area, title in AREAS.items():
+        lines.append(f"| {title} | {' | '.join(cell(results[name]['areas'].get(area)) for name in names)} |")
+    lines.append(f"| engine | {' | '.join(results[name]['kind'] for name in names)} |")
+    facts = {
+        "engine": "version",
+        "p50 automatic": "p50 of a search among 20,000, all and 1 %",
+        "p50 index": "p50, index",
+    }
+    for key, title in facts.items():
+        if any(key in results[name] for name in names):
+            lines.append(f"| {title} | {' | '.join(results[name].get(key, '') for name in names)} |")
+    return "\n".join(lines)
+
+
+_ABLE = {
+    "index": "approximate index",
+    "lexical": "BM25",
+    "persistent": "outlives the process",
+    "several_writers": "several writing processes",
+    "durable": "survives kill -9",
+    "atomic_batches": "a batch is in as a whole or not at all",
+    "max_dim": "numbers in a vector, at most",
+}
+
+
+def _capabilities(results: dict[str, Any]) -> str:
+    names = sorted(name for name in results if results[name].get("capabilities"))
+    said = {True: "yes", False: "no", None: "any"}
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for field, title in _ABLE.items():
+        values = [results[name]["capabilities"][field] for name in names]
+        shown = [said[value] if value in (True, False, None) else str(value) for value in values]
+        lines.append(f"| {title} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _lacking(results: dict[str, Any]) -> list[str]:
+    lines = [
+        f"- {name}: {field.replace('_', ' ')}: {reason}"
+        for name in sorted(results)
+        for field, reason in sorted(results[name].get("capabilities", {}).get("notes", {}).items())
+        if results[name]["capabilities"].get(field) is not True
+    ]
+    return ["\n".join(lines)] if lines else []
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (HERE / name).write_text(text, "utf-8")

@@ -1,0 +1,107 @@
+"""docs/reference/methods.md: what every training method takes and does, and with what it was tried."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dizuo import plugins
+from dizuo.training.method import PACKAGE, Method, find
+
+ADAPTERS = ("LoRA", "DoRA", "rsLoRA", "QLoRA", "8-bit", "full")
+"""Columns; `tests/training/test_every_method.py` tries every one of them with every method."""
+SETTINGS = {
+    "LoRA": "`adapter: lora`",
+    "DoRA": "`adapter: dora`",
+    "rsLoRA": "`adapter: rslora`",
+    "QLoRA": "`quantize: nf4`, needs bitsandbytes",
+    "8-bit": "`quantize: int8`",
+    "full": "`adapter: full`",
+}
+TESTS = {
+    "CPU": ("test_every_method_trains_with_every_adapter", "passes"),
+    "2 ranks": ("test_two_ranks_train_every_method_as_one_does", "passes: losses and weights of one process, 1e-5"),
+    "GPU": ("test_a_gpu_trains_every_method_as_a_cpu_does", "written, not yet run: no GPU was to be had"),
+}
+REFUSED = (
+    ("`dropout` above 0 with a method that compares the model with what it was before training",
+     "dropout alone would change the comparison",
+     "`test_preference_runs.py::test_what_cannot_work_is_refused_before_it_starts`"),
+    ("`method: kto` with wanted answers only, or unwanted ones only", "its loss weighs one kind against the other",
+     "the same"),
+    ("`shard: fsdp2` with `quantize`", "quantised weights cannot be spread over ranks", "`test_placement.py`"),
+    ("a head (classification, regression, reward) on a model that transformers has no classifier of",
+     "nobody could load what was trained",
+     "`test_heads.py::test_a_model_without_a_classifier_in_transformers_is_refused`"),
+    ("adapters on the output layer", "log-probabilities are computed from its weights, not through the module",
+     "`test_planning.py::test_what_cannot_work_is_refused_before_it_starts`"),
+    ("rows of a kind that a method does not take, or longer than `max_length`", "each is named with file and line",
+     "the same"),
+)  # fmt: skip
+
+
+def page(rows_of: Callable[[type[Any], str], list[str]]) -> str:
+    """Return the page.
+
+    Args:
+        rows_of: a dataclass of options -> lines of a table.
+    """
+    names = plugins.names(PACKAGE)
+    methods = {name: find(name) for name in names}
+    parts = [
+        "# Training methods",
+        "Generated from the code by `make docs`. `train.method` names one; its options stand in the same block of the "
+        "recipe.",
+        _table(
+            ("method", "", "takes rows of", "reads the model before training", "has a head"),
+            [(f"`{name}`", _title(name), ", ".join(methods[name].kinds), *_marks(methods[name])) for name in names],
+        ),
+        "## What was tried",
+        "Every method runs over the token tree and padded, with every kind of adapter, in one process and in several: "
+        "the loop is written once. ✓ is a test that passes, ○ one that is written and was not run.",
+        _table(
+            ("method", *(f"{name} ({SETTINGS[name]})" for name in ADAPTERS)),
+            [(f"`{name}`", *("CPU ✓, 2 ranks ✓, GPU ○" for _ in ADAPTERS)) for name in names],
+        ),
+        _table(
+            ("", "test, in `tests/training/test_every_method.py`", ""),
+            [(place, f"`{test}[METHOD-ADAPTER]`", state) for place, (test, state) in TESTS.items()],
+        ),
+        "QLoRA is skipped by these tests where bitsandbytes is not installed.",
+        "## What `plan` refuses",
+        _table(("what", "why", "test"), REFUSED),
+        "## Options",
+    ]
+    for name in names:
+        rows = rows_of(methods[name].Options, "")
+        table = "\n".join(["| field | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
+        parts.append(f"### {name}\n\n{_summary(name)}\n\n{table}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _marks(method: Method) -> tuple[str, str]:
+    return "yes" if method.needs_reference else "", "yes" if method.num_outputs is not None else ""
+
+
+def _title(name: str) -> str:
+    return _doc(name).split(":", 1)[0].replace("\n", " ")
+
+
+def _summary(name: str) -> str:
+    """Return the first sentence of a method's docstring, and its formula."""
+    first, _, rest = _doc(name).partition("\n\n")
+    formula = rest.split("\n\n", 1)[0]
+    shown = first.replace("\n", " ")
+    return f"{shown}\n\n```text\n{inspect.cleandoc(formula)}\n```" if formula.startswith("    ") else shown
+
+
+def _doc(name: str) -> str:
+    doc = importlib.import_module(f"{PACKAGE}.{name}").__doc__
+    assert doc
+    return doc
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)])

@@ -1,0 +1,55 @@
+"""A file or folder on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dizuo.artifacts.address import Address
+from dizuo.artifacts.digests import digest_file, digest_tree
+from dizuo.artifacts.licences import licence_of_folder
+from dizuo.artifacts.resolving import Artifact
+from dizuo.errors import ArtifactError, did_you_mean
+from dizuo.events import Watcher, ignore
+
+__all__ = ["FORM", "fetch", "parse"]
+
+FORM = "a path"
+
+
+def parse(rest: str) -> Address:
+    """Return the address of a path."""
+    return Address("path", rest)
+
+
+def fetch(address: Address, *, watch: Watcher = ignore) -> Artifact:
+    """Return the file or folder with its digest."""
+    path = Path(address.name).expanduser().absolute()
+    if not path.exists():
+        raise ArtifactError(f"{address.name} does not exist{_near(path)}", hint=_hint(address.name))
+    if not path.is_file() and not path.is_dir():
+        raise ArtifactError(f"{address.name} is neither a file nor a folder", hint="give a file or a folder")
+    folder = path if path.is_dir() else path.parent
+    licence, files = licence_of_folder(folder) if path.is_dir() else (None, ())
+    try:
+        digest = digest_tree(path) if path.is_dir() else digest_file(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"{address.name} cannot be read: {error.strerror}: {error.filename}",
+            hint="check the permissions and that no link in it is dangling",
+        ) from error
+    return Artifact(str(path), path, digest, licence, files)
+
+
+def _near(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
+
+
+def _hint(name: str) -> str:
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return f"check the spelling; for a hub write hf:{name} or modelscope:{name}"
+    if re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
+        return f"check the spelling; for a package write pypi:{name}"
+    return "check the spelling of the path"

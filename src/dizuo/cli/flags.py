@@ -1,0 +1,149 @@
+"""The few flags that verbs share, and the recipe that they make together with a recipe file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dizuo.recipe import Recipe
+
+__all__ = [
+    "DATA",
+    "FORCE",
+    "JSON",
+    "MODEL",
+    "QUARANTINE",
+    "RANKS",
+    "ROWS",
+    "RUNS",
+    "SET",
+    "flags",
+    "options_from",
+    "read_recipe",
+    "runs_root",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+RUNS = Path("runs")
+
+MODEL = click.option("--model", metavar="ADDRESS", help="Model to use instead of the recipe's.")
+DATA = click.option("--data", metavar="ADDRESS", multiple=True, help="Data to use instead of the recipe's.")
+SET = click.option(
+    "--set", "overrides", metavar="SECTION.FIELD=VALUE", multiple=True, help="Set one field; may be repeated."
+)
+ROWS = click.option("--rows", metavar="N|all", help="Training rows to use: a number, or all.")
+RANKS = click.option("--ranks", type=int, metavar="N", help="Train with N processes on this machine, one per GPU.")
+QUARANTINE = click.option("--quarantine", metavar="FILE", help="Leave bad rows out and list them in FILE (JSONL).")
+FORCE = click.option("--force", is_flag=True, help="Run although nothing changed.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON: the result to stdout, events to stderr.")
+
+
+def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Put several options on a command, in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def read_recipe(
+    path: str | None,
+    *,
+    model: str | None = None,
+    data: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    rows: str | None = None,
+    quarantine: str | None = None,
+    ranks: int | None = None,
+) -> Recipe:
+    """Return a recipe file with the command line's values over it; without a file they make a recipe of their own."""
+    from dizuo import recipe as recipes
+
+    if path is None:
+        from dizuo.steps.prepare import name_of
+
+        named = any(item.startswith("name=") for item in overrides)
+        name = name_of(data[0]) if data and not named else "run"
+        recipe = recipes.from_yaml(f"name: {name}", file="the command line", overrides=overrides, strict=False)
+    else:
+        recipe = recipes.read(path, overrides=overrides, strict=False)
+    if model is not None:
+        recipe = recipes.override(recipe, "select.model", model, place="--model")
+    if data:
+        recipe = _with_data(recipe, data, rename=path is not None and not any(o.startswith("name=") for o in overrides))
+    if rows is not None:
+        recipe = _with_rows(recipe, rows)
+    if quarantine is not None:
+        recipe = recipes.override(recipe, "prepare.quarantine", quarantine, place="--quarantine")
+    if ranks is not None:
+        recipe = recipes.override(recipe, "train.ranks", ranks, place="--ranks")
+    return recipe
+
+
+# What a recipe says about the shape of its own data, which says nothing about other data.
+_ABOUT_THE_DATA = (
+    "source", "train", "format", "reader", "text_column", "label_column", "group_column", "columns", "header",
+    "delimiter", "encoding", "instruction", "input_template", "labels", "as_chat", "text_words", "max_chars", "name",
+)  # fmt: skip
+
+
+def _with_data(recipe: Recipe, data: Sequence[str], *, rename: bool) -> Recipe:
+    """Put other data in the place of the recipe's; what described the recipe's own goes with it."""
+    from dizuo import recipe as recipes
+    from dizuo.steps.prepare import name_of
+
+    section = recipe.section("prepare")
+    kept = {
+        key: value
+        for key, value in section.values.items()
+        if value.origin == "command line"
+        or (key not in _ABOUT_THE_DATA and not (key in ("validation", "test") and isinstance(value.data, str)))
+    }
+    recipe = replace(recipe, sections={**recipe.sections, "prepare": replace(section, values=kept)})
+    recipe = recipes.override(recipe, "prepare.source", list(data) if len(data) > 1 else data[0], place="--data")
+    return replace(recipe, name=name_of(data[0])) if rename else recipe
+
+
+def _with_rows(recipe: Recipe, rows: str) -> Recipe:
+    from dizuo import recipe as recipes
+
+    if rows == "all":
+        return recipes.override(recipe, "prepare.rows", "all", place="--rows")
+    if not rows.isdecimal() or int(rows) < 1:
+        return replace(recipe, faults=(*recipe.faults, f"--rows: expected a number of rows or all, got {rows!r}"))
+    return recipes.override(recipe, "prepare.rows", int(rows), place="--rows")
+
+
+def options_from(kind: type[T], given: Mapping[str, Any], overrides: Sequence[str]) -> T:
+    """Return options made of named flags and of `--set field=value`, checked as a recipe's section is."""
+    from dizuo import recipe as recipes
+    from dizuo.errors import RecipeError
+
+    faults = [f"--set {item}: expected field=value" for item in overrides if not item.partition("=")[1]]
+    texts = [f"train.{item}" for item in overrides if "=" in item]  # any section's name would do
+    try:
+        values = dict(recipes.from_yaml("name: x", overrides=texts).section("train").values)
+    except RecipeError as error:
+        faults.extend(text.replace("--set train.", "--set ") for text in error.details)
+        values = {}
+    for key, value in given.items():
+        values |= recipes.block({key: value}, place=f"--{key}").values
+    section = recipes.Block("", values, "the command line", "")
+    hint = f"fields that --set takes: {', '.join(item.name for item in dataclasses.fields(kind))}"  # type: ignore[arg-type]
+    bound: T = recipes.bind_all([(section, (kind,))], file="the command line", faults=faults, hint=hint)[0][0]
+    return bound
+
+
+def runs_root() -> Path:
+    """Return the folder that runs are written into."""
+    return RUNS

@@ -1,0 +1,121 @@
+"""`dizuo plan RECIPE`: what would happen and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, flags, read_recipe, runs_root
+
+if TYPE_CHECKING:
+    from dizuo.steps.planning import RecipePlan
+    from dizuo.training import Plan
+
+__all__ = ["command"]
+
+
+@click.command(name="plan")
+@click.argument("recipe", metavar="RECIPE")
+@flags(MODEL, DATA, ROWS, SET)
+@click.option("--no-measure", is_flag=True, help="Do not run a block of training for memory and time.")
+@flags(JSON)
+def command(
+    recipe: str,
+    model: str | None,
+    data: tuple[str, ...],
+    rows: str | None,
+    overrides: tuple[str, ...],
+    no_measure: bool,
+    as_json: bool,
+) -> None:
+    """Show what RECIPE would do and why; nothing is trained.
+
+    The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
+    line, a default, the model, the data, or a measurement.
+    """
+    from dizuo.cli.render import emit, watching
+    from dizuo.steps.planning import plan
+
+    read = read_recipe(recipe, model=model, data=data, overrides=overrides, rows=rows)
+    with watching(as_json=as_json) as watch:
+        planned = plan(read, folder=runs_root(), measure=not no_measure, watch=watch)
+    if as_json:
+        emit(_json(planned))
+    else:
+        _show(planned)
+
+
+def _json(planned: RecipePlan) -> dict[str, Any]:
+    return {
+        "name": planned.name,
+        "seed": planned.seed,
+        "model": planned.model.to_json(),
+        "rows": dict(planned.rows),
+        "steps": list(planned.steps),
+        "training": planned.training.to_json(),
+    }
+
+
+def _show(planned: RecipePlan) -> None:
+    from dizuo.cli.render import heading, pairs, table
+
+    model, training = planned.model, planned.training
+    licence = model.licence or "licence not stated"
+    pairs(
+        [
+            ("recipe", f"{planned.name}, seed {planned.seed}"),
+            (
+                "model",
+                f"{model.source}, {model.parameters / 1e6:,.0f} M parameters, {licence}",
+            ),
+            ("rows", ", ".join(f"{name} {count:,}" for name, count in planned.rows.items())),
+        ]
+    )
+    for step in planned.steps:
+        heading(f"{step.name}: {'done, would be skipped' if step.why is None else f'would run ({step.why})'}")
+        told = [item for item in step.settings if item.origin != "default" or item.why]
+        if told:
+            table(["setting", "value", "from", "why"], [[s.name, _text(s.value), s.origin, s.why] for s in told])
+    heading("training")
+    pairs(_costs(training))
+    for note in training.notes:
+        pairs([("note", note)])
+
+
+def _costs(training: Plan) -> list[tuple[str, str]]:
+    """Return what training will take: tokens, memory, disk and time."""
+    from dizuo.cli.render import duration
+
+    counts, estimates = training.counts, training.estimates
+    summed, packed = counts["tokens_per_step"], counts["packed_tokens_per_step"]
+    memory = dict(estimates["memory"])
+    total, tokens = memory.pop("total"), memory.pop("tokens")
+    parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.items() if size >= 5e6)
+    out = [
+        ("tokens", f"{counts['tokens_per_epoch']:,} per epoch, {counts['train']['trained_tokens']:,} of them trained"),
+        ("per step", f"{summed:,} tokens, {packed:,} after sharing prefixes ({summed / packed:.1f}×)"),
+        ("memory", f"{_gigabytes(total)} estimated for a block of {tokens:,} tokens: {parts}"),
+    ]
+    if "worst_block" in estimates:
+        worst = estimates["worst_block"]
+        told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in worst.items())
+        out.append(("worst block", ", ".join(told)))
+    out.append(("disk", _gigabytes(estimates["disk"])))
+    if "seconds" in estimates:
+        out.append(("time", f"{duration(estimates['seconds'])} ({estimates['seconds_per_step']:.2g} s per step)"))
+    return out
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"

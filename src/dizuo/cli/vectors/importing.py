@@ -1,0 +1,62 @@
+"""`dizuo vectors import`: an export, or anybody's Parquet files with vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dizuo.cli.flags import JSON, flags
+from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, opened
+
+if TYPE_CHECKING:
+    from dizuo.vectors.dumps import Layout
+
+__all__ = ["command"]
+
+COLUMNS = ("vector", "id", "document", "metadata")
+
+
+@click.command(name="import")
+@click.argument("url", metavar="URL")
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.option(
+    "--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Of a new collection, where no export says it."
+)
+@click.option("--columns", metavar="ROLE=NAME,…", help="As in vector=emb,id=_id,document=text; found unless given.")
+@flags(COLLECTION, NAMESPACE, LEXICAL, JSON)
+def command(
+    url: str, paths: tuple[str, ...], metric: str | None, columns: str | None, collection: str, namespace: str,
+    lexical: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Read the folder of an export, or Parquet files of anybody's, into a store, which is made where it is not there.
+
+    Every record is verified by its digest. An import that was stopped goes on when it is called again.
+    """
+    from dizuo.cli.render import emit, line, number, watching
+    from dizuo.vectors import import_parquet
+    from dizuo.vectors.exporting import shape_of
+
+    layout = _layout(columns)
+    dim, own = shape_of(paths, layout=layout)
+    store = opened(url, collection=collection, namespace=namespace, lexical=lexical, dim=dim, metric=metric or own)
+    with store, watching(as_json=as_json) as watch:
+        source: Path | list[Path] = Path(paths[0]) if len(paths) == 1 else [Path(path) for path in paths]
+        done = import_parquet(store, source, layout=layout, watch=watch)
+    if as_json:
+        emit(done)
+    else:
+        line(f"{number(done.rows)} records are in {url}, {number(done.sent)} of them new or changed")
+
+
+def _layout(columns: str | None) -> Layout | None:
+    if columns is None:
+        return None
+    from dizuo.vectors.dumps import Layout
+
+    given = dict(part.partition("=")[::2] for part in columns.split(","))
+    wrong = [role for role in given if role not in COLUMNS]
+    if wrong or "vector" not in given or not all(given.values()):
+        raise click.UsageError(f"--columns {columns}: write vector=NAME, and where wanted id, document, metadata")
+    return Layout(**given)

@@ -1,0 +1,132 @@
+"""Which column plays which role: the names people use, and what a user says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dizuo.errors import did_you_mean
+
+__all__ = ["ALIASES", "Columns", "RowError", "known_column"]
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "messages": ("messages",),
+    "conversations": ("conversations", "conversation"),
+    "tools": ("tools", "functions"),
+    "system": ("system", "system_prompt"),
+    "instruction": ("instruction",),
+    "input": ("input",),
+    "output": ("output",),
+    "instances": ("instances",),
+    "history": ("history",),
+    "prompt": ("prompt",),
+    "completion": ("completion",),
+    "question": ("question", "query", "q"),
+    "answer": ("answer", "answers", "response", "a"),
+    "context": ("context", "passage"),
+    "text": (
+        "text", "sentence", "content", "document", "review", "utterance", "tweet", "message", "comment", "body",
+        "title", "headline",
+    ),
+    "label": ("label", "labels", "category", "intent", "class", "target", "topic", "sentiment"),
+    "chosen": ("chosen", "chosen_response", "preferred_output"),
+    "rejected": ("rejected", "rejected_response", "rejected_text", "non_preferred_output"),
+    "desirable": ("label", "kto_tag", "desirable"),
+    "paragraphs": ("paragraphs",),
+    "qas": ("qas",),
+}  # fmt: skip
+"""Roles and the column names that fill them, the usual one first; upper and lower case are the same."""
+
+_KNOWN = {alias for aliases in ALIASES.values() for alias in aliases if len(alias) > 2}
+
+
+class RowError(Exception):
+    """A row that does not say what its format needs; the message is the reason that the user reads.
+
+    A format whose row holds several examples yields it in the place of the one that is bad, with its `path` in the row.
+    """
+
+    def __init__(self, reason: str, *, path: str = "") -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+def known_column(name: str) -> bool:
+    """Whether a cell is a column name that some format knows (so that its row is a header)."""
+    return name.strip().strip('"').lower() in _KNOWN
+
+
+@dataclass(slots=True)
+class Columns:
+    """Finds the column of a role in a row."""
+
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """Role to column, as the user said."""
+    _seen: dict[tuple[tuple[str, ...], str], str | None] = field(default_factory=dict)
+
+    def name(self, row: Mapping[str, Any], role: str) -> str | None:
+        """Return the name of the column that fills a role in this row, or None."""
+        keys = tuple(row)
+        if (keys, role) not in self._seen:
+            self._seen[keys, role] = self._find(keys, role)
+        return self._seen[keys, role]
+
+    def get(self, row: Mapping[str, Any], role: str) -> Any:
+        """Return the value of a role, or None."""
+        name = self.name(row, role)
+        return None if name is None else row[name]
+
+    def need(self, row: Mapping[str, Any], role: str) -> Any:
+        """Return the value of a role.
+
+        Raises:
+            RowError: the row has no such column, or it is null.
+        """
+        name = self.name(row, role)
+        if name is None:
+            wanted = self.asked.get(role, ALIASES[role][0])
+            near = did_you_mean(wanted, row)
+            keys = ", ".join(map(str, list(row)[:8])) or "none"
+            raise RowError(f"has no {wanted!r}{near}; its keys: {keys}")
+        if row[name] is None:
+            raise RowError(f"{name} is null")
+        return row[name]
+
+    def string(self, row: Mapping[str, Any], role: str, *, empty: bool = False) -> str:
+        """Return the value of a role as text.
+
+        Raises:
+            RowError: it is missing, not a string, or empty where it must not be.
+        """
+        value = self.need(row, role)
+        name = self.name(row, role)
+        if not isinstance(value, str):
+            raise RowError(f"{name} is {describe(value)}, not a string")
+        if not empty and not value.strip():
+            raise RowError(f"{name} is empty")
+        return value
+
+    def _find(self, keys: tuple[str, ...], role: str) -> str | None:
+        if role in self.asked:
+            wanted = self.asked[role]
+            if wanted in keys:
+                return wanted
+            if wanted.isdigit() and 1 <= int(wanted) <= len(keys):
+                return keys[int(wanted) - 1]
+            return None
+        lowered = {str(key).strip().lower(): key for key in reversed(keys)}
+        return next((lowered[alias] for alias in ALIASES.get(role, ()) if alias in lowered), None)
+
+
+def describe(value: object) -> str:
+    """Return what a value is, in words: `a list`, `the number 3`, `null`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return "a string"
+    return "a list" if isinstance(value, list | tuple) else "an object"

@@ -1,0 +1,58 @@
+"""A text and its label, or a list of labels: a text column and `label`, `category`, `intent`, …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dizuo.data.columns import Columns, RowError, describe
+from dizuo.data.options import PrepareOptions
+from dizuo.errors import did_you_mean
+from dizuo.records import Labelled
+
+KIND = Labelled
+NEEDS = ("text", "label")
+
+
+def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
+    """A string text with a label that is a string, a whole number, true/false, or a list of strings."""
+    if not isinstance(columns.get(row, "text"), str) or columns.name(row, "text") == columns.name(row, "label"):
+        return None
+    label = columns.get(row, "label")
+    plain = isinstance(label, str | int) or (isinstance(label, float) and label.is_integer())
+    several = isinstance(label, list) and all(isinstance(item, str | int) for item in label)
+    if not plain and not several:
+        return None
+    return {str(columns.name(row, "text")), str(columns.name(row, "label"))}
+
+
+def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Labelled]:
+    """One labelled text; several labels are sorted."""
+    text = columns.string(row, "text").strip()
+    value = columns.need(row, "label")
+    column = str(columns.name(row, "label"))
+    if isinstance(value, list):
+        if not value:
+            raise RowError(f"{column} is an empty list")
+        yield Labelled(text, tuple(sorted({_label(item, column, options) for item in value})))
+    else:
+        yield Labelled(text, (_label(value, column, options),))
+
+
+def _label(value: Any, column: str, options: PrepareOptions) -> str:
+    if isinstance(value, bool):
+        label = str(value).lower()
+    elif isinstance(value, int | str):
+        label = str(value).strip()
+    elif isinstance(value, float) and value.is_integer():
+        label = str(int(value))
+    else:
+        raise RowError(f"{column} is {describe(value)}, not a string or a whole number")
+    if not label:
+        raise RowError(f"{column} is empty")
+    if options.labels:
+        if label not in options.labels:
+            known = ", ".join(list(options.labels)[:8])
+            raise RowError(f"{column} is {label!r}{did_you_mean(label, options.labels)}; the labels are {known}")
+        return options.labels[label]
+    return label

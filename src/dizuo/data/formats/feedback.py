@@ -1,0 +1,53 @@
+"""Feedback on single answers (KTO): `prompt`, `completion`, `tools?`, and `label` or `kto_tag`: wanted or not.
+
+True, 1, "1" and "true" are wanted, their opposites are not, in any file; anything else is a bad row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dizuo.data.columns import Columns, RowError, describe
+from dizuo.data.options import PrepareOptions
+from dizuo.data.turns import is_turn_list, messages_from, tools_from
+from dizuo.records import Feedback, Message
+
+KIND = Feedback
+NEEDS = ("prompt", "completion", "desirable")
+
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
+    """An answer to a prompt with a true-or-false column."""
+    for role in ("prompt", "completion"):
+        value = columns.get(row, role)
+        if not isinstance(value, str) and not is_turn_list(value):
+            return None
+    value = columns.get(row, "desirable")
+    if not isinstance(value, bool | int | str) or str(value).strip().lower() not in _TRUTH:
+        return None
+    return {str(columns.name(row, role)) for role in NEEDS}
+
+
+def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Feedback]:
+    """One judged answer."""
+    value = columns.need(row, "desirable")
+    wanted = _TRUTH.get(str(value).strip().lower())
+    if wanted is None:
+        shown = repr(value) if isinstance(value, str) else describe(value)
+        raise RowError(f"{columns.name(row, 'desirable')} is {shown}, not true or false")
+    yield Feedback(
+        _messages(row, columns, "prompt", "user"),
+        _messages(row, columns, "completion", "assistant"),
+        wanted,
+        tools=tools_from(columns.get(row, "tools")),
+    )
+
+
+def _messages(row: Mapping[str, Any], columns: Columns, role: str, speaker: str) -> tuple[Message, ...]:
+    value = columns.need(row, role)
+    if isinstance(value, str):
+        return (Message(speaker, columns.string(row, role)),)
+    return messages_from(value, column=role)

@@ -1,0 +1,29 @@
+"""OpenAI chat: `messages: [{role, content, tool_calls?, …}]`, `tools?`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dizuo.data.columns import Columns
+from dizuo.data.options import PrepareOptions
+from dizuo.data.turns import check_answered, is_turn_list, messages_from, tools_from
+from dizuo.records import Chat
+
+KIND = Chat
+NEEDS = ("messages",)
+
+
+def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
+    """A list of objects with roles."""
+    turns = columns.get(row, "messages")
+    if not is_turn_list(turns) or "role" not in turns[0]:
+        return None
+    return {str(columns.name(row, "messages"))}
+
+
+def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
+    """One conversation."""
+    messages = messages_from(columns.need(row, "messages"), column="messages")
+    check_answered(messages, column="messages")
+    yield Chat(messages, tools=tools_from(columns.get(row, "tools")))

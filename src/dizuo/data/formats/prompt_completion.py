@@ -1,0 +1,46 @@
+"""`prompt` and `completion`: strings, or message lists.
+
+Strings are trained as they stand, without the chat template, unless `as_chat` or an `instruction` asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dizuo.data.columns import Columns
+from dizuo.data.options import PrepareOptions
+from dizuo.data.task import Task, prompt_messages
+from dizuo.data.turns import check_answered, is_turn_list, messages_from, tools_from
+from dizuo.records import Chat, Message, Text
+
+KIND = Text
+NEEDS = ("prompt", "completion")
+
+
+def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
+    """Two strings, or message lists."""
+    values = columns.get(row, "prompt"), columns.get(row, "completion")
+    if not all(isinstance(value, str) or is_turn_list(value) for value in values):
+        return None
+    return {str(columns.name(row, "prompt")), str(columns.name(row, "completion"))}
+
+
+def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Text | Chat]:
+    """Running text with its prompt, or a conversation."""
+    prompt, completion = columns.need(row, "prompt"), columns.need(row, "completion")
+    if isinstance(prompt, str) and isinstance(completion, str):
+        prompt, completion = columns.string(row, "prompt"), columns.string(row, "completion")
+        if not options.as_chat and not options.instruction:
+            yield Text(completion, prompt=prompt)
+            return
+        task = Task("generation", options.instruction or "", input_template=options.input_template)
+        yield Chat((*prompt_messages(prompt, task), Message("assistant", completion)))
+        return
+    before = (Message("user", prompt),) if isinstance(prompt, str) else messages_from(prompt, column="prompt")
+    if isinstance(completion, str):
+        after: tuple[Message, ...] = (Message("assistant", columns.string(row, "completion")),)
+    else:
+        after = messages_from(completion, column="completion")
+    check_answered((*before, *after), column="completion")
+    yield Chat((*before, *after), tools=tools_from(columns.get(row, "tools")))

@@ -1,0 +1,31 @@
+"""ShareGPT: `conversations: [{from, value}]`, `system?`, `tools?`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dizuo.data.columns import Columns
+from dizuo.data.options import PrepareOptions
+from dizuo.data.turns import check_answered, is_turn_list, messages_from, tools_from
+from dizuo.records import Chat, Message
+
+KIND = Chat
+NEEDS = ("conversations",)
+
+
+def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
+    """A list of objects with speakers."""
+    if not is_turn_list(columns.get(row, "conversations")):
+        return None
+    return {str(columns.name(row, "conversations"))}
+
+
+def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
+    """One conversation; a `system` column becomes its first turn."""
+    messages = messages_from(columns.need(row, "conversations"), column="conversations")
+    system = columns.get(row, "system")
+    if isinstance(system, str) and system.strip():
+        messages = (Message("system", system), *messages)
+    check_answered(messages, column="conversations")
+    yield Chat(messages, tools=tools_from(columns.get(row, "tools")))

@@ -1,0 +1,250 @@
+"""`prepare`: files in, a data set folder out, every row accounted for.
+
+    find the sources      sources.py       split files that are given stay the splits they are
+    find the format       detecting.py     from keys and value types of all rows
+    read and check        reading.py       bad rows: an error that lists them, or the quarantine file
+    duplicates, leaks     assigning.py     before any split; given test rows are never touched
+    split and draw        splitting.py     stratified, seeded, groups whole
+    write                 dataset.py       Arrow, the card, and the list of what was removed
+
+The same input and options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
+from dizuo.data import reading
+from dizuo.data.assigning import assign
+from dizuo.data.columns import ALIASES, Columns
+from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
+from dizuo.data.dataset import open as open_dataset
+from dizuo.data.ledger import Ledger
+from dizuo.data.options import PrepareOptions
+from dizuo.data.reading import Staged
+from dizuo.data.sources import Part, find_parts
+from dizuo.data.statistics import SplitStatistics, excerpt
+from dizuo.data.task import Task, default_instruction
+from dizuo.errors import DataError, did_you_mean
+from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
+from dizuo.records import Chat, Example, Feedback, Labelled, Preference
+
+__all__ = ["prepare"]
+
+CARD_VERSION = 1
+EXAMPLES = 6
+
+
+def prepare(
+    source: str | Path | list[str] | list[Path] | tuple[str, ...],
+    out: Path,
+    *,
+    options: PrepareOptions | None = None,
+    tokenizer: Any = None,
+    watch: Watcher = ignore,
+) -> Dataset:
+    """Read, check, split and write a data set, and return it.
+
+    Args:
+        source: a file, a folder, an address, or several; empty to take them from the options.
+        out: the folder to write; one that is already there is replaced when the new one is whole.
+        options: see `PrepareOptions`.
+        tokenizer: counts lengths in tokens for the card, as rendered with the model's template.
+        watch: hears of progress, choices and warnings.
+
+    Raises:
+        DataError: the rows, files or splits cannot be used; bad rows are listed by file and line.
+
+    >>> prepare("tickets.csv", Path("runs/tickets"), options=PrepareOptions(test=400))  # doctest: +SKIP
+    """
+    options = options or PrepareOptions()
+    began = time.monotonic()
+    watch(Started("prepare", unit="rows"))
+    parts = find_parts(source, options, watch=watch)
+    names = reading.choose_readers(parts, options)
+    columns = Columns(_asked_columns(options))
+    format_name, why = reading.find_format(parts, names, options, columns)
+    watch(Note(f"format: {format_name} ({why})"))
+    with whole_folder(Path(out), replace=True) as folder, Ledger(folder / "removed.jsonl") as ledger:
+        staging = folder / "staging.arrow"
+        staged = reading.stage(parts, names, format_name, columns, options, staging, watch)
+        if staged.faults and not options.quarantine:
+            raise reading.report_faults(parts, staged)
+        ledger.read = len(staged) + len(staged.faults)
+        ledger.shortened = staged.shortened
+        _quarantine(parts, staged, options, ledger)
+        if not len(staged):
+            raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
+        rows = Split(staging, name="staging")
+        splits, references, notes = assign(parts, staged, rows, options, ledger)
+        task = _task(staged, splits, options)
+        card_splits, examples = _write(folder, rows, staged, splits, references, task, tokenizer)
+        ledger.kept = sum(len(rows) for rows in splits.values())
+        del rows
+        staging.unlink()
+        card = {
+            "version": CARD_VERSION,
+            "name": options.name or _plain_name(parts[0].source.name),
+            "task": task.to_json(),
+            "format": format_name,
+            "evidence": why,
+            "splits": card_splits,
+            "ledger": ledger.account(),
+            "notes": notes,
+            "sources": [_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))],
+            "examples": examples,
+            "options": _plain(asdict(options)),
+            "seed": options.seed,
+        }
+        digests = {name: Split(folder / f"{name}.arrow", name=name).digest for name in SPLITS}
+        card["digest"] = _digest({"task": card["task"], "splits": digests})
+        write_json(folder / "task.json", task.to_json())
+        write_json(folder / "dataset.json", card)
+    for note in notes:
+        watch(Warned(note))
+    dataset = open_dataset(Path(out))
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits().items())
+    watch(Finished("prepare", time.monotonic() - began, sizes, {n: len(s) for n, s in dataset.splits().items()}))
+    return dataset
+
+
+def _asked_columns(options: PrepareOptions) -> dict[str, str]:
+    asked = {role: str(name) for role, name in options.columns.items()}
+    unknown = [f"{role!r}{did_you_mean(role, ALIASES)}" for role in asked if role not in ALIASES]
+    if unknown:
+        raise DataError(f"columns names unknown roles: {', '.join(unknown)}", hint=f"roles are: {', '.join(ALIASES)}")
+    if options.text_column:
+        asked["text"] = str(options.text_column)
+    if options.label_column:
+        asked["label"] = str(options.label_column)
+    return asked
+
+
+def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledger: Ledger) -> None:
+    if not staged.faults:
+        return
+    path = Path(options.quarantine)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for number, fault in staged.faults:
+            name = fault.file or parts[number].source.name
+            place = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
+            entry = {**place, "reason": fault.reason, "row": fault.raw}
+            file.write(json.dumps(entry, ensure_ascii=True) + "\n")
+            ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
+
+
+def _task(staged: Staged, splits: dict[str, list[int]], options: PrepareOptions) -> Task:
+    instruction = options.instruction or ""
+    if staged.kind is Labelled:
+        train = {name for row in splits["train"] for name in _labels(staged)[staged.strata[row]]}
+        every = {name for rows in splits.values() for row in rows for name in _labels(staged)[staged.strata[row]]}
+        unseen = sorted(every - train)
+        if unseen:
+            raise DataError(
+                f"{len(unseen)} labels have no training row: {', '.join(unseen[:8])}",
+                hint="check the spelling of the labels, or keep more training rows",
+            )
+        rows = sum(len(rows) for rows in splits.values())
+        if len(every) > 50 and len(every) > rows / 2:
+            raise DataError(
+                f"the label has {len(every):,} different values in {rows:,} rows; these are answers, not classes",
+                hint="choose another label_column, or generate: columns: {prompt: …, completion: …}",
+            )
+        if len(every) < 2:
+            raise DataError(f"every row has the label {next(iter(every))!r}", hint="a classification needs two labels")
+        labels = tuple(sorted(every))
+        if options.instruction is None:
+            instruction = default_instruction(labels, multi_label=staged.multi_label)
+        return Task("classification", instruction, labels, options.input_template, multi_label=staged.multi_label)
+    kind = {Chat: "generation", Preference: "preference", Feedback: "feedback"}.get(staged.kind or Chat, "text")
+    return Task(kind, instruction, input_template=options.input_template)
+
+
+def _labels(staged: Staged) -> list[tuple[str, ...]]:
+    return list(staged.labels)
+
+
+def _write(
+    folder: Path,
+    rows: Split,
+    staged: Staged,
+    splits: dict[str, list[int]],
+    references: dict[int, list[int]],
+    task: Task,
+    tokenizer: Any,
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    assert staged.kind is not None
+    statistics: dict[str, Any] = {}
+    examples: list[dict[str, str]] = []
+    for name, chosen in splits.items():
+        figures = SplitStatistics()
+        with SplitWriter(folder / f"{name}.arrow", kind=staged.kind) as writer:
+            for example in _with_references(rows, chosen, references):
+                figures.add(example, tokens=_num_tokens(tokenizer, example, task))
+                if name == "train" and len(examples) < EXAMPLES:
+                    examples.append(excerpt(example))
+                writer.write([example])
+        statistics[name] = figures.as_json()
+    return statistics, examples
+
+
+def _with_references(rows: Split, chosen: list[int], references: dict[int, list[int]]) -> Iterator[Example]:
+    for row in chosen:
+        example = rows[row]
+        if row in references and isinstance(example, Chat):
+            others = [rows[other] for other in references[row]]
+            answers = [other.messages[-1].content for other in others if isinstance(other, Chat)]
+            further = dict.fromkeys(a for a in (*example.references, *answers) if a != example.messages[-1].content)
+            example = replace(example, references=tuple(further))
+        yield example
+
+
+def _num_tokens(tokenizer: Any, example: Example, task: Task) -> int | None:
+    if tokenizer is None or isinstance(example, Preference | Feedback):
+        return None
+    from dizuo.data.rendering import render
+
+    return max(len(sequence.ids) for sequence in render(tokenizer, example, task))
+
+
+def _lineage(part: Part, reader: str, number: int, staged: Staged) -> dict[str, Any]:
+    source = part.source
+    folder = source.path.is_dir()
+    entry: dict[str, Any] = {
+        "file": source.name,
+        "split": part.split or "train and what is cut from it",
+        "format": reader,
+        "digest": digest_tree(source.path) if folder else digest_file(source.path),
+        "rows": sum(1 for p in staged.parts if p == number),
+        "bad_rows": sum(1 for p, _ in staged.faults if p == number),
+        "licence": part.licence,
+        **source.notes,
+    }
+    if source.compression:
+        entry["compression"] = source.compression
+    if reader in ("delimited", "json", "jsonl", "text"):
+        entry["encoding"] = source.encoding.name
+        entry["encoding_evidence"] = source.encoding.evidence
+    return entry
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _plain_name(name: str) -> str:
+    stem = name.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
+    return stem.split(".")[0] or stem

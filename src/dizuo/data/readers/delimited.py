@@ -1,0 +1,208 @@
+"""CSV and TSV: the separator, the quoting and the header found from the beginning of the file, and stated.
+
+Quoted cells may run over several lines; a row's line is the one it starts on. A quote that is never closed costs one
+row: it is reported where it opened, and reading goes on behind that line. Tab-separated files are often written
+without any quoting, with quotation marks as plain characters; they are read so unless their quotes are balanced.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dizuo.data.columns import known_column
+from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".tab")
+
+_DELIMITERS = ",\t;|"
+_SAMPLE_CHARACTERS = 1 << 20
+_MAX_ROW_LINES = 5_000
+"""A quote open for this many lines was never meant to be one."""
+_IDENTIFIER = re.compile(r"[A-Za-z_][\w .()/#-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    delimiter: str
+    quoting: bool
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        if self.quoting:
+            return {"delimiter": self.delimiter, "strict": True}
+        return {"delimiter": self.delimiter, "quoting": csv.QUOTE_NONE, "quotechar": None}
+
+
+def looks(head: bytes) -> bool:
+    """Whether nearly every line has the same number of tabs, or of commas under a header of names."""
+    lines = head.decode("utf-8", "replace").split("\n")[:-1][:200] or head.decode("utf-8", "replace").split("\n")
+    lines = [line for line in lines if line.strip()]
+    if not lines:
+        return False
+    tabs = [line.count("\t") for line in lines]
+    common = max(set(tabs), key=tabs.count)
+    if common > 0 and tabs.count(common) >= 0.9 * len(lines):
+        return True
+    cells = lines[0].strip().split(",")
+    return len(cells) > 1 and len(lines) > 1 and any(known_column(cell) for cell in cells)
+
+
+def read(source: SourceFile) -> Iterator[Row | Fault]:
+    """Yield one row per record under the header's names, or under "1", "2", … where there is none."""
+    csv.field_size_limit(1 << 30)
+    sample = list(_sample(source))
+    dialect = _dialect(source, sample)
+    rows = _records((line for _, line in source.lines()), dialect)
+    head = [cells for _, cells, _ in _records(iter(sample), dialect) if isinstance(cells, list)][:200]
+    if not head:
+        raise DataError(f"{source.name} holds no row that can be read", hint="check its separator and quoting")
+    named = _has_header(source, head)
+    names = [cell.strip().removeprefix("\ufeff") for cell in head[0]] if named else []
+    names = names or [str(i) for i in range(1, _usual_width(head) + 1)]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{source.name}:1: the header has several columns called {', '.join(map(repr, repeated))}",
+            hint="give each column a name of its own",
+        )
+    source.notes.update(
+        delimiter={"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(dialect.delimiter, dialect.delimiter),
+        quoting="double quotes" if dialect.quoting else "none",
+        header="yes" if named else "no",
+        columns=names,
+    )
+    skip_header = named
+    for line, cells, raw in rows:
+        if isinstance(cells, str):
+            yield Fault(line, cells, raw)
+        elif skip_header:
+            skip_header = False
+        elif len(cells) != len(names):
+            whose = "the header has" if named else "the other rows have"
+            count = f"{len(cells)} column" + ("s" if len(cells) != 1 else "")
+            yield Fault(line, f"has {count}, {whose} {len(names)}", raw)
+        else:
+            yield Row(line, dict(zip(names, cells)))
+
+
+def _records(lines: Iterator[str], dialect: _Dialect) -> Iterator[tuple[int, list[str] | str, str]]:
+    """Yield (first line, cells or what is wrong, the record as it stands); blank lines are no records."""
+    feed = _Feed(lines)
+    reader = csv.reader(feed, **dialect.arguments)  # type: ignore[arg-type]
+    while True:
+        feed.begin()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            first, raw = feed.give_back()
+            open_quote = len(feed.held_before) > 1 or "unexpected end" in str(error)
+            reason = "a quote opened here is never closed" if open_quote else f"is not CSV: {error}"
+            yield first, reason, raw
+            reader = csv.reader(feed, **dialect.arguments)  # type: ignore[arg-type]
+            continue
+        if cells:
+            yield feed.first, cells, "".join(feed.held).rstrip("\r\n")
+
+
+class _Feed:
+    """Lines for a csv reader, remembered until the record they belong to is whole."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._returned: list[str] = []
+        self._number = 0
+        self.held: list[str] = []
+        self.held_before: list[str] = []
+        self.first = 1
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.held) > _MAX_ROW_LINES:
+            raise csv.Error("unexpected end")
+        line = self._returned.pop() if self._returned else next(self._lines)
+        self._number += 1
+        self.held.append(line)
+        return line
+
+    def begin(self) -> None:
+        self.held = []
+        self.first = self._number + 1
+
+    def give_back(self) -> tuple[int, str]:
+        """Return the first line of the failed record and its number; the lines behind it will be read again."""
+        first, rest = self.held[0], self.held[1:]
+        self._returned.extend(reversed(rest))
+        self._number -= len(rest)
+        self.held_before, self.held = self.held, []
+        return self.first, first.rstrip("\r\n")
+
+
+def _sample(source: SourceFile) -> Iterator[str]:
+    taken = 0
+    for _, line in source.lines():
+        yield line
+        taken += len(line)
+        if taken > _SAMPLE_CHARACTERS:
+            return
+
+
+def _dialect(source: SourceFile, sample: list[str]) -> _Dialect:
+    """Return the dialect under which the sample has the fewest faulty rows, and of these the most columns."""
+    delimiters = source.delimiter or _DELIMITERS
+    if source.delimiter == "" and source.suffix in (".tsv", ".tab"):
+        delimiters = "\t"
+    best: tuple[float, int, int] | None = None
+    chosen = _Dialect(delimiters[0], quoting=delimiters[0] != "\t")
+    for rank, delimiter in enumerate(delimiters):
+        dialect = _Dialect(delimiter, quoting=delimiter != "\t" or _quotes_are_balanced(sample))
+        widths = [len(cells) if isinstance(cells, list) else 0 for _, cells, _ in _records(iter(sample), dialect)]
+        if not widths:
+            continue
+        usual = max(set(widths), key=widths.count)
+        faulty = sum(width != usual for width in widths) / len(widths)
+        if usual < 2:
+            continue
+        # A header row's width is what the writer meant: a comma in every text must not outvote a tab in every line.
+        score = (round(faulty, 2), rank if faulty < 0.1 else rank + 10, -usual)
+        if best is None or score < best:
+            best, chosen = score, dialect
+    return chosen
+
+
+def _quotes_are_balanced(sample: list[str]) -> bool:
+    """Whether every cell of a tab-separated sample that opens with a quote also closes with one, within its line."""
+    found = False
+    for line in sample:
+        if '"' not in line:
+            continue
+        for cell in line.rstrip("\r\n").split("\t"):
+            if not cell.startswith('"'):
+                continue
+            found = True
+            if len(cell) < 2 or not cell.endswith('"') or '"' in cell[1:-1].replace('""', ""):
+                return False
+    return found
+
+
+def _usual_width(rows: list[list[str]]) -> int:
+    widths = [len(row) for row in rows]
+    return max(set(widths), key=widths.count)
+
+
+def _has_header(source: SourceFile, rows: list[list[str]]) -> bool:
+    if source.header != "auto":
+        return source.header == "yes"
+    first, others = rows[0], rows[1:]
+    if any(known_column(cell) for cell in first):
+        return True
+    return all(_IDENTIFIER.fullmatch(cell.strip()) for cell in first) and not any(
+        len(row) > i and row[i] == cell for i, cell in enumerate(first) for row in others
+    )

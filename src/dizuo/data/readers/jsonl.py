@@ -1,0 +1,56 @@
+"""JSON lines: one object per line, cut at "\\n" only; blank lines are no rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from dizuo.data.files import Fault, Row, SourceFile
+
+SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
+
+
+def looks(head: bytes) -> bool:
+    """Whether the first lines are objects of their own."""
+    lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:3] if line.strip()]
+    if not lines or not lines[0].lstrip().startswith(b"{"):
+        return False
+    try:
+        json.loads(lines[0])
+    except ValueError:
+        return len(lines) > 1 and all(line.startswith(b'{"') and line.rstrip().endswith(b"}") for line in lines[1:])
+    return len(lines) > 1
+
+
+def read(source: SourceFile) -> Iterator[Row | Fault]:
+    """Yield one row per line that is not blank."""
+    for number, line in source.lines():
+        text = line.strip(" \t\r\n")
+        if not text:
+            continue
+        try:
+            value = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            yield Fault(number, _reason(error), text)
+            continue
+        if isinstance(value, dict):
+            yield Row(number, value)
+        else:
+            yield Fault(number, f"a row is an object with keys, this is {_name(value)}", text)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "is not JSON: nested too deeply"
+    return f"is not JSON: {error}"
+
+
+def _name(value: object) -> str:
+    names = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
+    return names.get(type(value), "null")

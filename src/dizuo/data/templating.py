@@ -1,0 +1,231 @@
+"""A model's own chat template and tokenizer, asked with care: what they would do silently wrong is an error here.
+
+Used by `rendering.py` alone; see there for what is rendered and why.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dizuo.errors import DataError
+from dizuo.records import Message
+
+__all__ = ["TEMPLATE_DATE", "apply", "encode_after", "encode_prompt", "facts_of", "tail_of", "turn_text"]
+
+TEMPLATE_DATE = datetime.date(2025, 1, 1)
+"""The day every template is told it is, in training and in serving alike."""
+
+_DATE_CALL = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
+_SENTINEL = "0x5e7e1"
+_GUARD = "\uffff"
+"""Put inside a special token that somebody typed, so that neither template nor tokenizer takes it for one. Unicode says
+that it is no character and never will be."""
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What was found about a tokenizer and its template; found once."""
+
+    template: Any
+    special: tuple[str, ...]
+    adds_bos: bool
+    end: str = ""
+    tail: str = ""
+    cuts: tuple[str, ...] = ()
+    """The special tokens that the template writes, of the thousands that some vocabularies have."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """Completion: the text of the turn that gives it. A classification asks for the same few again and again."""
+    encoded: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """(what stands before, text): ids of the text."""
+
+
+_known: weakref.WeakKeyDictionary[Any, _Facts] = weakref.WeakKeyDictionary()
+_ENCODED_TEXTS = 10_000
+
+
+def apply(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str, Any]], *, generation: bool) -> str:
+    import jinja2
+
+    if not getattr(tokenizer, "chat_template", None):
+        raise DataError(
+            "the model has no chat template, so a conversation cannot be written for it",
+            hint="choose an instruction-tuned model, or prepare the data as plain text (format: text)",
+        )
+    contents = [_guarded(tokenizer, message.content) for message in messages]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            [
+                {**message.as_template_dict(), "content": content}
+                for message, content in zip(messages, contents, strict=True)
+            ],
+            tools=[dict(tool) for tool in tools] or None,
+            add_generation_prompt=generation,
+            tokenize=False,
+            chat_template=_dated(tokenizer.get_chat_template(None, list(tools) or None)),
+        )
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+        roles = ", ".join(message.role for message in messages)
+        raise DataError(
+            f"the model's chat template refuses this conversation ({roles}): {error}",
+            hint="change the roles, for example put the system text into the first user turn",
+        ) from error
+    for number, (message, content) in enumerate(zip(messages, contents, strict=True), start=1):
+        if message.role in ("system", "developer", "user") and content.strip() not in text:
+            raise DataError(
+                f"the model's chat template leaves out turn {number} ({message.role})",
+                hint="put its text into a role that the template writes, such as the first user turn",
+            )
+    return text
+
+
+def _guarded(tokenizer: Any, content: str) -> str:
+    """Return a message in which no special token can be read, whoever typed it."""
+    if _GUARD in content:
+        raise DataError(
+            "a message holds U+FFFF, which is no character", hint="remove it; a broken export is the usual cause"
+        )
+    for token in facts_of(tokenizer).special:
+        if token in content:
+            content = content.replace(token, token[:1] + _GUARD + token[1:])
+    return content
+
+
+def _dated(template: str) -> str:
+    """Return the template with its questions for today's date answered.
+
+    transformers offers templates `strftime_now` and no way to say what now is.
+    """
+    if "strftime_now" not in template:
+        return template
+    dated = _DATE_CALL.sub(lambda match: repr(TEMPLATE_DATE.strftime(match[2])), template)
+    if re.search(r"strftime_now\s*\(", dated):
+        raise DataError(
+            "the model's chat template asks for today's date in a way that cannot be fixed to one day",
+            hint="choose a model whose template does not change from day to day",
+        )
+    return dated
+
+
+def facts_of(tokenizer: Any) -> _Facts:
+    facts = _known.get(tokenizer)
+    if facts is None or facts.template != tokenizer.chat_template:
+        added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+        special = tuple(sorted({*tokenizer.all_special_tokens, *added} - {""}))
+        bos = tokenizer.bos_token_id
+        adds_bos = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]
+        facts = _known[tokenizer] = _Facts(tokenizer.chat_template, special, adds_bos)
+    return facts
+
+
+def tail_of(tokenizer: Any) -> tuple[str, str]:
+    """Return (end of turn, everything the template writes after the content of a last assistant turn)."""
+    facts = facts_of(tokenizer)
+    if facts.tail:
+        return facts.end, facts.tail
+    text = apply(tokenizer, [Message("user", "?"), Message("assistant", _SENTINEL)], (), generation=False)
+    if _SENTINEL not in text:
+        raise DataError(
+            "the model's chat template leaves out the assistant's answer",
+            hint="choose a model whose template can be trained",
+        )
+    tail = text[text.rindex(_SENTINEL) + len(_SENTINEL) :]
+    starts = {token: tail.find(token) for token in facts.special if token in tail}
+    if not starts:
+        raise DataError(
+            f"the model's chat template ends an answer with {tail!r}, which holds no special token; "
+            "a model trained on it could never learn to stop",
+            hint="choose a model whose template ends a turn, such as an instruction-tuned one",
+        )
+    # Of two special tokens that start at the same place, the longer one is what the tokenizer matches.
+    first = min(starts.values())
+    longest = max((token for token, start in starts.items() if start == first), key=len)
+    facts.end, facts.tail = tail[: first + len(longest)], tail
+    facts.cuts = tuple(token for token in facts.special if token in text)
+    return facts.end, facts.tail
+
+
+def turn_text(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str, Any]], prompt_text: str) -> str:
+    """Return what the model must write for the last turn of `messages`, end of turn included."""
+    end, tail = tail_of(tokenizer)
+    text = apply(tokenizer, messages, tools, generation=False)
+    if not text.startswith(prompt_text):
+        shared = next((i for i, (a, b) in enumerate(zip(text, prompt_text)) if a != b), len(text))
+        raise DataError(
+            "the model's chat template writes an answered conversation differently from the prompt it answers "
+            f"(from character {shared}: prompt {prompt_text[shared : shared + 30]!r}, "
+            f"answered {text[shared : shared + 30]!r})",
+            hint="choose a model whose template keeps the prompt; what is trained must be what is served",
+        )
+    if not text.endswith(tail):
+        raise DataError(
+            f"the model's chat template ends this turn with {text[-30:]!r}, others with {tail!r}",
+            hint="choose a model whose template ends all assistant turns alike",
+        )
+    return text[len(prompt_text) : len(text) - len(tail)] + end
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = []
+    for piece in text.split(_GUARD):
+        ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def encode_prompt(tokenizer: Any, text: str) -> list[int]:
+    """Return ids with exactly one BOS where the tokenizer adds one: ids[0] is BOS and ids[1] is not.
+
+    Never a count: SmolLM2's BOS is the token that opens every turn.
+    """
+    ids = _encode(tokenizer, text)
+    bos = tokenizer.bos_token_id
+    if not facts_of(tokenizer).adds_bos:
+        return ids
+    if ids[:1] != [bos]:
+        ids = [bos, *ids]
+    if ids[1:2] == [bos]:
+        raise DataError(
+            f"the model's chat template opens with the BOS token {tokenizer.bos_token!r} twice",
+            hint="choose a model whose template writes it once",
+        )
+    return ids
+
+
+def encode_after(tokenizer: Any, prompt_text: str, text: str) -> list[int]:
+    """Return the ids of `text` as they stand after the prompt.
+
+    Special tokens cut a text before anything is merged: what stands before the prompt's last one has no say.
+    """
+    facts = facts_of(tokenizer)
+    start = max((prompt_text.rfind(token) for token in facts.cuts), default=0)
+    before = prompt_text[max(start, 0) :]
+    ids = facts.encoded.get((before, text))
+    if ids is None:
+        ids = _encode_beside(tokenizer, before, text)
+        if len(before) + len(text) < 200 and len(facts.encoded) < _ENCODED_TEXTS:
+            facts.encoded[before, text] = ids
+    return ids
+
+
+def _encode_beside(tokenizer: Any, before: str, text: str) -> list[int]:
+    apart = _encode(tokenizer, text)
+    if not before:
+        return apart
+    before_ids = _encode(tokenizer, before)
+    together = _encode(tokenizer, before + text)
+    if together == before_ids + apart:
+        return apart
+    # The tokenizer merges across the boundary, or writes a dummy space in front of a text of its own.
+    decoded = tokenizer.decode(before_ids + apart, clean_up_tokenization_spaces=False)
+    if decoded == tokenizer.decode(before_ids, clean_up_tokenization_spaces=False) + text.replace(_GUARD, ""):
+        return apart
+    if together[: len(before_ids)] == before_ids:
+        return together[len(before_ids) :]
+    raise DataError(
+        f"the tokenizer cannot write the answer {text[:40]!r} after its prompt without changing the prompt",
+        hint="begin the answer with another character; white space at its start is the usual cause",
+    )

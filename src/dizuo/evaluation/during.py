@@ -1,0 +1,97 @@
+"""What a model answers while it is trained: the same few validation items, greedily, at every evaluation.
+
+The engine reads the module in memory as it is at that moment, adapters included, and gives it back as it found it: it
+draws nothing (greedy), writes no weight, and its worker thread has its own random generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dizuo.data.rendering import render_prompt
+from dizuo.evaluation.setting import Item, items_of
+
+if TYPE_CHECKING:
+    from dizuo.data import Dataset
+    from dizuo.models import Model
+
+__all__ = ["Written", "answer_now", "watched_items"]
+
+MAX_TOKENS = 48
+"""Most tokens of a written answer; the answers are for reading, not for scoring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One answer of the model at one moment of its training."""
+
+    item: str
+    """Id of the example."""
+    origin: str
+    text: str
+    """What is asked, without the instruction."""
+    prompt: str
+    """What the model read: rendered with its template, special tokens included."""
+    expected: str
+    """The right answer."""
+    answer: str
+    """What it wrote; empty where the prompt is too long or the engine failed."""
+    right: bool
+    """It is one of the right answers, word for word."""
+    note: str = ""
+    """Why there is no answer."""
+
+
+def watched_items(data: Dataset, *, count: int) -> list[Item]:
+    """Return the first `count` validation rows; none where the rows are not questions with right answers."""
+    if data.task is None or data.task.kind not in ("classification", "generation") or not len(data.validation):
+        return []
+    return items_of(data.validation, data.task, limit=count) if count else []
+
+
+def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = ()) -> list[Written]:
+    """Return what the model answers to each item as its weights are now.
+
+    Args:
+        model: loaded, with its adapters in the module where there are some.
+        items: a few.
+        labels: of a classification; an answer may be a little longer than the longest of them.
+
+    Raises:
+        DizuoError: the model cannot be run by the embedded engine, or its template refuses an item.
+    """
+    from dizuo.engines import EngineOptions, GenerateRequest, Result, Sampling, generate_all
+    from dizuo.engines import open as open_engine
+    from dizuo.models import end_of_turn_ids
+
+    tokenizer: Any = model.tokenizer
+    prompts = [render_prompt(tokenizer, item.question) for item in items]
+    longest = [len(ids) for ids in tokenizer(list(labels), add_special_tokens=False)["input_ids"]] if labels else []
+    most = min(max(longest) + 4, MAX_TOKENS) if longest else MAX_TOKENS
+    sampling = Sampling(max_tokens=most, stop_ids=end_of_turn_ids(tokenizer))
+    engine = open_engine(model, options=EngineOptions(max_running=len(items), keep_recent=0))
+    try:
+        fits = [len(ids) + most <= engine.context_length for ids in prompts]
+        ready = [GenerateRequest(ids, sampling) for ids, fit in zip(prompts, fits, strict=True) if fit]
+        results = iter(generate_all(engine, ready))
+        answers: list[Result | None] = [next(results) if fit else None for fit in fits]
+    finally:
+        engine.close()
+    return [
+        _written(item, tokenizer.decode(ids), result, tokenizer)
+        for item, ids, result in zip(items, prompts, answers, strict=True)
+    ]
+
+
+def _written(item: Item, prompt: str, result: Any, tokenizer: Any) -> Written:
+    answer, note = "", ""
+    if result is None:
+        note = "the prompt is too long for the model"
+    elif result.finish not in ("stop", "length"):
+        note = f"{result.finish}: {result.error}" if result.error else str(result.finish)
+    else:
+        answer = tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
+    right = not note and answer in {reference.strip() for reference in item.references}
+    return Written(item.id, item.origin, item.text, prompt, item.answer, answer, right, note)

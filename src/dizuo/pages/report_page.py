@@ -1,0 +1,165 @@
+"""The page of an evaluation: the verdict first, then the figures behind it, then the items themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dizuo.pages import charts
+from dizuo.pages.page import render
+
+__all__ = ["draw"]
+
+SHOWN_SLICES = 24
+MOMENTS = 8
+"""Answers to one item over the training that are shown."""
+NUMBERED = 16
+"""Labels up to which the cells of a confusion matrix carry their counts."""
+
+
+def draw(value: Mapping[str, Any]) -> str:
+    """Return the page; `value` is a report's JSON."""
+    rows = list(value["rows"])
+    least = _least(rows)
+    shown = [
+        {
+            **row,
+            "chart": charts.interval(
+                row["low"], row["score"], row["high"], family=row["family"], least=least,
+                label=f"{row['title']}: {100 * row['score']:.1f} % ({100 * row['low']:.1f}–{100 * row['high']:.1f})",
+            ),
+        }
+        for row in rows
+    ]  # fmt: skip
+    by_name = {row["name"]: row for row in rows}
+    order = list(by_name)
+    curve = {
+        name: {**one, "family": _family(name, by_name)}
+        for name, one in sorted(
+            value["curve"].items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else -1
+        )
+    }
+    return render(
+        "report.html",
+        report={**value, "samples": [_sample(sample) for sample in value["samples"]]},
+        over_time=[{**one, "moments": _moments(one["answers"])} for one in value.get("over_time", ())],
+        rows=shown,
+        axis=charts.interval_axis(least=least),
+        least=least,
+        by_name=by_name,
+        loss=charts.loss(value["losses"]),
+        has_validation=any("validation_loss" in line for line in value["losses"]),
+        curve=charts.lines(curve, x="training rows"),
+        curve_names=[(one["family"], one["title"]) for one in curve.values()],
+        matrices=[
+            _matrix(name, one, list(value["labels"]), by_name)
+            for name, one in _ordered(value["confusion"])
+            if name in ("untuned", "tuned") or name == _best_cheap(rows)
+        ],
+        reliability=[
+            {
+                **one,
+                "name": name,
+                "chart": charts.reliability(
+                    one["bins"], family=name, label=f"{one['title']}: confidence against share right"
+                ),
+            }
+            for name, one in _ordered(value["reliability"])
+        ],
+        slices=_slices(value["slices"]),
+        num_slices=len(value["slices"]),
+        metric_names=list(dict.fromkeys(name for row in rows for name in row["metrics"])),
+    )
+
+
+def _ordered(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the entries in reading order: cheap, untuned, tuned."""
+    rank = {"untuned": 1, "tuned": 2}
+    return sorted(found.items(), key=lambda pair: rank.get(pair[0], 0))
+
+
+def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sample with the untuned answer first."""
+    answers = sorted(sample["answers"].items(), key=lambda pair: pair[0] == "tuned")
+    return {**sample, "answers": dict(answers)}
+
+
+def _moments(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return answers in time, equal ones in a row as one; of many the first, the last, and some evenly between."""
+    runs: list[dict[str, Any]] = []
+    for one in answers:
+        if runs and (runs[-1]["answer"], runs[-1]["right"]) == (one["answer"], one["right"]):
+            runs[-1]["last"] = one["step"]
+        else:
+            runs.append({**one, "first": one["step"], "last": one["step"]})
+    for one in runs:
+        one["when"] = f"step {one['first']:,}" if one["first"] == one["last"] else f"{one['first']:,}–{one['last']:,}"
+    if len(runs) <= MOMENTS:
+        return runs
+    return [runs[round(i * (len(runs) - 1) / (MOMENTS - 1))] for i in range(MOMENTS)]
+
+
+def _best_cheap(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    cheap = [row for row in rows if row["family"] == "cheap"]
+    return str(max(cheap, key=lambda row: row["score"])["name"]) if cheap else None
+
+
+def _family(name: str, rows: Mapping[str, Any]) -> str:
+    if name in rows:
+        family = str(rows[name]["family"])
+        return f"{family} {name}"
+    return "cheap"
+
+
+def _least(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return where the score axis begins: 0, unless every row is far from it."""
+    low = min((row["low"] for row in rows), default=0.0)
+    return 0.0 if low < 0.5 else math.floor(10 * low) / 10
+
+
+def _matrix(name: str, one: Mapping[str, Any], labels: list[str], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a confusion matrix with a shade from 0 to 9 per cell, by its share of the row."""
+    matrix = one.get("matrix")
+    out: dict[str, Any] = {
+        "name": name,
+        "title": one["title"],
+        "pairs": one["pairs"][:8],
+        "cells": None,
+        "numbered": False,
+    }
+    if not matrix:
+        return out
+    out["columns"] = [*labels, "no label"] if len(matrix[0]) > len(labels) else labels
+    out["numbered"] = len(labels) <= NUMBERED
+    out["cells"] = [
+        (
+            label,
+            [
+                {
+                    "n": count,
+                    "shade": min(9, math.ceil(9 * count / max(1, sum(row)))),
+                    "right": place == number,
+                    "title": f"{label} → {out['columns'][place]}: {count:,} of {sum(row):,}",
+                }
+                for place, count in enumerate(row)
+            ],
+        )
+        for number, (label, row) in enumerate(zip(labels, matrix, strict=True))
+    ]
+    return out
+
+
+def _slices(slices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the labels with the lowest tuned score first, each with its line from before to after."""
+    out = []
+    for one in slices:
+        before, after = one["right"].get("untuned"), one["right"].get("tuned")
+        label = f"{one['label']}: {_said(before)} before, {_said(after)} after"
+        out.append({**one, "before": before, "after": after, "chart": charts.slope(before, after, label=label)})
+    out.sort(key=lambda one: (one["after"] if one["after"] is not None else one["before"] or 0.0, one["label"]))
+    return out[:SHOWN_SLICES]
+
+
+def _said(share: float | None) -> str:
+    return "not scored" if share is None else f"{100 * share:.0f} %"

@@ -1,0 +1,240 @@
+"""The local registry: what was released under a name, by version and by alias.
+
+    <data_root>/registry/NAME/3/release.json     version, digest, when
+    <data_root>/registry/NAME/3/bundle/          the bundle, copied
+    <data_root>/registry/NAME/aliases.json       alias -> its history of versions, the last one counts
+
+A version appears by one rename, an alias moves by one file replaced; both under a lock per name. A process killed at
+any moment leaves the old state or the new one. Versions are never changed and their numbers never used again while
+they are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dizuo import artifacts
+from dizuo.errors import ServingError, did_you_mean
+from dizuo.serving import bundle as bundles
+from dizuo.serving.bundle import Bundle
+from dizuo.serving.names import DEFAULT_ALIAS, Reference, check_name, parse_reference
+
+__all__ = ["Registry", "Release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version of one name."""
+
+    name: str
+    version: int
+    created: str
+    """ISO 8601, UTC."""
+    digest: str
+    """Of the bundle, fixed when it was registered."""
+    folder: Path
+    """The bundle's folder."""
+    aliases: tuple[str, ...] = ()
+    """Aliases that point here, sorted."""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class Registry:
+    """Releases of this machine.
+
+    Args:
+        root: where it lives; None is `data_root()/registry`.
+        lock_seconds: how long to wait for another process that is registering or promoting the same name.
+    """
+
+    def __init__(self, root: Path | None = None, *, lock_seconds: float = 60.0) -> None:
+        self.root = root or artifacts.data_root() / "registry"
+        self.lock_seconds = lock_seconds
+
+    def register(self, bundle: Bundle, name: str | None = None, *, alias: str | None = DEFAULT_ALIAS) -> Release:
+        """Copy a bundle into the registry as the next version of a name.
+
+        Args:
+            bundle: from `bundle.open` or `bundle.write`.
+            name: None is the bundle's own.
+            alias: alias to move to the new version; None moves none.
+
+        Raises:
+            ServingError: the name is unusable, the copy failed, or the bundle changed while it was copied.
+        """
+        name = check_name(name or bundle.name)
+        if alias is not None:
+            check_name(alias, noun="alias")
+        with self._locked(name):
+            version = max(self._versions(name), default=0) + 1
+            try:
+                with artifacts.whole_folder(self.root / name / str(version)) as folder:
+                    shutil.copytree(bundle.folder, folder / "bundle")
+                    if bundles.open(folder / "bundle").digest != bundle.digest:
+                        raise ServingError(f"{bundle.folder} changed while it was registered", hint="register it again")
+                    artifacts.write_json(
+                        folder / "release.json",
+                        {"name": name, "version": version, "created": _now(), "digest": bundle.digest},
+                    )
+            except (OSError, shutil.Error) as error:
+                raise ServingError(f"{name}@{version} could not be registered: {error}") from error
+            if alias is not None:
+                self._point(name, alias, version)
+            return self._release(name, version)
+
+    def resolve(self, reference: str | Reference) -> Release:
+        """Return the release behind `tickets`, `tickets@3` or `tickets:prod`; its files are checked by `open`.
+
+        Raises:
+            ServingError: there is none; the message lists what exists.
+        """
+        wanted = parse_reference(reference) if isinstance(reference, str) else reference
+        versions = self._versions(wanted.name)
+        if not versions:
+            names = self.names()
+            raise ServingError(
+                f"nothing is registered as {wanted.name!r}{did_you_mean(wanted.name, names)}",
+                hint=f"registered: {', '.join(names)}" if names else "register something with dizuo deploy",
+            )
+        aliases = self._aliases(wanted.name)
+        if wanted.version is not None:
+            version = wanted.version
+        elif wanted.alias is not None:
+            if wanted.alias not in aliases:
+                known = ", ".join(sorted(aliases)) or "none"
+                raise ServingError(
+                    f"{wanted.name} has no alias {wanted.alias!r}{did_you_mean(wanted.alias, aliases)}",
+                    hint=f"aliases of {wanted.name}: {known}",
+                )
+            version = aliases[wanted.alias][-1]["version"]
+        else:
+            history = aliases.get(DEFAULT_ALIAS)
+            version = history[-1]["version"] if history else max(versions)
+        if version not in versions:
+            raise ServingError(
+                f"{wanted.name} has no version {version}",
+                hint=f"versions of {wanted.name}: {', '.join(map(str, versions))}",
+            )
+        return self._release(wanted.name, version)
+
+    def open(self, reference: str | Reference) -> tuple[Release, Bundle]:
+        """Return a release and its verified bundle.
+
+        Raises:
+            ServingError: there is none, or its files are not those that were registered.
+        """
+        release = self.resolve(reference)
+        bundle = bundles.open(release.folder)
+        if bundle.digest != release.digest:
+            raise ServingError(
+                f"{release} is not what was registered: bundle.json was changed",
+                details=[f"registered {release.digest}", f"found      {bundle.digest}"],
+                hint="deploy again",
+            )
+        return release, bundle
+
+    def promote(self, reference: str, alias: str = DEFAULT_ALIAS) -> Release:
+        """Let an alias point at a release."""
+        check_name(alias, noun="alias")
+        wanted = parse_reference(reference)
+        with self._locked(wanted.name):
+            release = self.resolve(wanted)
+            self._point(release.name, alias, release.version)
+            return self._release(release.name, release.version)
+
+    def rollback(self, name: str, alias: str = DEFAULT_ALIAS) -> Release:
+        """Let an alias point at the version it pointed at before.
+
+        Raises:
+            ServingError: it never pointed anywhere else.
+        """
+        with self._locked(check_name(name)):
+            aliases = self._aliases(name)
+            history = aliases.get(alias, [])
+            if len(history) < 2:
+                versions = ", ".join(map(str, self._versions(name))) or "none"
+                raise ServingError(
+                    f"{name}:{alias} has nothing to go back to",
+                    hint=f"choose a version with promote; versions: {versions}",
+                )
+            aliases[alias] = history[:-1]
+            artifacts.write_json(self.root / name / "aliases.json", aliases)
+            return self._release(name, history[-2]["version"])
+
+    def names(self) -> tuple[str, ...]:
+        """Return the registered names, sorted."""
+        if not self.root.is_dir():
+            return ()
+        return tuple(
+            sorted(p.name for p in self.root.iterdir() if not p.name.startswith(".") and self._versions(p.name))
+        )
+
+    def ls(self, name: str | None = None) -> list[Release]:
+        """Return all releases, or those of one name, oldest first."""
+        names = self.names() if name is None else (check_name(name),)
+        return [self._release(n, version) for n in names for version in self._versions(n)]
+
+    def _versions(self, name: str) -> list[int]:
+        folder = self.root / name
+        if not folder.is_dir():
+            return []
+        found = [p.name for p in folder.iterdir() if p.name.isascii() and p.name.isdigit()]
+        return sorted(int(n) for n in found if (folder / n / "release.json").is_file())
+
+    def _release(self, name: str, version: int) -> Release:
+        folder = self.root / name / str(version)
+        facts = _read(folder / "release.json")
+        here = sorted(alias for alias, history in self._aliases(name).items() if history[-1]["version"] == version)
+        try:
+            return Release(name, version, facts["created"], facts["digest"], folder / "bundle", tuple(here))
+        except (KeyError, TypeError) as error:
+            raise ServingError(f"{folder / 'release.json'} is damaged: {error} is missing") from error
+
+    def _aliases(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        path = self.root / name / "aliases.json"
+        if not path.exists():
+            return {}
+        aliases: dict[str, list[dict[str, Any]]] = _read(path)
+        return aliases
+
+    def _point(self, name: str, alias: str, version: int) -> None:
+        aliases = self._aliases(name)
+        history = aliases.setdefault(alias, [])
+        if not history or history[-1]["version"] != version:
+            history.append({"version": version, "at": _now()})
+        artifacts.write_json(self.root / name / "aliases.json", aliases)
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        locks = self.root / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(locks / f"{name}.lock", timeout=self.lock_seconds):
+                yield
+        except Timeout:
+            raise ServingError(
+                f"another process has been changing {name} for {self.lock_seconds:.0f} s",
+                hint="wait for it, or end it",
+            ) from None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise ServingError(f"{path} cannot be read: {error}") from error

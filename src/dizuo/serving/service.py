@@ -1,0 +1,282 @@
+"""One served model: its engine, its tokenizer and template, its task. Text in, text out.
+
+The gateway and `dizuo chat` both go through a `Service`, so a bare headline typed into either is asked exactly as it
+was when the model was evaluated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from dizuo.data.last_token import Form, render_question
+from dizuo.data.rendering import render_completions, render_prompt
+from dizuo.data.task import Task, prompt_messages
+from dizuo.engines import (
+    Engine,
+    EngineClosed,
+    EngineOptions,
+    GenerateRequest,
+    RequestRefused,
+    Sampling,
+    ScoreRequest,
+    StateEngine,
+    TokenLogprob,
+)
+from dizuo.errors import ServingError
+from dizuo.events import Watcher, ignore
+from dizuo.models.heads import Head
+from dizuo.records import Message
+from dizuo.serving.bundle import Bundle
+from dizuo.serving.bundle_heads import bundle_head, check_head
+from dizuo.serving.detokenize import Detokenizer, StopStrings, TokenBytes
+
+__all__ = ["Classified", "Piece", "Service", "open_service"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next piece of an answer; the last one has `finish`."""
+
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    num_tokens: int = 0
+    """Tokens drawn since the last piece; their text may still be held back."""
+    finish: Literal["stop", "length"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A label with the probabilities of all labels, likeliest first."""
+
+    label: str
+    """The likeliest one; of a regression, the number as text."""
+    probabilities: Mapping[str, float]
+    """Softmax over the head's outputs, or over the summed log-probabilities of the labels; they sum to 1. With several
+    labels per text each is a probability of its own. Empty for a regression."""
+    num_prompt_tokens: int
+    labels: tuple[str, ...] | None = None
+    """Every label above one half, likeliest first, where a text may have several."""
+    value: float | None = None
+    """What a regression predicts, in the units of its data."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A model that can be asked.
+
+    Args:
+        name: what requests call it.
+        engine: answers; the service owns it.
+        tokenizer: with the chat template the model was trained with.
+        adapter: the engine's name for the adapter, or None.
+        task: what it was trained to do, or None.
+        generation: `max_tokens`, `temperature`, `top_p`, `stop_ids`.
+        fingerprint: changes whenever an answer may change.
+        head: what it was trained to answer with instead of text.
+    """
+
+    name: str
+    engine: Engine
+    tokenizer: Any
+    adapter: str | None = None
+    task: Task | None = None
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    head: Head | None = None
+    created: int = field(default_factory=lambda: int(time.time()))
+    # The tokenizer is not safe for use by two threads at once, and a long prompt must not hold up the event loop.
+    _tokenizing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dizuo-tokenizer"))
+    _bytes: TokenBytes | None = None
+
+    async def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Return the ids that the model reads, as in training.
+
+        Raises:
+            DataError: the template refuses the conversation.
+        """
+        return await self._off_loop(lambda: render_prompt(self.tokenizer, messages))
+
+    def sampling(
+        self,
+        num_prompt_tokens: int,
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int = 0,
+        seed: int | None = None,
+        logprobs: int | None = None,
+    ) -> Sampling:
+        """Return what a request asks for over the model's own defaults.
+
+        A default `max_tokens` shrinks to what the context leaves; one that was asked for never does.
+        """
+        room = self.engine.context_length - num_prompt_tokens
+        if room < 1:
+            raise RequestRefused(
+                f"the messages have {num_prompt_tokens:,} tokens, which exceed the "
+                f"{self.engine.context_length:,} tokens that the model reads, answer included",
+                hint="shorten the conversation",
+            )
+        return Sampling(
+            max_tokens=min(self.generation.get("max_tokens", 512), room) if max_tokens is None else max_tokens,
+            temperature=self.generation.get("temperature", 0.0) if temperature is None else temperature,
+            # 0 is allowed by the protocol and means the likeliest token.
+            top_p=max(self.generation.get("top_p", 1.0) if top_p is None else top_p, 1e-9),
+            top_k=top_k,
+            seed=seed,
+            stop_ids=tuple(self.generation.get("stop_ids", ())),
+            logprobs=logprobs,
+        )
+
+    async def answer(
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        stop: Sequence[str] = (),
+        deadline: float | None = None,
+        request_id: str = "",
+    ) -> AsyncGenerator[Piece, None]:
+        """Stream an answer as text; leaving the iterator cancels the request in the engine.
+
+        Raises:
+            QueueFull, RequestRefused, EngineClosed: from the engine, before the first piece.
+            ServingError: the engine failed or the deadline passed.
+        """
+        text, stops = Detokenizer(self.tokenizer), StopStrings(stop)
+        request = GenerateRequest(prompt_ids, sampling, self.adapter, deadline, request_id)
+        async with aclosing(self.engine.generate(request)) as deltas:
+            async for delta in deltas:
+                shown = stops.add(text.add(delta.ids))
+                if stops.found:
+                    yield Piece(shown, delta.logprobs, len(delta.ids), "stop")
+                    return
+                if delta.finish is None:
+                    yield Piece(shown, delta.logprobs, len(delta.ids))
+                    continue
+                if delta.finish == "cancelled":
+                    raise EngineClosed("the engine is closing")
+                if delta.finish == "deadline":
+                    raise DeadlinePassed("the request took longer than it may")
+                if delta.finish == "error":
+                    raise ServingError(f"the engine failed: {delta.error}")
+                shown += stops.add(text.finish())
+                if not stops.found:
+                    shown += stops.finish()
+                yield Piece(shown, delta.logprobs, len(delta.ids), "stop" if stops.found else delta.finish)
+                return
+
+    async def classify(self, text: str) -> Classified:
+        """Return the label of a text with probabilities, asked and scored as in evaluation.
+
+        A model with a head answers with it, in one pass. Else the score of a label is the sum of the
+        log-probabilities of its tokens, end of turn included.
+
+        Raises:
+            ServingError: this model has no labels to choose from.
+        """
+        task = self.task
+        if self.head is not None:
+            return await self._read(self.head, text)
+        if task is None or not task.labels or task.multi_label:
+            raise NoLabels(
+                f"{self.name} was not trained to choose one of several labels", hint="ask it through chat instead"
+            )
+        rendered = await self._off_loop(
+            lambda: render_completions(self.tokenizer, prompt_messages(text, task), task.labels)
+        )
+        requests = [ScoreRequest(r.ids, r.weights, self.adapter) for r in rendered]
+        sums = np.array([values.sum() for values in await self.engine.score(requests)])
+        shares = np.exp(sums - sums.max())
+        shares /= shares.sum()
+        order = np.argsort(-shares, kind="stable")
+        probabilities = {task.labels[i]: float(shares[i]) for i in order}
+        return Classified(task.labels[order[0]], probabilities, rendered[0].num_prompt)
+
+    async def _read(self, head: Head, text: str) -> Classified:
+        """Return what the head says of a text, asked as in evaluation."""
+        if head.facts.kind == "reward":
+            raise NoLabels(f"{self.name} is a reward model, which chooses no label", hint="use it in training")
+        form: Form = "text" if head.facts.form == "text" else "chat"
+        rendered = await self._off_loop(lambda: render_question(self.tokenizer, text, self.task, form=form))
+        if not isinstance(self.engine, StateEngine):
+            raise RequestRefused("this engine gives no states for a head to read", hint="use the embedded engine")
+        outputs = head.outputs(await self.engine.states([ScoreRequest(rendered.ids, rendered.weights, self.adapter)]))
+        if head.facts.kind == "regression":
+            value = float(head.numbers(outputs)[0])
+            return Classified(f"{value:g}", {}, len(rendered.ids), value=value)
+        shares, labels = head.probabilities(outputs)[0], head.facts.labels
+        order = np.argsort(-shares, kind="stable")
+        probabilities = {labels[i]: float(shares[i]) for i in order}
+        several = tuple(label for label, share in probabilities.items() if share > 0.5)
+        return Classified(
+            labels[order[0]], probabilities, len(rendered.ids), several if head.facts.kind == "multi_label" else None
+        )
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes of one token."""
+        if self._bytes is None:
+            self._bytes = TokenBytes(self.tokenizer)
+        return self._bytes.of(token)
+
+    def close(self) -> None:
+        """Close the engine; running answers end."""
+        self.engine.close()
+        self._tokenizing.shutdown(wait=False)
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work)
+
+
+class DeadlinePassed(ServingError):
+    """A request took longer than it may."""
+
+
+class NoLabels(ServingError):
+    """The model is no classifier."""
+
+
+def open_service(
+    bundle: Bundle, *, name: str | None = None, options: EngineOptions | None = None, watch: Watcher = ignore
+) -> Service:
+    """Open what a bundle holds: base model, adapter or weights, tokenizer, task.
+
+    Args:
+        bundle: verified, from `bundle.open` or the registry.
+        name: what requests call it; None is the bundle's own name.
+        options: of the engine.
+        watch: told of a base model that has to be fetched.
+    """
+    from dizuo import engines
+
+    adapters = {} if bundle.adapter is None else {"bundle": bundle.adapter}
+    engine = engines.open(bundle.spec(watch=watch), adapters=adapters, options=options)
+    try:
+        head, tokenizer, folder = bundle_head(bundle), bundle.tokenizer(), bundle.adapter or bundle.weights
+        if head is not None and folder is not None:
+            adapter = "bundle" if adapters else None
+            check_head(folder, head, engine=engine, adapter=adapter, tokenizer=tokenizer, task=bundle.task)
+        return Service(
+            name=name or bundle.name,
+            engine=engine,
+            tokenizer=tokenizer,
+            adapter="bundle" if adapters else None,
+            task=bundle.task,
+            generation=bundle.generation,
+            fingerprint="dizuo-" + bundle.digest.removeprefix("sha256:")[:12],
+            head=head,
+        )
+    except BaseException:
+        engine.close()
+        raise

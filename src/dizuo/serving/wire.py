@@ -1,0 +1,297 @@
+"""The OpenAI chat protocol: what a request may say, checked field by field, and what the answers look like.
+
+A field that is not supported is an error that names it, never ignored: an answer that silently lacks what was asked
+for is worse than none. Fields that cannot change the answer (`user`, `metadata`, …) are accepted, and so are the
+defaults of unsupported ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dizuo.errors import did_you_mean
+from dizuo.records import Message
+from dizuo.serving.faults import ApiError
+
+__all__ = ["ChatRequest", "ClassifyRequest", "parse_chat", "parse_classify"]
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+_MOST_STOPS = 16
+_MOST_TOP_LOGPROBS = 20
+_MOST_INPUTS = 256
+
+_HARMLESS = {
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+}
+"""They do not change what is answered."""
+
+_ONLY: dict[str, Callable[[Any], bool]] = {
+    "n": lambda v: v == 1 and not isinstance(v, bool),
+    "frequency_penalty": lambda v: v == 0,
+    "presence_penalty": lambda v: v == 0,
+    "logit_bias": lambda v: v == {},
+    "tools": lambda v: v == [],
+    "tool_choice": lambda v: v in ("none", "auto"),
+    "functions": lambda v: v == [],
+    "function_call": lambda v: v == "none",
+    "response_format": lambda v: v == {"type": "text"},
+    "modalities": lambda v: v == ["text"],
+    "audio": lambda v: False,
+    "prediction": lambda v: False,
+    "reasoning_effort": lambda v: False,
+    "verbosity": lambda v: False,
+    "web_search_options": lambda v: False,
+}
+"""Known fields that are supported at these values only; null always means not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A checked `/v1/chat/completions` body; None where the model's own default counts."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int = 0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    """Number of alternatives per token; None for no log-probabilities."""
+    stream: bool = False
+    include_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """A checked `/v1/classify` body."""
+
+    model: str | None
+    inputs: tuple[str, ...]
+    is_list: bool
+    """Whether the inputs came as a list."""
+
+
+def parse_chat(body: Any) -> ChatRequest:
+    """Return a checked request.
+
+    Raises:
+        ApiError: 400, naming the first wrong field.
+    """
+    fields = _Fields(body)
+    stop = fields.take("stop", _stops, ())
+    stream = fields.take("stream", _flag, False)
+    wanted = fields.take("logprobs", _flag, False)
+    top = fields.take("top_logprobs", _integer(0, _MOST_TOP_LOGPROBS), None)
+    if top is not None and not wanted:
+        raise _bad("top_logprobs", "needs logprobs to be true")
+    options = fields.take("stream_options", _mapping, None)
+    if options is not None and not stream:
+        raise _bad("stream_options", "needs stream to be true")
+    include_usage = False
+    if options is not None:
+        inner = _Fields(options, "stream_options.")
+        include_usage = inner.take("include_usage", _flag, False)
+        inner.take("include_obfuscation", _flag, False)
+        inner.done()
+    limits = [fields.take(name, _integer(1, 10**9), None) for name in ("max_completion_tokens", "max_tokens")]
+    if None not in limits and limits[0] != limits[1]:
+        raise _bad("max_tokens", "contradicts max_completion_tokens; give one of them")
+    request = ChatRequest(
+        model=fields.need("model", _text),
+        messages=fields.need("messages", _messages),
+        max_tokens=next((limit for limit in limits if limit is not None), None),
+        temperature=fields.take("temperature", _number(0, 2), None),
+        top_p=fields.take("top_p", _number(0, 1), None),
+        top_k=fields.take("top_k", _integer(0, 10**9), 0),
+        seed=fields.take("seed", _integer(-(2**63), 2**63 - 1), None),
+        stop=stop,
+        logprobs=(top or 0) if wanted else None,
+        stream=stream,
+        include_usage=include_usage,
+    )
+    fields.done()
+    return request
+
+
+def parse_classify(body: Any) -> ClassifyRequest:
+    """Return a checked request: `{"input": text or list of texts, "model": optional}`.
+
+    Raises:
+        ApiError: 400, naming the wrong field.
+    """
+    fields = _Fields(body)
+    request = ClassifyRequest(
+        model=fields.take("model", _text, None),
+        inputs=fields.need("input", _inputs),
+        is_list=isinstance(body["input"], list),
+    )
+    fields.done()
+    return request
+
+
+class _Fields:
+    """The fields of one JSON object, taken one after the other."""
+
+    def __init__(self, body: Any, prefix: str = "") -> None:
+        if not isinstance(body, dict):
+            raise ApiError(400, f"the body must be a JSON object, not {_kind(body)}")
+        self._left = {name: value for name, value in body.items() if value is not None}
+        self._known: set[str] = set()
+        self._prefix = prefix
+
+    def take(self, name: str, check: Callable[[Any, str], Any], default: Any) -> Any:
+        self._known.add(name)
+        if name not in self._left:
+            return default
+        return check(self._left.pop(name), self._prefix + name)
+
+    def need(self, name: str, check: Callable[[Any, str], Any]) -> Any:
+        if name not in self._left:
+            raise _bad(self._prefix + name, "is missing")
+        return self.take(name, check, None)
+
+    def done(self) -> None:
+        """Refuse what was not taken."""
+        for name, value in self._left.items():
+            path = self._prefix + name
+            if self._prefix or name not in _HARMLESS | _ONLY.keys():
+                near = did_you_mean(name, self._known)
+                raise _bad(path, f"is not a field that this server knows{near}", code="unknown_parameter")
+            if name in _ONLY and not _ONLY[name](value):
+                raise _bad(path, "is not supported by this server", code="unsupported_parameter")
+
+
+def _bad(param: str, problem: str, *, code: str | None = "invalid_value") -> ApiError:
+    return ApiError(400, f"{param} {problem}", param=param, code=code)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")
+
+
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise _bad(path, f"must be a string, not {_kind(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _bad(path, "holds half of a surrogate pair, which is no character") from None
+    return value
+
+
+def _flag(value: Any, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise _bad(path, f"must be true or false, not {_kind(value)}")
+    return value
+
+
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _bad(path, f"must be an object, not {_kind(value)}")
+    return value
+
+
+def _integer(low: int, high: int) -> Callable[[Any, str], int]:
+    def check(value: Any, path: str) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _bad(path, f"must be a whole number, not {value if isinstance(value, float) else _kind(value)}")
+        if not low <= value <= high:
+            bound = f"at least {low}" if value < low else f"at most {high}"
+            raise _bad(path, f"must be {bound}, not {value}")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float) -> Callable[[Any, str], float]:
+    def check(value: Any, path: str) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise _bad(path, f"must be a number, not {_kind(value)}")
+        if not math.isfinite(value) or not low <= value <= high:
+            raise _bad(path, f"must be between {low} and {high}, not {value}")
+        return float(value)
+
+    return check
+
+
+def _stops(value: Any, path: str) -> tuple[str, ...]:
+    stops = value if isinstance(value, list) else [value]
+    if len(stops) > _MOST_STOPS:
+        raise _bad(path, f"may hold at most {_MOST_STOPS} strings, not {len(stops)}")
+    found = tuple(_text(stop, f"{path}[{i}]" if isinstance(value, list) else path) for i, stop in enumerate(stops))
+    if "" in found:
+        raise _bad(path, "holds an empty string, which would stop every answer before it begins")
+    return found
+
+
+def _inputs(value: Any, path: str) -> tuple[str, ...]:
+    texts = value if isinstance(value, list) else [value]
+    if not texts or len(texts) > _MOST_INPUTS:
+        raise _bad(path, f"must hold 1 to {_MOST_INPUTS} texts, not {len(texts)}")
+    found = tuple(_text(text, f"{path}[{i}]" if isinstance(value, list) else path) for i, text in enumerate(texts))
+    for i, text in enumerate(found):
+        if not text.strip():
+            raise _bad(f"{path}[{i}]" if isinstance(value, list) else path, "is empty")
+    return found
+
+
+def _messages(value: Any, path: str) -> tuple[Message, ...]:
+    if not isinstance(value, list):
+        raise _bad(path, f"must be a list, not {_kind(value)}")
+    if not value:
+        raise _bad(path, "is empty; send at least one message")
+    return tuple(_message(item, f"{path}[{i}]") for i, item in enumerate(value))
+
+
+def _message(value: Any, path: str) -> Message:
+    fields = _Fields(_mapping(value, path), f"{path}.")
+    role = fields.need("role", _text)
+    if role not in ROLES:
+        raise _bad(f"{path}.role", f"must be one of {', '.join(ROLES)}, not {role!r}{did_you_mean(role, ROLES)}")
+    calls = fields.take("tool_calls", _tool_calls, ()) if role == "assistant" else ()
+    content = fields.take("content", _content, "") if calls else fields.need("content", _content)
+    call_id = fields.need("tool_call_id", _text) if role == "tool" else None
+    name = fields.take("name", _text, None)
+    if role == "assistant":
+        fields.take("refusal", _text, None)
+    fields.done()
+    return Message(role, content, name=name, tool_calls=calls, tool_call_id=call_id)
+
+
+def _content(value: Any, path: str) -> str:
+    if not isinstance(value, list):
+        return _text(value, path)
+    parts = []
+    for i, part in enumerate(value):
+        kind = _mapping(part, f"{path}[{i}]").get("type")
+        if kind != "text":
+            raise _bad(f"{path}[{i}].type", f"is {kind!r}; this server reads text only", code="unsupported_value")
+        fields = _Fields(part, f"{path}[{i}].")
+        fields.take("type", _text, None)
+        parts.append(fields.need("text", _text))
+        fields.done()
+    return "".join(parts)
+
+
+def _tool_calls(value: Any, path: str) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list):
+        raise _bad(path, f"must be a list, not {_kind(value)}")
+    for i, call in enumerate(value):
+        function = _mapping(_mapping(call, f"{path}[{i}]").get("function"), f"{path}[{i}].function")
+        _text(function.get("name"), f"{path}[{i}].function.name")
+        _text(function.get("arguments"), f"{path}[{i}].function.arguments")
+    return tuple(dict(call) for call in value)

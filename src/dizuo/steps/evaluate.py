@@ -1,0 +1,92 @@
+"""Step four: is the tuned model better, and does it have to be a language model at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dizuo import data as datasets
+from dizuo.artifacts import digest_tree
+from dizuo.data import Dataset, Split
+from dizuo.evaluation import Report
+from dizuo.evaluation.options import EvaluateOptions
+from dizuo.events import Watcher, ignore
+from dizuo.models import ModelSpec
+from dizuo.steps.manifest import Work
+from dizuo.steps.settings import bind_call, to_json
+from dizuo.training import Run
+
+__all__ = ["evaluate", "evaluate_step", "evaluate_work"]
+
+
+def evaluate(
+    run: Run,
+    data: Dataset | Split,
+    *,
+    against: ModelSpec | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    watch: Watcher = ignore,
+    **options: Any,
+) -> Report:
+    """Return the report on a trained run: before and after on the same items, with intervals and cheap baselines.
+
+    Args:
+        run: from `dizuo.train`.
+        data: the split to score on, as in `data.test`, or the data set: then its test split unless `split` is given.
+        against: the untuned model; None is the one that was trained.
+        out: the folder for `report.json` and `report.html`; None is `4-evaluate` beside the run's folder.
+        force: evaluate again although nothing changed.
+        watch: told about progress.
+        options: fields of `EvaluateOptions`.
+
+    Raises:
+        RecipeError: options that do not exist or have the wrong type.
+        EvaluationError: a score that cannot be computed.
+    """
+    if isinstance(data, Split):
+        options = {"split": data.name, **options}
+        data = datasets.open(data.path.parent)
+    (bound,) = bind_call("evaluate", options, (EvaluateOptions,))
+    folder = Path(out) if out is not None else run.folder.parent / "4-evaluate"
+    return evaluate_step(against or run.spec, data, run, folder, options=bound, force=force, watch=watch)[0]
+
+
+def evaluate_work(
+    model: ModelSpec,
+    data: Dataset,
+    run: Run,
+    folder: Path,
+    *,
+    options: EvaluateOptions,
+    origins: Mapping[str, str] | None = None,
+) -> Work:
+    """Return what an evaluation depends on."""
+    tuned = run.adapter or run.weights or run.folder
+    inputs = {"model": model.digest, "data": str(data.card["digest"]), "tuned": digest_tree(tuned)}
+    return Work("evaluate", folder, inputs, to_json(options), seed=getattr(options, "seed", 0), origins=origins or {})
+
+
+def evaluate_step(
+    model: ModelSpec,
+    data: Dataset,
+    run: Run,
+    folder: Path,
+    *,
+    options: EvaluateOptions,
+    origins: Mapping[str, str] | None = None,
+    force: bool = False,
+    watch: Watcher = ignore,
+) -> tuple[Report, str | None]:
+    """Return the report in `folder`, computed when model, data, run or options changed."""
+    from dizuo import evaluation
+
+    work = evaluate_work(model, data, run, folder, options=options, origins=origins)
+    why = work.why(force=force)
+    if why is not None:
+        with work.making() as partial:
+            evaluation.evaluate(
+                model, data, adapter=run.adapter, weights=run.weights, options=options, out=partial, watch=watch
+            )
+    return Report.open(folder), why

@@ -1,0 +1,196 @@
+"""A whole recipe: the five steps in order, into `runs/NAME/`, each skipped when its inputs did not change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dizuo import recipe as recipes
+from dizuo.events import Note, Watcher, ignore
+from dizuo.recipe import Recipe
+from dizuo.steps.settings import Settings, bind
+
+__all__ = ["Outcome", "StepOutcome", "folder_of", "run"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What became of one step."""
+
+    name: str
+    folder: Path
+    ran: bool
+    """False when nothing had changed."""
+    why: str
+    """Why it ran; empty when it did not."""
+    seconds: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a recipe left."""
+
+    name: str
+    folder: Path
+    steps: list[StepOutcome] = field(default_factory=list)
+    model: Any = None
+    data: Any = None
+    run: Any = None
+    report: Any = None
+    release: Any = None
+    closed: tuple[str, ...] = ()
+    """Why the gate stayed closed and nothing was deployed; empty otherwise."""
+
+
+def folder_of(root: Path, step: str) -> Path:
+    """Return a step's folder, as in `runs/tickets/3-train`."""
+    return root / f"{recipes.SECTIONS.index(step) + 1}-{step}"
+
+
+def run(
+    recipe: Recipe | str | Path,
+    *,
+    until: str = "deploy",
+    force: Collection[str] = (),
+    folder: str | Path = "runs",
+    watch: Watcher = ignore,
+) -> Outcome:
+    """Run a recipe's steps up to one of them.
+
+    Args:
+        recipe: a recipe or the path of one; all of its fields are checked before anything starts.
+        until: the last step to run; `prepare` alone does not need a model.
+        force: names of steps that run although nothing changed.
+        folder: where runs are kept; this one goes into a folder of the recipe's name.
+        watch: told about every step's progress.
+
+    Raises:
+        RecipeError: with every wrong field.
+        DizuoError: what the steps raise.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = recipes.read(recipe, strict=False)
+    wanted = ("prepare",) if until == "prepare" else recipes.SECTIONS[: recipes.SECTIONS.index(until) + 1]
+    settings = bind(recipe, needs=_needs(wanted))
+    outcome = Outcome(settings.name, Path(folder) / settings.name)
+    outcome.folder.mkdir(parents=True, exist_ok=True)
+    recipes.write(recipe, outcome.folder / "recipe.yaml")
+    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1)
+    for name in wanted:
+        getattr(steps, name)()
+    return outcome
+
+
+def _needs(wanted: Collection[str]) -> list[str]:
+    data = ["data"] if "prepare" in wanted else []
+    return ["model", *data] if "select" in wanted else data
+
+
+class _Steps:
+    """One method per step; each leaves its result in the outcome."""
+
+    def __init__(
+        self, settings: Settings, outcome: Outcome, force: Collection[str], watch: Watcher, *, several: bool
+    ) -> None:
+        self.settings, self.outcome, self.force, self.watch, self.several = settings, outcome, force, watch, several
+
+    def step(self, name: str, make: Callable[[Path, bool], tuple[T, str | None]]) -> T:
+        folder = folder_of(self.outcome.folder, name)
+        if self.several:
+            self.watch(Note(f"{recipes.SECTIONS.index(name) + 1}/5 {name}"))
+        began = time.perf_counter()
+        result, why = make(folder, name in self.force)
+        seconds = time.perf_counter() - began
+        self.outcome.steps.append(StepOutcome(name, folder, why is not None, why or "", seconds))
+        if why is None:
+            self.watch(Note(f"nothing changed since {folder} was made"))
+        return result
+
+    def select(self) -> None:
+        from dizuo.steps.select import select_step
+
+        address = self.settings.select.model
+        self.outcome.model = self.step(
+            "select", lambda folder, force: select_step(address, folder, force=force, watch=self.watch)
+        )
+
+    def prepare(self) -> None:
+        from dizuo.steps.prepare import prepare_step, warn_of_lost
+
+        settings = self.settings
+        self.outcome.data = self.step(
+            "prepare",
+            lambda folder, force: prepare_step(
+                folder, options=settings.prepare, origins=settings.origins["prepare"], force=force, watch=self.watch
+            ),
+        )
+
+        if self.outcome.model is not None and self.outcome.steps[-1].ran:
+            warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
+
+    def train(self) -> None:
+        from dizuo.steps.train import train_step
+
+        settings, outcome = self.settings, self.outcome
+        outcome.run = self.step(
+            "train",
+            lambda folder, force: train_step(
+                outcome.model,
+                outcome.data,
+                folder,
+                options=settings.train,
+                method=settings.method,
+                samples=settings.samples.samples,
+                track=settings.samples.track,
+                ranks=settings.launch.ranks,
+                origins=settings.origins["train"],
+                force=force,
+                watch=self.watch,
+            ),
+        )
+
+    def evaluate(self) -> None:
+        from dizuo.steps.evaluate import evaluate_step
+
+        settings, outcome = self.settings, self.outcome
+        outcome.report = self.step(
+            "evaluate",
+            lambda folder, force: evaluate_step(
+                outcome.model,
+                outcome.data,
+                outcome.run,
+                folder,
+                options=settings.evaluate,
+                origins=settings.origins["evaluate"],
+                force=force,
+                watch=self.watch,
+            ),
+        )
+
+    def deploy(self) -> None:
+        from dizuo.evaluation import unmet
+        from dizuo.steps.deploy import deploy_step
+
+        settings, outcome = self.settings, self.outcome
+        outcome.closed = unmet(outcome.report, **asdict(settings.gate.require))
+        if outcome.closed:
+            return
+        outcome.release = self.step(
+            "deploy",
+            lambda folder, force: deploy_step(
+                outcome.run,
+                outcome.data,
+                folder,
+                report=folder_of(outcome.folder, "evaluate") / "report.json",
+                name=settings.deploy.name or settings.name,
+                options=settings.deploy,
+                origins=settings.origins["deploy"],
+                force=force,
+                watch=self.watch,
+            ),
+        )

@@ -1,0 +1,141 @@
+"""What a recipe would do and why. Models and data are fetched and read, since a plan without them says little; nothing
+is trained, and nothing is written under the runs' folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dizuo import data as datasets
+from dizuo import recipe as recipes
+from dizuo import training
+from dizuo.data import Dataset
+from dizuo.events import Watcher, ignore
+from dizuo.models import ModelSpec
+from dizuo.recipe import Recipe
+from dizuo.steps.evaluate import evaluate_work
+from dizuo.steps.manifest import Work
+from dizuo.steps.pipeline import folder_of
+from dizuo.steps.prepare import prepare_step, prepare_work, warn_of_lost
+from dizuo.steps.select import select
+from dizuo.steps.settings import Settings, bind, to_json
+from dizuo.steps.train import train_work
+from dizuo.training import Plan, Run
+
+__all__ = ["PlannedStep", "RecipePlan", "Setting", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value and where it came from."""
+
+    name: str
+    value: Any
+    origin: str
+    """`default`, `recipe`, `command line`, `model`, `data` or `measured`."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step of a plan."""
+
+    name: str
+    folder: Path
+    why: str | None
+    """Why it would run; None when it is done."""
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipePlan:
+    """What a recipe would do."""
+
+    name: str
+    seed: int
+    model: ModelSpec
+    rows: Mapping[str, int]
+    """Rows of each split."""
+    steps: tuple[PlannedStep, ...]
+    training: Plan
+    """Steps, tokens, memory and time."""
+
+
+def plan(
+    recipe: Recipe | str | Path, *, folder: str | Path = "runs", measure: bool = True, watch: Watcher = ignore
+) -> RecipePlan:
+    """Return what running a recipe would do.
+
+    Args:
+        recipe: a recipe or the path of one.
+        folder: where runs are kept.
+        measure: run the worst block of training once, which is where memory and time come from.
+        watch: told what is fetched and read.
+
+    Raises:
+        RecipeError: with every wrong field.
+        PlanError: training that cannot work.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = recipes.read(recipe, strict=False)
+    settings = bind(recipe)
+    root = Path(folder) / settings.name
+    model = select(settings.select.model, watch=watch)
+    chosen = Work("select", folder_of(root, "select"), {"model": model.digest}, {"model": settings.select.model})
+    preparing = prepare_work(folder_of(root, "prepare"), options=settings.prepare, watch=watch)
+    whys = {"select": chosen.why(), "prepare": preparing.why()}
+    with tempfile.TemporaryDirectory(prefix="dizuo-plan-") as scratch:
+        if whys["prepare"] is None:
+            data = datasets.open(preparing.folder)
+        else:
+            data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
+        warn_of_lost(model, data, watch=watch)
+        planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
+        rows = {name: len(split) for name, split in data.splits().items()}
+        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
+    whys["deploy"] = "the evaluation runs before it" if whys["evaluate"] else None
+    steps = tuple(
+        PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
+        for name in recipes.SECTIONS
+    )
+    return RecipePlan(settings.name, settings.seed, model, rows, steps, planned)
+
+
+def _training(
+    settings: Settings, model: ModelSpec, data: Dataset, root: Path, scratch: Path, measure: bool, watch: Watcher
+) -> tuple[Plan, str | None]:
+    work = train_work(model, data, folder_of(root, "train"), options=settings.train, method=settings.method)
+    why = work.why()
+    if why is None:
+        return Run.open(work.folder).plan, None
+    planned = training.plan(
+        model,
+        data,
+        out=scratch / "train",
+        options=settings.train,
+        method_options=settings.method,
+        origins=settings.origins["train"],
+        measure=measure,
+        watch=watch,
+    )
+    return planned, why
+
+
+def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None) -> str | None:
+    if train_why is not None:
+        return "training runs before it"
+    run = Run.open(folder_of(root, "train"))
+    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate).why()
+
+
+def _settings_of(name: str, settings: Settings, planned: Plan) -> tuple[Setting, ...]:
+    if name == "train":
+        return tuple(Setting(key, value.value, value.origin, value.why) for key, value in planned.values.items())
+    options: dict[str, Any] = to_json(getattr(settings, name))
+    if name == "evaluate":
+        options |= to_json(settings.gate)
+    origins = settings.origins[name]
+    return tuple(Setting(key, value, origins.get(key, "default")) for key, value in options.items())

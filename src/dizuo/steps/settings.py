@@ -1,0 +1,146 @@
+"""A recipe's blocks, bound to everybody's options before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dizuo import recipe as recipes
+from dizuo.data.options import PrepareOptions
+from dizuo.errors import DizuoError
+from dizuo.evaluation.options import EvaluateOptions
+from dizuo.recipe import Block, Recipe
+from dizuo.steps.options import DeployOptions, GateOptions, LaunchOptions, SampleOptions, SelectOptions
+from dizuo.training.method import find
+from dizuo.training.options import TrainOptions
+
+__all__ = ["Settings", "bind", "bind_call", "schema", "tables", "to_json"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every option of a recipe, and where each value came from."""
+
+    name: str
+    seed: int
+    select: SelectOptions
+    prepare: PrepareOptions
+    train: TrainOptions
+    method: Any
+    """The training method's own options."""
+    samples: SampleOptions
+    launch: LaunchOptions
+    evaluate: EvaluateOptions
+    gate: GateOptions
+    deploy: DeployOptions
+    origins: Mapping[str, Mapping[str, str]]
+    """`origins["train"]["epochs"]` is `recipe`, `command line` or `default`."""
+
+
+def tables(method: str = "sft") -> dict[str, tuple[type[Any], ...]]:
+    """Return the option dataclasses of every section.
+
+    Raises:
+        PlanError: there is no such training method.
+    """
+    return {
+        "select": (SelectOptions,),
+        "prepare": (PrepareOptions,),
+        "train": (TrainOptions, find(method).Options, SampleOptions, LaunchOptions),
+        "evaluate": (EvaluateOptions, GateOptions),
+        "deploy": (DeployOptions,),
+    }
+
+
+def bind(recipe: Recipe, *, needs: Sequence[str] = ("model", "data")) -> Settings:
+    """Return the settings of a recipe.
+
+    Args:
+        recipe: read with `strict=False`, so that its own faults are reported with those of its sections.
+        needs: `model` and `data`, where the steps that are wanted cannot run without them.
+
+    Raises:
+        RecipeError: with every wrong field of every section.
+    """
+    faults = list(recipe.faults)
+    kinds = _tables_of(recipe.section("train"), faults)
+    for need in needs:
+        faults.extend(_missing(recipe, need))
+    pairs = [(recipe.section(name), kinds[name]) for name in recipes.SECTIONS]
+    bound = dict(zip(recipes.SECTIONS, recipes.bind_all(pairs, file=recipe.file, faults=faults)))
+    origins = {
+        name: {field: where for kind in kinds[name] for field, where in recipes.origins(kind, section).items()}
+        for name, section in ((name, recipe.section(name)) for name in recipes.SECTIONS)
+    }
+    train, method, samples, launch = bound["train"]
+    evaluate, gate = bound["evaluate"]
+    return Settings(
+        name=recipe.name,
+        seed=recipe.seed,
+        select=bound["select"][0],
+        prepare=_seeded(bound["prepare"][0], recipe.seed, origins["prepare"]),
+        train=_seeded(train, recipe.seed, origins["train"]),
+        method=method,
+        samples=samples,
+        launch=launch,
+        evaluate=_seeded(evaluate, recipe.seed, origins["evaluate"]),
+        gate=gate,
+        deploy=bound["deploy"][0],
+        origins=origins,
+    )
+
+
+def bind_call(function: str, values: Mapping[str, Any], kinds: Sequence[type[Any]]) -> tuple[Any, ...]:
+    """Return keyword arguments of a Python call as options, checked as a recipe's fields are."""
+    section = recipes.block(values, name="", place=f"{function}()")
+    hint = f"options of {function}: {', '.join(field.name for kind in kinds for field in dataclasses.fields(kind))}"
+    return recipes.bind_all([(section, kinds)], file=f"{function}()", hint=hint)[0]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a recipe."""
+    return recipes.schema(tables())
+
+
+def to_json(options: Any) -> Any:
+    """Return options as plain JSON values."""
+    if dataclasses.is_dataclass(options) and not isinstance(options, type):
+        return {item.name: to_json(getattr(options, item.name)) for item in dataclasses.fields(options)}
+    if isinstance(options, Mapping):
+        return {str(key): to_json(value) for key, value in options.items()}
+    if isinstance(options, list | tuple):
+        return [to_json(value) for value in options]
+    return str(options) if isinstance(options, Path) else options
+
+
+def _missing(recipe: Recipe, need: str) -> list[str]:
+    section, fields = {"model": ("select", ("model",)), "data": ("prepare", ("source", "train"))}[need]
+    found = recipe.section(section)
+    if any(field in found.values for field in fields):
+        return []
+    where = f"{found.place}: " if found.place else ""
+    return [f"{where}{section}.{fields[0]} is missing; --{need} gives one, too"]
+
+
+def _tables_of(section: Block, faults: list[str]) -> dict[str, tuple[type[Any], ...]]:
+    value = section.values.get("method")
+    if value is None or not isinstance(value.data, str):
+        return tables()
+    try:
+        return tables(value.data)
+    except DizuoError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        faults.append(f"{value.place}: train.method: {error.message}{hint}")
+        return tables()
+
+
+def _seeded(options: T, seed: int, origins: Mapping[str, str]) -> T:
+    """Hang an options' seed off the recipe's, unless its section sets its own."""
+    if origins.get("seed") == "default":
+        return dataclasses.replace(options, seed=seed)  # type: ignore[type-var]
+    return options

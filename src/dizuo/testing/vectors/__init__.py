@@ -1,0 +1,36 @@
+"""The conformance suite of vector stores: every sentence of the meaning as a test, held against `memory://`.
+
+    class TestRedis(VectorStoreSuite):
+        options = {}                                  # for connect()
+        examples = 25                                 # of hypothesis, per property
+
+        @pytest.fixture
+        def url(self, redis_server): return redis_server.url
+
+        # where there is a server; a test without its fixture is skipped and the table says so
+        @pytest.fixture
+        def unreachable_url(self): ...                # nobody listens there
+        @pytest.fixture
+        def denied_url(self, redis_server): ...       # wrong password
+        @pytest.fixture
+        def breakable(self): ...                      # (url, stop()): a server of its own that stop() kills
+
+A store passes all of it or declares in its `Capabilities` what it lacks; what is skipped for that reason says so.
+`python -m dizuo.testing.vectors URL` runs it against any address and prints a table.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before the areas are imported: their asserts say what they compared.
+pytest.register_assert_rewrite(
+    *(f"dizuo.testing.vectors.{name}" for name in (
+        "batches", "comparing", "faults", "filtering", "hybrid", "namespaces", "processes", "refusals", "roundtrips",
+        "scans", "scores", "selectivity", "upkeep", "writing",
+    ))
+)  # fmt: skip
+
+from dizuo.testing.vectors.suite import AREAS, VectorStoreSuite  # noqa: E402
+
+__all__ = ["AREAS", "VectorStoreSuite"]

@@ -1,0 +1,54 @@
+"""All areas of the conformance suite in one class."""
+
+from __future__ import annotations
+
+from dizuo.testing.vectors.batches import Batches
+from dizuo.testing.vectors.faults import Faults
+from dizuo.testing.vectors.filtering import Filters
+from dizuo.testing.vectors.hybrid import Hybrid
+from dizuo.testing.vectors.namespaces import Namespaces
+from dizuo.testing.vectors.processes import Processes
+from dizuo.testing.vectors.refusals import Refusals
+from dizuo.testing.vectors.roundtrips import RoundTrips
+from dizuo.testing.vectors.scans import Scans
+from dizuo.testing.vectors.scores import Scores
+from dizuo.testing.vectors.selectivity import Selectivity
+from dizuo.testing.vectors.upkeep import Upkeep
+from dizuo.testing.vectors.writing import Writing
+
+__all__ = ["AREAS", "VectorStoreSuite"]
+
+AREAS: dict[str, str] = {
+    "Scores": "scores equal the oracle's, ties by id",
+    "Filters": "every filter means the same",
+    "Selectivity": "k means k",
+    "Writing": "upsert, update, delete",
+    "RoundTrips": "bit for bit",
+    "Namespaces": "isolation, names",
+    "Batches": "streams, visibility, per-row errors",
+    "Hybrid": "BM25 and RRF",
+    "Scans": "scan and Arrow",
+    "Refusals": "wrong vectors and values",
+    "Upkeep": "info, optimize",
+    "Processes": "writers, restart, kill -9",
+    "Faults": "server missing, denied, killed",
+}
+"""The areas in the order of the table, by class."""
+
+
+class VectorStoreSuite(
+    Scores,
+    Filters,
+    Selectivity,
+    Writing,
+    RoundTrips,
+    Namespaces,
+    Batches,
+    Hybrid,
+    Scans,
+    Refusals,
+    Upkeep,
+    Processes,
+    Faults,
+):
+    """Subclass it with a `url` fixture; see `dizuo.testing.vectors`."""

@@ -1,0 +1,113 @@
+"""The table store × area, from the suite's own results; and these results as a file for the docs.
+
+The functions named `pytest_…` are hooks: a conftest imports them, `python -m dizuo.testing.vectors` registers them.
+With `DIZUO_VECTORS_RESULTS=FILE` in the environment the results are merged into that file, so that a store that was
+not run this time keeps what it had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dizuo.testing.vectors.suite import AREAS, VectorStoreSuite
+
+__all__ = ["Results", "area_of", "lines"]
+
+Results = dict[str, dict[str, Any]]
+"""By store: `kind`, `engine`, `capabilities`, and `areas`: by area the numbers of tests passed, failed, lacking,
+not applicable, and the reasons of what is lacking."""
+
+_results: Results = {}
+NOTED = ("engine", "capabilities", "p50 automatic", "p50 index")
+"""Properties that tests of the suite record; the p50 are of one search among 20,000 vectors, all and at 1 %."""
+
+
+def area_of(kind: type[VectorStoreSuite], test: str) -> str:
+    """Return the area that a test of the suite belongs to."""
+    return next((one.__name__ for one in reversed(kind.__mro__) if test in vars(one)), "")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Note area and outcome of every test of the suite."""
+    report = yield
+    kind = getattr(item, "cls", None)
+    if isinstance(kind, type) and issubclass(kind, VectorStoreSuite) and (report.when == "call" or not report.passed):
+        area = area_of(kind, getattr(item, "originalname", None) or item.name)
+        if area in AREAS:
+            _note(kind, area, report, dict(item.user_properties))
+    return report
+
+
+def _note(kind: type[VectorStoreSuite], area: str, report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
+    store = kind.title or kind.__name__.removeprefix("Test")
+    entry = _results.setdefault(store, {"kind": kind.kind, "areas": {}})
+    entry |= {key: properties[key] for key in NOTED if key in properties}
+    row = entry["areas"].setdefault(area, {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0})
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if report.passed:
+        row["passed"] += 1
+    elif report.failed:
+        row["failed"] += 1
+    elif "declared lacking: " in reason:
+        row["lacking"].append(reason.partition("declared lacking: ")[2])
+    else:
+        row["not applicable" if "not applicable" in reason else "not run"] += 1
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the table, where the suite was run."""
+    if not _results:
+        return
+    terminalreporter.section("vector stores")
+    for line in lines(_results):
+        terminalreporter.write_line(line)
+    if path := os.environ.get("DIZUO_VECTORS_RESULTS"):
+        merge(Path(path))
+
+
+def merge(path: Path) -> None:
+    """Merge what was found into a file of results; areas that were run replace what was there."""
+    held: Results = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    for store, entry in _results.items():
+        old = held.get(store, {"areas": {}})
+        held[store] = {**old, **entry, "areas": {**old["areas"], **entry["areas"]}}
+    text = json.dumps(held, ensure_ascii=False, indent=1, sort_keys=True)
+    path.write_text(text + "\n", "utf-8")
+
+
+def cell(row: Mapping[str, Any] | None) -> str:
+    """Return what a table says of one area of one store."""
+    if not row:
+        return "-"
+    if row["failed"]:
+        return f"{row['failed']} FAILED"
+    parts = [str(row["passed"])] if row["passed"] else []
+    if row["lacking"]:
+        parts.append(f"lacks {len(row['lacking'])}")
+    if row["not run"]:
+        parts.append(f"not run {row['not run']}")
+    return ", ".join(parts) or "n/a"
+
+
+def lines(results: Results) -> list[str]:
+    """Return the table as lines of text: areas down, stores across."""
+    stores = sorted(results)
+    grid = [["", *(f"{store} ({results[store]['kind']})" for store in stores)]]
+    for area, title in AREAS.items():
+        grid.append([title, *(cell(results[store]["areas"].get(area)) for store in stores)])
+    for key, title in (("engine", "engine"), ("p50 automatic", "p50, all and 1 %"), ("p50 index", "p50, forced index")):
+        if any(key in results[store] for store in stores):
+            grid.append([title, *(results[store].get(key) or "-" for store in stores)])
+    widths = [max(len(row[column]) for row in grid) for column in range(len(stores) + 1)]
+    out = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
+    for store in stores:
+        reasons = {reason for row in results[store]["areas"].values() for reason in row["lacking"]}
+        out += [f"{store} lacks {reason}" for reason in sorted(reasons)]
+    return out

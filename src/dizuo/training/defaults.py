@@ -1,0 +1,80 @@
+"""What dizuo chooses where the user left a value open, and the reason it gives."""
+
+from __future__ import annotations
+
+from dizuo.training.plans import Value
+
+__all__ = [
+    "alpha",
+    "checkpoint_every",
+    "epochs",
+    "eval_every",
+    "head_learning_rate",
+    "learning_rate",
+    "tokens_per_block",
+]
+
+LORA_RATES = ((300e6, 1e-3), (1e9, 5e-4), (4e9, 3e-4), (float("inf"), 2e-4))
+FULL_RATES = ((300e6, 1e-4), (1e9, 5e-5), (4e9, 2e-5), (float("inf"), 1e-5))
+"""(parameters below, rate). LoRA's best rate is about ten times that of full training at every size (Schulman et al.
+2025, "LoRA Without Regret"), and small models take larger steps."""
+EPOCHS = ((500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.0))
+"""(examples below, epochs)."""
+BLOCK_TOKENS = (4096, 2048, 1024, 512)
+"""Larger blocks than 4,096 tokens make no product faster and cost memory."""
+
+
+def learning_rate(*, adapter: str, parameters: int) -> Value:
+    """Return the peak learning rate for an adapter kind and a model size."""
+    table = FULL_RATES if adapter == "full" else LORA_RATES
+    rate = next(rate for below, rate in table if parameters < below)
+    kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
+    return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
+
+
+def head_learning_rate(*, learning_rate: float) -> Value:
+    """Return the peak rate of a head that begins at zero.
+
+    It has further to go than weights that know something. On frozen states of SmolLM2-135M (257 rows of 25 of
+    BANKING77's intents, 200 steps of 16, 120 questions held out) the head alone reaches 10 % at 1e-4, 47 % at 1e-3,
+    58 % at 3e-3, 63 % at 1e-2, 63 % at 3e-2, and 61 % at 1e-1, where its loss is four times as high.
+    """
+    return Value(min(10 * learning_rate, 0.01), "default", "10 × learning_rate, at most 0.01")
+
+
+def alpha(*, adapter: str, rank: int) -> Value:
+    """Return the numerator of an adapter's scale: 2 at rank 16, whatever the kind."""
+    if adapter == "rslora":
+        return Value(8.0, "default", "8: divided by the root of the rank, which is 2 at rank 16")
+    return Value(2.0 * rank, "default", "2 × rank")
+
+
+def epochs(*, num_examples: int) -> Value:
+    """Return the passes over the data for its size."""
+    value = next(value for below, value in EPOCHS if num_examples < below)
+    return Value(value, "default", f"{num_examples:,} training rows")
+
+
+def checkpoint_every(*, num_steps: int) -> Value:
+    """Return the steps between checkpoints."""
+    return Value(max(1, min(200, num_steps // 10)), "default", "a tenth of the run, at most 200 steps")
+
+
+def eval_every(*, num_steps: int, num_validation: int) -> Value:
+    """Return the steps between evaluations; 0 without a validation split."""
+    if not num_validation:
+        return Value(0, "data", "no validation rows")
+    return Value(max(1, -(-num_steps // 4)), "default", "four evaluations per run")
+
+
+def tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value:
+    """Return the largest block that half the memory holds.
+
+    Args:
+        sizes_in_bytes: estimated memory of the run by tokens per block, for each of `BLOCK_TOKENS`.
+        memory: bytes this process may ever use.
+    """
+    for tokens in BLOCK_TOKENS:
+        if sizes_in_bytes[tokens] <= memory // 2:
+            return Value(tokens, "measured", f"needs {sizes_in_bytes[tokens] / 1e9:.1f} of {memory / 1e9:.1f} GB")
+    return Value(BLOCK_TOKENS[-1], "measured", f"the smallest; {memory / 1e9:.1f} GB of memory")

@@ -1,0 +1,48 @@
+"""Exactly one BOS: the first id is BOS where the tokenizer adds one, and the second is not.
+
+Never a count: for some models (SmolLM2) BOS is the token that opens every turn.
+"""
+
+from __future__ import annotations
+
+from dizuo.training.doctor import Finding, Patient, green, red
+from dizuo.training.doctor.turns import chats_of, raw_text
+
+title = "one BOS, at the start"
+trap = 4
+
+
+def check(patient: Patient) -> Finding:
+    """Look at the first two ids of every sequence."""
+    tokenizer = patient.tokenizer
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        return green("the tokenizer has none")
+    adds = tokenizer("a")["input_ids"][:1] == [bos]
+    wrong, seen = [], 0
+    for row in patient.rows:
+        for one in row.sequences:
+            seen += 1
+            first, second = int(one.ids[0]), int(one.ids[1]) if len(one.ids) > 1 else None
+            if first == bos == second:
+                wrong.append(f"{row.place}: begins with {tokenizer.bos_token} twice")
+            elif adds and first != bos:
+                wrong.append(f"{row.place}: the tokenizer puts {tokenizer.bos_token} first, the sequence does not")
+        if row.error and _doubled(patient, row.example):
+            wrong.append(f"{row.place}: the template writes {tokenizer.bos_token} twice")
+    if not wrong:
+        return green(f"{seen:,} sequences, {tokenizer.bos_token}" + ("" if adds else " where the template writes it"))
+    return red(
+        f"{len(wrong):,} sequences have not",
+        meaning="The model read exactly one BOS in all its training. With two, or none, every token after them is "
+        "predicted from a place that it has never seen.",
+        lines=wrong,
+        hint="let the chat template write it once, or not at all where the tokenizer adds it",
+    )
+
+
+def _doubled(patient: Patient, example: object) -> bool:
+    """Whether the template by itself begins with two, in a row that could not be written."""
+    twice = patient.tokenizer.bos_token * 2
+    texts = [raw_text(patient.tokenizer, chat) for chat, _ in chats_of(example, patient.data.task)]  # type: ignore[arg-type]
+    return any(text is not None and text.startswith(twice) for text in texts)

@@ -1,0 +1,42 @@
+"""No question of the validation or test split was trained: a score on rows that were learnt by heart says nothing."""
+
+from __future__ import annotations
+
+from dizuo.data.identity import input_of, key
+from dizuo.training.doctor import Finding, Patient, green, red, skipped
+
+title = "nothing is trained that is tested"
+trap = 12
+
+
+def check(patient: Patient) -> Finding:
+    """Compare what the model reads, and the groups, of every training row with the other splits."""
+    data = patient.data
+    others = {name: split for name, split in data.splits().items() if name != "train" and len(split)}
+    if not others:
+        return skipped("there is no validation or test split")
+    held: dict[object, str] = {}
+    for name, split in others.items():
+        for number, example in enumerate(split):
+            place = f"{name} {example.origin}" if example.origin.file else f"{name} row {number + 1}"
+            held.setdefault(key(input_of(example)), place)
+            if group := getattr(example, "group", ""):
+                held.setdefault(("group", group), place)
+    wrong = []
+    for number, example in enumerate(data.train):
+        place = str(example.origin) if example.origin.file else f"train row {number + 1}"
+        group = getattr(example, "group", "")
+        if other := held.get(key(input_of(example))):
+            wrong.append(f"{place}: asks the same as {other}")
+        elif group and (other := held.get(("group", group))):
+            wrong.append(f"{place}: is of the same group ({group}) as {other}")
+    if not wrong:
+        return green(
+            f"{len(data.train):,} training rows against {' and '.join(f'{len(s):,} {n}' for n, s in others.items())}"
+        )
+    return red(
+        f"{len(wrong):,} of {len(data.train):,} training rows are in another split too",
+        meaning="The model is scored on questions whose answers it has seen, so its score is too high.",
+        lines=wrong,
+        hint="prepare with duplicates: remove, and group_column where rows belong together",
+    )

@@ -1,0 +1,70 @@
+"""Every trained turn ends with a token at which serving stops, and that token is trained: else no answer ever ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dizuo.records import Chat, Text
+from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor.turns import chats_of, raw_text, turns
+
+title = "every trained turn ends with a trained end of turn"
+trap = 3
+
+
+def check(patient: Patient) -> Finding:
+    """Follow each trained turn to the first token at which serving would stop."""
+    if not patient.trains_tokens:
+        return skipped("the method trains a head on the last states, and answers nothing")
+    seen, wrong = 0, []
+    for turn in turns(patient):
+        if turn.sequence is None:
+            continue  # what serving sends is not what was trained: template_identity's finding
+        seen += 1
+        if turn.stop is None:
+            wrong.append(f"{turn.place}: no token that ends an answer follows it")
+        elif not turn.sequence.weights[turn.stop] > 0:
+            token = patient.tokenizer.convert_ids_to_tokens(int(turn.sequence.ids[turn.stop]))
+            wrong.append(f"{turn.place}: {token} at its end has weight 0")
+    for row in patient.rows:
+        if isinstance(row.example, Text):
+            seen += 1
+            wrong += _of_text(patient.tokenizer, row)
+        elif row.error:
+            wrong += [f"{row.place}: {fault}" for fault in _of_template(patient, row)]
+    if not wrong:
+        return green(f"{seen:,} turns") if seen else skipped("no row could be written as tokens")
+    return red(
+        f"{len(wrong):,} turns do not",
+        meaning="A model trained so is never taught to stop: it goes on after its answer until the token limit.",
+        lines=wrong,
+        hint="use a chat template that ends every assistant turn with a special token (and the last one too), and a "
+        "method that trains that token",
+    )
+
+
+def _of_text(tokenizer: Any, row: Any) -> list[str]:
+    if tokenizer.eos_token_id is None or not row.sequences:
+        return []
+    ends = [one.ids[-1] == tokenizer.eos_token_id and one.weights[-1] > 0 for one in row.sequences]
+    return [] if np.all(ends) else [f"{row.place}: the text does not end with a trained {tokenizer.eos_token}"]
+
+
+def _of_template(patient: Patient, row: Any) -> list[str]:
+    """Ask the template itself about a row that could not be written."""
+    special = {str(token) for token in patient.tokenizer.added_tokens_decoder.values() if token.special}
+    special |= set(patient.tokenizer.all_special_tokens)
+    for chat, _ in chats_of(row.example, patient.data.task):
+        last = max((n for n, message in enumerate(chat.messages) if message.role == "assistant"), default=None)
+        if last is None or not chat.messages[last].content:
+            continue
+        text = raw_text(patient.tokenizer, Chat(chat.messages[: last + 1], chat.tools))
+        content = chat.messages[last].content.strip()
+        if text is None or content not in text:
+            continue
+        tail = text[text.rindex(content) + len(content) :]
+        if not any(token in tail for token in special):
+            return [f"after the answer the template writes {tail[:40]!r}, which no special token ends"]
+    return []

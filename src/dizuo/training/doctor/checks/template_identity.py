@@ -1,0 +1,50 @@
+"""What the model reads before a trained answer is, id for id, what serving sends before it asks for one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor.turns import turns
+
+title = "training and serving write prompts alike"
+trap = 4
+
+
+def check(patient: Patient) -> Finding:
+    """Render every prompt as serving does and look for it at the start of a training sequence."""
+    seen, wrong = 0, []
+    for turn in turns(patient):
+        seen += 1
+        if turn.sequence is None:
+            wrong.append(f"{turn.place}: {_parting(turn.prompt, [one.ids for one in turn.row.sequences], patient)}")
+        elif patient.trains_tokens and not (turn.sequence.weights[len(turn.prompt) :][:1] > 0).any():
+            wrong.append(f"{turn.place}: the token after the prompt is not trained")
+    if not seen:
+        return skipped("no row is a conversation")
+    if wrong:
+        return red(
+            f"{len(wrong):,} of {seen:,} prompts are served differently from how they are trained",
+            meaning="The model would be asked in another form than it was taught in. Scores drop, and nothing says "
+            "why.",
+            lines=wrong,
+            hint="let the method render prompts with dizuo.data.rendering, as serving does",
+        )
+    several = sum(len(row.sequences) > 1 for row in patient.rows if not patient.method.needs_reference)
+    note = f"; the template writes earlier turns anew, so {several:,} rows train one sequence per turn"
+    return green(f"{seen:,} prompts{note if several and _is_chat(patient) else ''}")
+
+
+def _is_chat(patient: Patient) -> bool:
+    return any(row.example.__class__.__name__ == "Chat" for row in patient.rows)
+
+
+def _parting(prompt: tuple[int, ...], sequences: list[np.ndarray], patient: Patient) -> str:
+    """Say where the best of the sequences leaves the served prompt."""
+    shared = 0
+    for ids in sequences:
+        count = min(len(ids), len(prompt))
+        different = np.flatnonzero(np.asarray(ids[:count]) != np.asarray(prompt[:count]))
+        shared = max(shared, int(different[0]) if len(different) else count)
+    served = patient.tokenizer.decode(list(prompt[shared : shared + 6]))
+    return f"they part at token {shared}, where serving sends {served!r}"

@@ -1,0 +1,139 @@
+"""Running every check on one patient."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dizuo import plugins
+from dizuo.errors import DizuoError
+from dizuo.events import Finished, Progress, Started, Watcher, ignore
+from dizuo.training.doctor.findings import Finding, red
+from dizuo.training.doctor.patient import Patient
+
+if TYPE_CHECKING:
+    from dizuo.data import Dataset
+    from dizuo.models import Model
+    from dizuo.training.options import TrainOptions
+    from dizuo.training.plans import Plan
+
+__all__ = ["PACKAGE", "Diagnosis", "Result", "examine"]
+
+PACKAGE = "dizuo.training.doctor.checks"
+ROWS = 2000
+"""Training rows looked at, unless all are asked for. Rows lie in random order, so these are a random sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One check and its finding."""
+
+    check: str
+    """Name of its file, as in `end_of_turn`."""
+    title: str
+    """What holds when it is green."""
+    trap: int
+    finding: Finding
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Every check on one model and data set."""
+
+    results: tuple[Result, ...]
+    num_rows: int
+    """Training rows looked at."""
+    num_train: int
+    """Training rows there are."""
+    seconds: float
+
+    @property
+    def red(self) -> tuple[Result, ...]:
+        """The checks that found something."""
+        return tuple(result for result in self.results if result.finding.state == "red")
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found."""
+        return not self.red
+
+    def __getitem__(self, check: str) -> Finding:
+        """Return one check's finding by its name."""
+        return next(result.finding for result in self.results if result.check == check)
+
+
+def examine(
+    model: Model,
+    data: Dataset,
+    *,
+    options: TrainOptions | None = None,
+    method_options: Any = None,
+    plan: Plan | None = None,
+    rows: int | None = ROWS,
+    only: Sequence[str] | None = None,
+    watch: Watcher = ignore,
+) -> Diagnosis:
+    """Return what every check finds; nothing is trained that lasts, and the test split is only read for duplicates.
+
+    Args:
+        model: loaded in float32; it comes back unchanged.
+        data: prepared, with training rows.
+        options: of the run that is to be examined.
+        method_options: the method's own options; its defaults where None.
+        plan: a plan of that run made earlier, whose layout and backend are then followed without measuring again.
+        rows: training rows to look at; None looks at all. Checks that need the model take a few short ones of them.
+        only: names of checks; None is all of them.
+        watch: told which check runs.
+
+    Raises:
+        PlanError: there are no training rows, or no method of that name.
+    """
+    started = time.perf_counter()
+    names = [name for name in plugins.names(PACKAGE) if only is None or name in only]
+    checks = {name: plugins.load(PACKAGE, name, noun="check") for name in names}
+    order = sorted(names, key=lambda name: (checks[name].trap, name))
+    results = []
+    watch(Started("doctor", len(order), "checks"))
+    with tempfile.TemporaryDirectory(prefix="dizuo-doctor-") as folder:
+        patient = Patient(
+            model, data, options=options, method_options=method_options, plan=plan, rows=rows, folder=Path(folder)
+        )
+        try:
+            for number, name in enumerate(order, start=1):
+                begun = time.perf_counter()
+                finding = _find(checks[name].check, patient)
+                seconds = time.perf_counter() - begun
+                results.append(Result(name, checks[name].title, checks[name].trap, finding, seconds))
+                watch(Progress("doctor", number, len(order), "checks"))
+        finally:
+            patient.rest()
+    seconds = time.perf_counter() - started
+    diagnosis = Diagnosis(tuple(results), len(patient.rows), len(data.train), seconds)
+    watch(Finished("doctor", seconds, f"{len(diagnosis.red)} red of {len(results)}"))
+    return diagnosis
+
+
+def _find(check: Any, patient: Patient) -> Finding:
+    """Do one check; one that cannot be done is red, since what it guards is then not known to hold."""
+    try:
+        finding: Finding = check(patient)
+    except DizuoError as error:
+        return red(
+            f"stopped: {error.message}",
+            meaning="Training would stop for the same reason, or this check could not do its work.",
+            lines=error.details,
+            hint=error.hint or "see the message",
+        )
+    except Exception as error:  # a user's model and method are called here, which may raise anything
+        text = (str(error).splitlines() or ["no message"])[0][:200]
+        return red(
+            f"failed: {type(error).__name__}: {text}",
+            meaning="The model, the method or the check itself raised an error that nobody expected.",
+            hint="train a few steps with --debug to see the traceback, and report it if dizuo is at fault",
+        )
+    return finding

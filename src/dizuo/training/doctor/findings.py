@@ -1,0 +1,45 @@
+"""What one check found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Finding", "State", "green", "red", "skipped"]
+
+State = Literal["green", "red", "skipped"]
+SHOWN = 10
+"""Rows named in a finding; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Green, red, or skipped."""
+
+    state: State
+    measured: str
+    """What was looked at, with its figure and what is allowed; for a skipped check why it does not apply."""
+    meaning: str = ""
+    """What a red one means for the run."""
+    lines: tuple[str, ...] = ()
+    """The rows or weights it is about, as `file:line: what`; at most `SHOWN`, then how many more."""
+    hint: str = ""
+    """What to do about a red one."""
+
+
+def green(measured: str) -> Finding:
+    """Return that all is well."""
+    return Finding("green", measured)
+
+
+def red(measured: str, *, meaning: str, hint: str, lines: Sequence[str] = ()) -> Finding:
+    """Return that something is wrong."""
+    more = len(lines) - SHOWN
+    shown = (*lines[:SHOWN], *([f"… and {more:,} more"] if more > 0 else []))
+    return Finding("red", measured, meaning, tuple(shown), hint)
+
+
+def skipped(why: str) -> Finding:
+    """Return that the check does not apply here, and why."""
+    return Finding("skipped", why)

@@ -1,0 +1,199 @@
+"""Running a token tree inside transformers' own modules, through its two public hooks.
+
+A mask function registered with `AttentionMaskInterface` evaluates the model's own rule (causal, window, chunk) on
+depths and ANDs it with the tree's visibility; an attention function registered with `AttentionInterface` computes
+what is left: in row blocks on a CPU (`attention.py`), by FlexAttention on a GPU (`flex.py`). Everything else of the
+model (norms, rotary embedding, routing) runs unchanged.
+
+Our attention function names what it handles; any other keyword with a value that would change the result is an
+error, and so is a layer that never called it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+
+from dizuo.errors import ModelError
+from dizuo.trees.attention import BlockPlan, block_attention, dense_attention
+from dizuo.trees.blocks import Blocks, Bucket
+from dizuo.trees.capability import refuse_unknown_keywords
+from dizuo.trees.flex import block_mask, padded, tree_attention
+from dizuo.trees.tree import Packed
+
+__all__ = ["NAME", "hidden_states", "resumed"]
+
+NAME = "dizuo_tree"
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One forward pass: its tree on the model's device, and the layers that asked for attention."""
+
+    end: Tensor
+    depth: Tensor
+    flex: bool = False
+    """Whether masks are FlexAttention's."""
+    plans: dict[int, tuple[Tensor, BlockPlan]] = field(default_factory=dict)
+    called: set[int] = field(default_factory=set)
+
+
+_current: contextvars.ContextVar[_Pass] = contextvars.ContextVar("dizuo_tree_pass")
+
+
+def hidden_states(decoder: nn.Module, tree: Packed, *, expected_layers: int, flex: bool | None = None) -> Tensor:
+    """Run a transformers decoder over the tree.
+
+    Args:
+        decoder: the base model without its vocabulary projection; its attention implementation is set to `NAME`.
+        tree: T packed tokens.
+        expected_layers: how many layers must have called our attention.
+        flex: attend by FlexAttention; None does so on GPUs. On a CPU it has no backward.
+
+    Returns:
+        [T or more, hidden] states after the final norm, of the tree's tokens first.
+
+    Raises:
+        ModelError: a layer did not go through the attention interface, so it could not be isolated.
+    """
+    device = next(decoder.parameters()).device
+    if flex is None:
+        flex = device.type == "cuda"
+    if flex:
+        tree = padded(tree)
+    ids = torch.from_numpy(tree.ids).to(device)
+    depth = torch.from_numpy(tree.depth).to(device)
+    now = _Pass(end=torch.from_numpy(tree.end).to(device), depth=depth, flex=flex)
+    with _running(now):
+        # The all-ones 2-D mask keeps transformers from reading restarting positions as packed sequences.
+        out = decoder(
+            input_ids=ids[None],
+            position_ids=depth[None],
+            attention_mask=torch.ones(1, len(tree), dtype=torch.long, device=device),
+            use_cache=False,
+        )
+    if len(now.called) != expected_layers:
+        raise ModelError(
+            f"{len(now.called)} of {expected_layers} layers went through the attention interface; "
+            "the others would mix sequences",
+            hint="set train.layout to padded",
+        )
+    states: Tensor = out.last_hidden_state[0]
+    return states
+
+
+def resumed() -> contextlib.AbstractContextManager[None]:
+    """Return a context that puts the pass that runs now in place again later, when a layer of it is computed again."""
+    return _running(_current.get())
+
+
+@contextlib.contextmanager
+def _running(now: _Pass) -> Iterator[None]:
+    token = _current.set(now)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    q_offset: int = 0,
+    kv_offset: int = 0,
+    mask_function: Callable[..., Any] | None = None,
+    **rest: Any,
+) -> Any:
+    """Build the [1, 1, T, T] visibility of one rule of the model."""
+    now = _current.get()
+    tokens = len(now.end)
+    assert batch_size == 1, "one tree at a time"
+    assert q_length == kv_length == tokens, "a tree runs whole, without a cache"
+    assert mask_function is not None
+    if now.flex:
+        return block_mask(now.end, now.depth, mask_function)
+    index = torch.arange(tokens, device=now.end.device)
+    seen = (index[None, :] <= index[:, None]) & (index[:, None] < now.end[None, :])
+    zero = torch.zeros((), dtype=torch.long, device=now.end.device)
+    # The model's own rule, on positions in the sequence instead of packed positions.
+    seen &= mask_function(zero, zero, now.depth[:, None], now.depth[None, :])
+    return seen[None, None]
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Any,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    position_bias: Tensor | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """Attend over the tree; query [1, H, T, D], key and value [1, N, T, D]."""
+    refuse_unknown_keywords(module, rest)
+    if dropout:
+        raise ModelError(f"{type(module).__name__} drops out attention; sharing tokens is exact only without dropout")
+    assert attention_mask is not None
+    assert attention_mask.shape[-2:] == (query.shape[2], key.shape[2])
+    now = _current.get()
+    now.called.add(id(module))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # Under autocast the rotated queries and keys are wider than the values.
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    plain = softcap is None and s_aux is None and position_bias is None and value.shape[-1] == query.shape[-1]
+    with torch.autocast(query.device.type, enabled=False):
+        if now.flex:
+            if position_bias is not None:
+                raise ModelError(f"{type(module).__name__} adds a position bias, which FlexAttention is not given here")
+            out = tree_attention(query, key, value, attention_mask, scale=scale, softcap=softcap, sinks=s_aux)
+            return out.transpose(1, 2).contiguous(), None
+        if plain and query.device.type == "cpu":
+            plan = _plan_for(now, attention_mask)
+            out = block_attention(
+                query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1), plan=plan, scale=scale
+            )
+            return out[None], None
+        out = dense_attention(
+            query, key, value, attention_mask, scale=scale, softcap=softcap, sinks=s_aux, position_bias=position_bias
+        )
+    return out.transpose(1, 2).contiguous(), None
+
+
+def _plan_for(now: _Pass, mask: Tensor) -> BlockPlan:
+    """Plan row blocks from a dense mask, once per distinct mask of this pass."""
+    found = now.plans.get(id(mask))
+    if found is None:
+        found = (mask, _plan_from_mask(mask[0, 0]))  # the mask is kept, so that its id stays its own
+        now.plans[id(mask)] = found
+    return found[1]
+
+
+def _plan_from_mask(visible: Tensor, rows: int = 64) -> BlockPlan:
+    tokens = visible.shape[0]
+    index = torch.arange(-(-tokens // rows) * rows)
+    padding = index >= tokens
+    row_index = index.clamp(max=tokens - 1).view(-1, rows)
+    keys = [visible[block].any(0).nonzero()[:, 0] for block in row_index]
+    width = max(len(k) for k in keys)
+    key_index = torch.stack([torch.nn.functional.pad(k, (0, width - len(k)), value=int(k[-1])) for k in keys])
+    hidden = torch.ones(len(keys), rows, width, dtype=torch.bool)
+    for number, k in enumerate(keys):
+        hidden[number, :, : len(k)] = ~visible[row_index[number]][:, k]
+    bucket = Bucket(rows=row_index, places=row_index, keys=key_index, hidden=hidden, padding=padding)
+    return BlockPlan(Blocks(num_tokens=tokens, num_queries=tokens, buckets=(bucket,)))
+
+
+AttentionMaskInterface.register(NAME, _mask)
+AttentionInterface.register(NAME, _attention)

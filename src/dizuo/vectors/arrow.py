@@ -1,0 +1,39 @@
+"""Records as Arrow: the columns that upserts take, exports write and every Arrow tool reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from dizuo.vectors.points import Block
+
+__all__ = ["batch", "reader", "schema"]
+
+
+def schema(dim: int, *, namespaces: bool = False) -> pa.Schema:
+    """Return the columns: id, vector (fixed-size list of float32), metadata (JSON text), document, namespace."""
+    fields = [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("vector", pa.list_(pa.field("item", pa.float32(), nullable=False), dim), nullable=False),
+        pa.field("metadata", pa.string(), nullable=False),
+        pa.field("document", pa.string()),
+    ]
+    return pa.schema([*fields, pa.field("namespace", pa.string(), nullable=False)] if namespaces else fields)
+
+
+def batch(block: Block, *, namespaces: bool = False) -> Any:
+    """Return a block as an Arrow record batch over the same memory."""
+    wanted = schema(block.vectors.shape[1], namespaces=namespaces)
+    columns = [block.ids_arrow, block.vectors_arrow.cast(wanted.field("vector").type)]
+    columns += [block.metadata_arrow, block.documents_arrow]
+    if namespaces:
+        columns.append(pa.array(block.namespaces, pa.string()))
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+
+def reader(blocks: Iterable[Block], *, dim: int, namespaces: bool = False) -> Any:
+    """Return blocks as an Arrow stream, read as it is consumed."""
+    batches = (batch(block, namespaces=namespaces) for block in blocks)
+    return pa.RecordBatchReader.from_batches(schema(dim, namespaces=namespaces), batches)

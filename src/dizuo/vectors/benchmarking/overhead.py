@@ -1,0 +1,130 @@
+"""What dizuo costs beside the raw client: microseconds per row of a bulk upsert and milliseconds per search.
+
+Both sides load the same Arrow table into empty tables, in batches of the same size, in turn; figures are medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from dizuo import plugins
+from dizuo.vectors.addresses import parse_url
+from dizuo.vectors.connecting import connect
+from dizuo.vectors.front import VectorStore
+from dizuo.vectors.points import Floats
+
+__all__ = ["Ours", "Overhead", "Raw", "compare", "open_raw", "raw_clients"]
+
+RAW = "dizuo.vectors.benchmarking.raw"
+
+
+class Raw(Protocol):
+    """One side of the comparison."""
+
+    def fresh(self) -> None:
+        """Make the table, empty."""
+
+    def upsert(self, batch: Any) -> Any:
+        """Insert or replace the rows of an Arrow table."""
+
+    def search(self, query: Floats) -> Any:
+        """Return the ten nearest rows."""
+
+    def close(self) -> None:
+        """Remove what was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Medians of both sides."""
+
+    rows: int
+    raw_us_per_row: float
+    ours_us_per_row: float
+    upsert_ratio: float
+    raw_search_ms: float
+    ours_search_ms: float
+    search_overhead_ms: float
+
+
+def raw_clients() -> tuple[str, ...]:
+    """Return the schemes that a raw client is written for."""
+    return plugins.names(RAW)
+
+
+def open_raw(url: str, dim: int, name: str) -> Raw:
+    """Return the raw client of an address, over a table of its own."""
+    raw: Raw = plugins.load(RAW, parse_url(url).scheme, noun="raw client").open_raw(url, dim, name)
+    return raw
+
+
+class Ours:
+    """The same through dizuo."""
+
+    def __init__(self, url: str, dim: int, name: str) -> None:
+        self.url, self.dim, self.name = url, dim, name
+        self.store: VectorStore | None = None
+
+    def fresh(self) -> None:
+        """Make the collection, empty."""
+        self.close()
+        self.store = connect(self.url, dim=self.dim, collection=self.name)
+
+    def upsert(self, batch: Any) -> None:
+        """Insert or replace the rows of an Arrow table."""
+        assert self.store is not None
+        self.store.upsert(batch)
+
+    def search(self, query: Floats) -> list[Any]:
+        """Return the ten nearest rows."""
+        assert self.store is not None
+        return self.store.search(query, 10)
+
+    def close(self) -> None:
+        """Remove what was made."""
+        if self.store is not None:
+            self.store.drop()
+            self.store.close()
+            self.store = None
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def compare(raw: Raw, ours: Raw, table: Any, *, batch: int, rounds: int, queries: Floats) -> Overhead:
+    """Return medians of both sides, measured in turn.
+
+    Args:
+        raw: by hand.
+        ours: through dizuo.
+        table: Arrow with the columns id, vector, metadata, document.
+        batch: rows of one upsert.
+        rounds: loads of each side.
+        queries: float32 [q, dim], each asked once of each side after the last load.
+    """
+    parts = [table.slice(start, batch) for start in range(0, table.num_rows, batch)]
+    sides = (("raw", raw), ("ours", ours))
+    loads: dict[str, list[float]] = {"raw": [], "ours": []}
+    for _ in range(rounds):
+        for name, side in sides:
+            side.fresh()
+            loads[name].append(_timed(lambda side=side: [side.upsert(part) for part in parts]))  # type: ignore[misc]
+    searches: dict[str, list[float]] = {"raw": [], "ours": []}
+    for query in queries:
+        for name, side in sides:
+            searches[name].append(_timed(lambda side=side, query=query: side.search(query)))  # type: ignore[misc]
+    per_row = {name: 1e6 * statistics.median(times) / table.num_rows for name, times in loads.items()}
+    search = {name: 1000 * float(np.median(times)) for name, times in searches.items()}
+    return Overhead(
+        table.num_rows, per_row["raw"], per_row["ours"], per_row["ours"] / per_row["raw"], search["raw"],
+        search["ours"], search["ours"] - search["raw"],
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""LanceDB by hand."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from typing import Any
+
+from dizuo.vectors.addresses import parse_url
+from dizuo.vectors.points import Floats
+
+__all__ = ["open_raw"]
+
+
+def open_raw(url: str, dim: int, name: str) -> RawLance:
+    """Return a table in a folder of its own beside the folder that the address names."""
+    return RawLance(f"{parse_url(url).place.rstrip('/')}-{name}", dim)
+
+
+class RawLance:
+    """A LanceDB table of vectors."""
+
+    def __init__(self, place: str, dim: int) -> None:
+        import lancedb
+
+        self.place, self.dim = place, dim
+        self.database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
+
+    def fresh(self) -> None:
+        """Make the table, empty."""
+        import pyarrow as pa
+
+        schema = pa.schema([
+            ("id", pa.string()), ("vector", pa.list_(pa.float32(), self.dim)), ("metadata", pa.json_()),
+            ("document", pa.string()),
+        ])  # fmt: skip
+        self.table = self.database.create_table("raw", schema=schema, mode="overwrite")
+
+    def upsert(self, batch: Any) -> None:
+        """Insert or replace the rows of an Arrow table."""
+        import pyarrow as pa
+
+        batch = batch.set_column(2, "metadata", batch.column("metadata").combine_chunks().cast(pa.json_()))
+        merge = self.table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        merge.execute(batch)
+
+    def search(self, query: Floats) -> list[Any]:
+        """Return the ten nearest rows."""
+        found = self.table.search(query, vector_column_name="vector").distance_type("cosine").limit(10)
+        rows = found.select(["id", "metadata", "document", "_distance"]).to_arrow().to_pylist()
+        return [(row["id"], 1 - row["_distance"], json.loads(row["metadata"]), row["document"]) for row in rows]
+
+    def close(self) -> None:
+        """Remove what was made."""
+        shutil.rmtree(self.place, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""pgvector by hand, with psycopg."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dizuo.vectors.points import Floats
+
+__all__ = ["open_raw"]
+
+
+def open_raw(url: str, dim: int, name: str) -> RawPostgres:
+    """Return a table of this name in the database."""
+    return RawPostgres(f"postgresql://{url.partition('://')[2].partition('?')[0]}", dim, name)
+
+
+class RawPostgres:
+    """A PostgreSQL table of vectors."""
+
+    def __init__(self, url: str, dim: int, name: str) -> None:
+        import psycopg
+
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        self.dim = dim
+        self.table = f'"{name}"'
+
+    def fresh(self) -> None:
+        """Make the table, empty."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {self.table}")
+        self.connection.execute(
+            f"CREATE TABLE {self.table} (id text PRIMARY KEY, vector vector({self.dim}), metadata jsonb, document text)"
+        )
+
+    def upsert(self, batch: Any) -> None:
+        """Insert or replace the rows of an Arrow table."""
+        flat = batch.column("vector").combine_chunks().flatten().to_numpy()
+        vectors = flat.reshape(-1, self.dim).astype(">f4")
+        head = np.array([self.dim, 0], ">i2").tobytes()
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            cursor.execute(f"CREATE TEMP TABLE stage (LIKE {self.table}) ON COMMIT DROP")
+            with cursor.copy("COPY stage FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(["text", "bytea", "jsonb", "text"])
+                texts = (batch.column(name).to_pylist() for name in ("id", "metadata", "document"))
+                for id, metadata, document, vector in zip(*texts, vectors, strict=True):
+                    copy.write_row([id, head + vector.tobytes(), _json(metadata), document])
+            cursor.execute(
+                f"INSERT INTO {self.table} SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET vector = excluded.vector,"
+                " metadata = excluded.metadata, document = excluded.document"
+            )
+
+    def search(self, query: Floats) -> list[Any]:
+        """Return the ten nearest rows."""
+        text = "[" + ",".join(map(repr, query.tolist())) + "]"
+        rows = self.connection.execute(
+            f"SELECT id, 1 - (vector <=> %s::vector) AS score, metadata, document FROM {self.table}"
+            " ORDER BY vector <=> %s::vector LIMIT 10",
+            [text, text],
+        )
+        return list(rows)
+
+    def close(self) -> None:
+        """Remove what was made."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {self.table}")
+        self.connection.close()
+
+
+def _json(text: str) -> Any:
+    from psycopg.types.json import Jsonb
+
+    return Jsonb(None, dumps=lambda _: text)

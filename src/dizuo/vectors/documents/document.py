@@ -1,0 +1,92 @@
+"""A document: its text, and what stands where in it.
+
+Positions are character offsets (Python's, code points) in `Document.text`. For plain text and Markdown that is the
+file's own text, so an offset points into the file; for HTML, PDF and DOCX it is the text that the reader took out,
+and page and headings lead back to the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Block", "Document", "Draft"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece that the document's structure keeps together: a paragraph, a heading, a table, a list, code."""
+
+    start: int
+    end: int
+    headings: tuple[str, ...] = ()
+    """The headings it stands under, outermost first; a heading stands under itself."""
+    page: int | None = None
+    """From 1, in formats that have pages."""
+    is_heading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's text with its structure."""
+
+    source: str
+    """Its name for people and for citations, such as a path relative to the folder that was read."""
+    text: str = field(repr=False)
+    blocks: tuple[Block, ...] = field(default=(), repr=False)
+    """In order, not overlapping; what lies between them is white space."""
+    title: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The owner's own values, kept with every chunk for filters."""
+
+    @classmethod
+    def of(cls, text: str, source: str = "text", *, metadata: Mapping[str, Any] | None = None) -> Document:
+        """Return plain text as a document of one block."""
+        return cls(source, text, (Block(0, len(text)),) if text else (), metadata=metadata or {})
+
+
+class Draft:
+    """A document while it is read: pieces of text in order, or blocks within a text that is there already.
+
+    Args:
+        text: the file's own text, where blocks point into it.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._parts = [text] if text else []
+        self._length = len(text)
+        self._blocks: list[Block] = []
+        self._headings: list[tuple[int, str]] = []
+        self.title: str | None = None
+        self.page: int | None = None
+
+    def heading(self, level: int, title: str) -> None:
+        """Say that what follows stands under a heading; it closes those of its level and below."""
+        title = " ".join(title.split())
+        while self._headings and self._headings[-1][0] >= level:
+            self._headings.pop()
+        if title:
+            self._headings.append((level, title))
+            if self.title is None:
+                self.title = title
+
+    def add(self, text: str, *, is_heading: bool = False) -> None:
+        """Append a piece of text as a block of its own; white space around it goes."""
+        text = text.strip()
+        if not text:
+            return
+        if self._parts:
+            self._parts.append("\n\n")
+            self._length += 2
+        self._parts.append(text)
+        self.mark(self._length, self._length + len(text), is_heading=is_heading)
+        self._length += len(text)
+
+    def mark(self, start: int, end: int, *, is_heading: bool = False) -> None:
+        """Say that a stretch of the text is a block."""
+        self._blocks.append(Block(start, end, tuple(title for _, title in self._headings), self.page, is_heading))
+
+    def finish(self, source: str) -> Document:
+        """Return the document."""
+        return Document(source, "".join(self._parts), tuple(self._blocks), self.title)

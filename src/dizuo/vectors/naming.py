@@ -1,0 +1,48 @@
+"""Physical names: a readable slug plus a short hash, within any engine's length and alphabet.
+
+Engines differ in what a table or an index may be called; the slug is for people, the hash keeps two logical names
+apart (`Tickets` and `tickets`, `知识` and `库`), and the same logical name always gives the same physical one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from dizuo.errors import VectorError
+
+__all__ = ["checked_name", "physical"]
+
+
+def physical(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
+    """Return an engine's name for a logical one: lower-case letters, digits and `_`, starting with a letter.
+
+    Args:
+        name: any text.
+        prefix: tells dizuo's own tables apart.
+        limit: longest name the engine takes; at least `len(prefix) + 10`.
+
+    Example: `physical("Tickets 2024")` is `"dizuo_tickets_2024_" + 8 hexadecimal digits`.
+    """
+    digest = hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[: limit - len(prefix) - 9].strip("_")
+    return f"{prefix}{slug}_{digest}" if slug else f"{prefix}{digest}"
+
+
+def checked_name(name: str, *, noun: str, empty: bool = False) -> str:
+    """Return a logical name that every engine can hold.
+
+    Raises:
+        VectorError: it is empty (unless allowed), longer than 128 bytes, or has control characters or surrogates.
+    """
+    if not isinstance(name, str):
+        raise VectorError(f"a {noun} is named by text, not {name!r}")
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise VectorError(f"the {noun} {name!r} has half a surrogate pair") from None
+    if (not name and not empty) or size > 128 or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise VectorError(f"no {noun} can be called {name!r}", hint="use 1 to 128 bytes without control characters")
+    return name

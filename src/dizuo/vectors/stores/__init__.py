@@ -1,0 +1,1 @@
+"""One file per database: the folder is the registry, and the file's name is the scheme of its URL."""

@@ -1,0 +1,418 @@
+"""Chroma, in a folder of this machine (`chroma://PATH`) or behind its server (`chroma://host:8000`, `chroma+https://…`).
+
+Tested against chromadb 1.5.9, embedded and `chroma run`. What it does to values is worked around here:
+
+- an upsert merges metadata into the old; so every record has the same few keys, which an upsert always sets: `m` the
+  metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.flat`). The numbers beside
+  them may be left over, and no condition believes them without a tag;
+- its server reads some numbers of a JSON text as their neighbours (3.4028234663852886e38), and not the same in a filter
+  as in a record; so a number is sent as the whole number that its bits are;
+- its cosine space gives back other vectors than it got; there `v` has the bytes of the original;
+- it has an approximate index and nothing else, so `exact=True` reads the matching vectors and compares them here;
+- every namespace is a Chroma collection of its own; a folder is safe for one process at a time, a server for many.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors import scores
+from dizuo.vectors.addresses import Url
+from dizuo.vectors.faults import Denied, Transient, Unreachable
+from dizuo.vectors.filters import Filter
+from dizuo.vectors.flat import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.naming import physical
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.sortable import ordered
+from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.streaming import matching, nearest, scanned
+
+__all__ = ["Options", "open_store"]
+
+SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
+NEVER: dict[str, Any] = {"m": {"$eq": ""}}
+"""True for no record: metadata is never the empty text."""
+_ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    tenant: str = "default_tenant"
+    """Chroma's tenant, on a server."""
+    database: str = "default_database"
+    """Chroma's database, on a server."""
+    max_neighbors: int = 24
+    """Links per vector in the HNSW graph; only at the making of a collection."""
+    ef_construction: int = 200
+    """Candidates looked at while a vector is linked; only at the making of a collection."""
+    ef_search: int = 200
+    """Candidates looked at in a search; only at the making of a collection."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
+    """Return the collection, made where it is not there."""
+    try:
+        import chromadb
+        from chromadb.config import Settings
+    except ImportError as error:
+        raise MissingPackage("chromadb", purpose="chroma://", install="dizuo[chroma]") from error
+    settings = Settings(anonymized_telemetry=False)
+    folder: Path | None = None
+    with mapped(str(url)):
+        if url.port is None and not url.extra:
+            if not url.place:
+                raise VectorError("chroma:// names no folder and no server", hint="chroma://PATH or chroma://HOST:PORT")
+            folder = Path(url.place).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+            client = chromadb.PersistentClient(os.fspath(folder.resolve()), settings=settings)
+        else:
+            secure = url.extra == "https"
+            headers = {"Authorization": f"Bearer {url.password}"} if url.password else {}
+            client = chromadb.HttpClient(
+                host=url.host or "127.0.0.1",
+                port=url.port or (443 if secure else 8000),
+                ssl=secure,
+                headers=headers,
+                settings=settings,
+                tenant=options.tenant,
+                database=options.database,
+            )
+    return opened(Chroma(client, options, folder, str(url)), wanted)
+
+
+class Chroma:
+    """The store; see `dizuo.vectors.store.Store`."""
+
+    batch_rows = 1000
+    batch_bytes = 16 * 2**20
+
+    spec: Spec
+    root: str
+
+    def __init__(self, client: Any, options: Options, folder: Path | None, address: str) -> None:
+        self.client, self.options, self.address = client, options, address
+        self.beside: Path | None = None if folder is None else folder / "dizuo-lexical"
+        self.held: dict[str, Any] = {}
+        self.capabilities = Capabilities(
+            several_writers=folder is None,
+            notes={
+                "several_writers": "a folder is safe for one process; use `chroma run`",
+                "lexical": "Chroma has no BM25",
+            },
+        )
+
+    def open(self, wanted: Wanted) -> None:
+        """Find or make the collection that says dim and metric; namespaces are others."""
+        from chromadb.errors import NotFoundError
+
+        self.root = physical(wanted.collection)
+        with self._mapped():
+            try:
+                found = self.client.get_collection(self.root, embedding_function=None)
+            except NotFoundError:
+                spec = wanted.new()
+                facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+                found = self.client.get_or_create_collection(
+                    self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
+                )
+        # Whoever made it first says what it is.
+        facts = json.loads(found.metadata["dizuo"])
+        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        rows = []
+        for vector, row, text, document in zip(
+            block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
+        ):
+            flat = flatten(row)
+            held: dict[str, Any] = {"t": flat.tags, "m": text, "d": "" if document is None else f"={document}"}
+            if self.spec.metric == "cosine":
+                held["v"] = base64.b64encode(vector.tobytes()).decode("ascii")
+            rows.append(held | _whole(flat.numbers))
+        with self._mapped():
+            self._space(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        space = self._space(namespace)
+        if space is None:
+            return 0
+        with self._mapped():
+            there = set(space.get(ids=block.ids, include=[])["ids"])
+            rows = {
+                id: {"t": (flat := flatten(row)).tags, "m": text} | _whole(flat.numbers)
+                for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True)
+                if id in there
+            }
+            if rows:
+                space.update(ids=list(rows), metadatas=list(rows.values()))
+        return len(there)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        space = self._space(namespace)
+        if space is None:
+            return 0
+        with self._mapped():
+            if ids is not None:
+                there = space.get(ids=list(ids), include=[])["ids"]
+            else:
+                # Read to the end first: rows that go would shift the pages.
+                there = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+            for start in range(0, len(there), self.batch_rows):
+                space.delete(ids=there[start : start + self.batch_rows])
+        return len(there)
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        space = self._space(namespace)
+        if space is None or not ids:
+            return self._block({"ids": []}, columns)
+        with self._mapped():
+            return self._block(space.get(ids=list(ids), include=self._include(columns)), columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        space = self._space(namespace)
+        condition, same = plain(where)
+        if space is None:
+            return [Found(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
+        if exact or not same or self._count(space) <= 10 * k:
+            return self._compared(namespace, queries, k, where, columns)
+        out = []
+        for query in queries:
+
+            def ask(number: int, query: Floats = query) -> Found:
+                return self._asked(space, query, number, condition, columns)
+
+            found = with_ties(ask, k, most=10 * k)
+            # Fewer than k: either no more match, or the graph did not reach them.
+            out.append(
+                found if len(found.scores) >= k else self._compared(namespace, query[None], k, where, columns)[0]
+            )
+        return out
+
+    def _asked(self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+        include = ["distances", *self._include(columns)]
+        with self._mapped():
+            got = space.query(query_embeddings=query[None], n_results=number, where=_where(condition), include=include)
+        first: dict[str, Any] = {"ids": got["ids"][0]}
+        first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
+        distances = np.asarray(got["distances"][0], np.float64)
+        from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
+        return Found(self._block(first, columns), from_distance(distances), "index", len(distances))
+
+    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        raise AssertionError("Chroma has no words")
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+
+    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        """Yield the rows that match, page by page in the order of their arrival."""
+        space = self._space(namespace)
+        if space is None:
+            return
+        condition, same = plain(where)
+        needed = columns if same else columns | {"metadata"}
+        start = 0
+        while True:
+            with self._mapped():
+                got = space.get(where=_where(condition), include=self._include(needed), limit=rows, offset=start)
+            if not got["ids"]:
+                return
+            yield from matching([self._block(got, needed)], None if same else where)
+            if len(got["ids"]) < rows:
+                return
+            start += rows
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        if namespace is None:
+            return sum(self.count(name, where=where) for name in self.namespaces())
+        space = self._space(namespace)
+        if space is None:
+            return 0
+        if where is None:
+            return self._count(space)
+        return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
+
+    def namespaces(self) -> Mapping[str, int]:
+        with self._mapped():
+            found = [one for one in self.client.list_collections() if one.name.startswith(f"{self.root}.")]
+            counts = {one.metadata["namespace"]: one.count() for one in found}
+        return {name: counts[name] for name in sorted(counts) if counts[name]}
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        """Chroma's writes are visible when they return."""
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        """Chroma keeps its HNSW graph by itself."""
+
+    def info(self) -> EngineInfo:
+        with self._mapped():
+            version = self.client.get_version()
+        rows = sum(self.namespaces().values())
+        details = {"ef_search": self.options.ef_search, "max_neighbors": self.options.max_neighbors}
+        return EngineInfo("Chroma", version, "hnsw", rows, where=f"{self.address} {self.root}", details=details)
+
+    def drop(self) -> None:
+        from chromadb.errors import NotFoundError
+
+        with self._mapped():
+            names = [one.name for one in self.client.list_collections()]
+            for name in [name for name in names if name == self.root or name.startswith(f"{self.root}.")]:
+                try:
+                    self.client.delete_collection(name)
+                except NotFoundError:
+                    continue
+        self.held.clear()
+
+    def close(self) -> None:
+        self.held.clear()
+        client, self.client = self.client, _Closed()
+        if not isinstance(client, _Closed):
+            # Chroma's own close() leaves the connections of its two HTTP clients open (1.5.9).
+            owners = (client, getattr(client, "_admin_client", None))
+            sessions = [getattr(getattr(owner, "_server", None), "_session", None) for owner in owners]
+            client.close()
+            for session in sessions:
+                if session is not None:
+                    session.close()
+
+    # ---- inside
+
+    def _space(self, namespace: str, *, make: bool = False) -> Any:
+        """Return Chroma's collection of a namespace; None where it is not there and not to be made."""
+        from chromadb.errors import NotFoundError
+
+        if namespace in self.held:
+            return self.held[namespace]
+        name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+        with self._mapped():
+            if make:
+                hnsw = {
+                    "space": SPACES[self.spec.metric],
+                    "max_neighbors": self.options.max_neighbors,
+                    "ef_construction": self.options.ef_construction,
+                    "ef_search": self.options.ef_search,
+                }
+                found = self.client.get_or_create_collection(
+                    name, embedding_function=None, metadata={"namespace": namespace}, configuration={"hnsw": hnsw}
+                )
+            else:
+                try:
+                    found = self.client.get_collection(name, embedding_function=None)
+                except NotFoundError:
+                    return None
+        self.held[namespace] = found
+        return found
+
+    def _count(self, space: Any) -> int:
+        with self._mapped():
+            return int(space.count())
+
+    def _include(self, columns: Columns) -> list[Literal["metadatas", "embeddings"]]:
+        cosine = self.spec.metric == "cosine"
+        include: list[Literal["metadatas", "embeddings"]] = []
+        if columns & {"metadata", "documents"} or (cosine and "vectors" in columns):
+            include.append("metadatas")
+        if "vectors" in columns and not cosine:
+            include.append("embeddings")
+        return include
+
+    def _block(self, got: Mapping[str, Any], columns: Columns) -> Block:
+        ids, rows = list(got["ids"]), got.get("metadatas") or []
+        vectors: Floats | None = None
+        if "vectors" in columns:
+            if self.spec.metric == "cosine":
+                raw = b"".join(base64.b64decode(row["v"]) for row in rows)
+                vectors = np.frombuffer(raw, np.float32).reshape(len(ids), self.spec.dim)
+            else:
+                vectors = np.asarray(got.get("embeddings", []), np.float32).reshape(len(ids), self.spec.dim)
+        return Block(
+            ids,
+            vectors,
+            [row["m"] for row in rows] if "metadata" in columns else None,
+            [row["d"][1:] if row["d"] else None for row in rows] if "documents" in columns else None,
+        )
+
+    def _mapped(self) -> Any:
+        return mapped(self.address)
+
+
+class _Closed:
+    def __getattr__(self, name: str) -> Any:
+        raise VectorError("the store was closed", hint="connect again")
+
+
+def _where(condition: Condition) -> dict[str, Any] | None:
+    """Return a condition in Chroma's form; None is true for all."""
+    match condition:
+        case Has(tag):
+            return {"t": {"$contains": tag}}
+        case Lacks(tag):
+            return {"t": {"$not_contains": tag}}
+        case Number(column, order, value):
+            return {column: {_ORDERS[order]: _ordered(value)}}
+        case All(parts):
+            inner = [_where(part) for part in parts]
+            return None if not inner else {"$and": inner}
+        case Any_(parts):
+            return NEVER if not parts else {"$or": [_where(part) for part in parts]}
+    raise AssertionError(condition)
+
+
+def _ordered(value: float) -> int:
+    """Return a float64 as a signed integer of 64 bits in the order of numbers."""
+    return ordered(value) - 2**63
+
+
+def _whole(numbers: Mapping[str, float]) -> dict[str, Any]:
+    return {name: _ordered(value) for name, value in numbers.items()}
+
+
+@contextmanager
+def mapped(address: str) -> Iterator[None]:
+    """Turn Chroma's exceptions into ours."""
+    import httpx
+    from chromadb.errors import AuthorizationError, ChromaAuthError, ChromaError, NotFoundError, RateLimitError
+
+    try:
+        yield
+    except NotFoundError:
+        raise
+    except (AuthorizationError, ChromaAuthError) as error:
+        raise Denied(f"{address} refused the token", hint="check the password in the address") from error
+    except RateLimitError as error:
+        raise Transient(f"{address} is busy: {error}") from error
+    except (httpx.TimeoutException, httpx.TransportError) as error:
+        raise Transient(f"{address} does not answer: {error}", hint="is `chroma run` alive?") from error
+    except ChromaError as error:
+        raise VectorError(f"Chroma: {error}") from error
+    except ValueError as error:
+        if "Could not connect" in str(error):
+            hint = "start it with: chroma run --path FOLDER"
+            raise Unreachable(f"no Chroma server answers at {address}", hint=hint) from error
+        raise

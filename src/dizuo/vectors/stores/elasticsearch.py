@@ -1,0 +1,455 @@
+"""Elasticsearch 8.15 to 9, `elasticsearch://user:password@host:9200` or `elasticsearch+https://…`; a password without a
+user is an API key.
+
+Tested against an emulator (noida-db), and against a real server where DIZUO_TEST_ELASTICSEARCH_URL names one. A client
+of version 9 cannot talk to a server of version 8: install the client of the server's version. One index per
+collection; a document's `_id` is a hash of namespace and id. What bites, and what is done:
+
+- metadata is no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
+  numbers (`dizuo.vectors.flat`) as texts of the same order, which ranges over one keyword field reach;
+- by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
+- newer servers leave vectors out of answers: `b` has their bytes;
+- `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
+  these few are computed from the vectors.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors.addresses import Url
+from dizuo.vectors.faults import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.filters import Filter
+from dizuo.vectors.flat import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.lexical import query_tokens
+from dizuo.vectors.naming import physical
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.scores import pairwise
+from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.streaming import matching, nearest, scanned
+
+__all__ = ["Options", "open_store"]
+
+SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
+NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
+WINDOW = 10_000
+"""Rows that one answer has at most (index.max_result_window)."""
+NEVER: dict[str, Any] = {"match_none": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    m: int = 16
+    """Links per vector in the HNSW graph; only at the making of a collection."""
+    ef_construction: int = 200
+    """Candidates looked at while a vector is linked; only at the making of a collection."""
+    candidates: int = 200
+    """Candidates looked at in a search, at least 10·k."""
+    timeout: float = 60.0
+    """Seconds after which a call that got no answer has failed."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
+    """Return the collection, made where it is not there."""
+    try:
+        import elasticsearch
+    except ImportError as error:
+        raise MissingPackage("elasticsearch", purpose="elasticsearch://", install="dizuo[elasticsearch]") from error
+    scheme = "https" if url.extra == "https" else "http"
+    who: dict[str, Any] = {}
+    if url.user:
+        who["basic_auth"] = (url.user, url.password or "")
+    elif url.password:
+        who["api_key"] = url.password
+    client = elasticsearch.Elasticsearch(
+        f"{scheme}://{url.host or '127.0.0.1'}:{url.port or 9200}",
+        request_timeout=options.timeout,
+        max_retries=0,  # the front tries again, and says so
+        **who,
+    )
+    return opened(Elasticsearch(client, options, str(url)), wanted)
+
+
+class Elasticsearch:
+    """The store; see `dizuo.vectors.store.Store`."""
+
+    batch_rows = 1000
+    batch_bytes = 16 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(lexical="own", max_dim=4096)
+    spec: Spec
+    index: str
+
+    def __init__(self, client: Any, options: Options, address: str) -> None:
+        self.client, self.options, self.address = client, options, address
+
+    def open(self, wanted: Wanted) -> None:
+        """Find or make the index; its mapping says dim and metric."""
+        import elasticsearch
+
+        self.index = physical(wanted.collection)
+        with self._mapped(opening=True):
+            facts = self._facts()
+            if facts is None:
+                spec = wanted.new()
+                try:
+                    self.client.indices.create(index=self.index, mappings=self._mapping(spec))
+                except elasticsearch.BadRequestError as error:
+                    if "already_exists" not in str(error):
+                        raise
+                facts = self._facts()
+        assert facts is not None
+        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+
+    def _facts(self) -> dict[str, Any] | None:
+        import elasticsearch
+
+        try:
+            found = self.client.indices.get_mapping(index=self.index)
+        except elasticsearch.NotFoundError:
+            return None
+        facts: dict[str, Any] = json.loads(found[self.index]["mappings"]["_meta"]["dizuo"])
+        return facts
+
+    def _mapping(self, spec: Spec) -> dict[str, Any]:
+        graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
+        vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
+        keyword = {"type": "keyword"}
+        kept = {"type": "keyword", "index": False, "doc_values": False}
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+        return {
+            "dynamic": False,
+            "_meta": {"dizuo": json.dumps(facts)},
+            "properties": {
+                "ns": keyword, "id": keyword, "t": keyword, "k": keyword, "m": kept, "d": kept, "b": kept,
+                "v": {**vector, "similarity": SIMILARITIES[spec.metric]},
+                "w": {"type": "text", "analyzer": "whitespace"},
+            },
+        }  # fmt: skip
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        operations: list[dict[str, Any]] = []
+        rows = zip(
+            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, block.tokens, strict=True
+        )
+        for id, vector, row, text, document, words in rows:
+            operations += [
+                {"index": {"_id": _key(namespace, id)}},
+                {
+                    "ns": namespace,
+                    "id": id,
+                    "v": vector.tolist(),
+                    "b": base64.b64encode(vector.tobytes()).decode("ascii"),
+                    "m": text,
+                    "d": document,
+                    "w": " ".join(words),
+                    **_seen(row),
+                },
+            ]
+        failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
+        if failed:
+            ids = {_key(namespace, id): id for id in block.ids}
+            raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        operations: list[dict[str, Any]] = []
+        for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
+            operations += [{"update": {"_id": _key(namespace, id)}}, {"doc": {"m": text, **_seen(row)}}]
+        items = self._bulk(operations)
+        for item in items:
+            if "error" in item and item["status"] != 404:
+                raise VectorError(f"Elasticsearch: {item['error']}")
+        return sum("error" not in item for item in items)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        if ids is None:
+            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+        removed = 0
+        for start in range(0, len(ids), self.batch_rows):
+            part = ids[start : start + self.batch_rows]
+            items = self._bulk([{"delete": {"_id": _key(namespace, id)}} for id in part])
+            removed += sum(item.get("result") == "deleted" for item in items)
+        return removed
+
+    def _bulk(self, operations: list[dict[str, Any]], *, wait: bool = True) -> list[dict[str, Any]]:
+        if not operations:
+            return []
+        with self._mapped():
+            answer = self.client.bulk(index=self.index, operations=operations, refresh="wait_for" if wait else False)
+        items = [next(iter(item.values())) for item in answer["items"]]
+        if any(item["status"] in (429, 503) for item in items):
+            raise Transient(f"{self.address} is busy")
+        return items
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        if not ids:
+            return self._block([], columns)
+        keys = [_key(namespace, id) for id in ids]
+        with self._mapped():
+            answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
+        return self._block([one for one in answer["docs"] if one.get("found")], columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        condition, same = plain(where)
+        if not same or k >= WINDOW:
+            return self._compared(namespace, queries, k, where, columns)
+        chosen = _within(namespace, condition)
+        out = []
+        for query in queries:
+            found = None
+            if not exact:
+
+                def ask(number: int, query: Floats = query) -> Found:
+                    return self._indexed(chosen, query, number, columns)
+
+                found = with_ties(ask, k, most=10 * k)
+            if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
+                found = self._scripted(chosen, query, k, columns)
+            out.append(found)
+        return out
+
+    def _indexed(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> Found:
+        l2 = self.spec.metric == "l2"
+        needed = columns | {"vectors"} if l2 else columns
+        number = min(number, WINDOW)
+        knn = {
+            "field": "v",
+            "query_vector": query.tolist(),
+            "k": number,
+            "num_candidates": min(WINDOW, max(10 * number, self.options.candidates)),
+            "filter": chosen,
+        }
+        with self._mapped():
+            answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
+        hits = answer["hits"]["hits"]
+        block = self._block(hits, needed)
+        scores = pairwise(query, block.vectors, "l2") if l2 else self._scores([hit["_score"] for hit in hits])
+        return Found(block.only(columns), scores, "index", len(hits))
+
+    def _scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
+        found = np.asarray(raw, np.float64)
+        if self.spec.metric == "cosine":
+            return 2.0 * found - 1.0
+        return np.where(found < 1.0, 1.0 - 1.0 / np.maximum(found, 1e-45), found - 1.0)
+
+    def _scripted(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> Found:
+        """Return the k nearest by a script, which compares all that match; the engine orders ties by id."""
+        sources = {
+            "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
+            "l2": "1 / (1 + l2norm(params.q, 'v'))",
+            "dot": "double s = dotProduct(params.q, 'v'); if (s < 0) { return 1 / (1 - s); } return s + 1;",
+        }
+        script = {"source": sources[self.spec.metric], "params": {"q": query.tolist()}}
+        with self._mapped():
+            answer = self.client.search(
+                index=self.index,
+                query={"script_score": {"query": {"bool": {"filter": chosen}}, "script": script}},
+                sort=[{"_score": "desc"}, {"id": "asc"}],
+                track_scores=True,
+                size=k,
+                source_includes=_fields(columns),
+            )
+        hits = answer["hits"]["hits"]
+        raw = np.array([hit["_score"] for hit in hits], np.float64)
+        ours = {"cosine": raw - 1.0, "l2": 1.0 - 1.0 / np.maximum(raw, 1e-45)}.get(self.spec.metric)
+        scores = self._scores(raw.tolist()) if ours is None else ours
+        return Found(self._block(hits, columns), scores, "exact", len(hits))
+
+    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        words = query_tokens(query)
+        condition, same = plain(where)
+        if not words:
+            return Found(Block([]), np.empty(0))
+        asked = {"match": {"w": {"query": " ".join(words)}}}
+        fields = _fields(frozenset() if same else frozenset({"metadata"}))
+        with self._mapped():
+            answer = self.client.search(
+                index=self.index,
+                query={"bool": {"must": [asked], "filter": _within(namespace, condition)}},
+                sort=[{"_score": "desc"}, {"id": "asc"}],
+                track_scores=True,
+                size=min(k, WINDOW) if same else WINDOW,
+                source_includes=fields,
+            )
+        hits = answer["hits"]["hits"]
+        scores = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
+        blocks = list(matching([self._block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
+        ids = list(scores) if same else [id for block in blocks for id in block.ids][:k]
+        return Found(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+
+    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        condition, same = plain(where)
+        needed = columns if same else columns | {"metadata"}
+        rows = min(rows, WINDOW)
+        after: dict[str, Any] = {}
+        while True:
+            with self._mapped():
+                answer = self.client.search(
+                    index=self.index,
+                    query={"bool": {"filter": _within(namespace, condition)}},
+                    sort=[{"id": "asc"}],
+                    size=rows,
+                    source_includes=_fields(needed),
+                    **after,
+                )
+            hits = answer["hits"]["hits"]
+            if not hits:
+                return
+            yield from matching([self._block(hits, needed)], None if same else where)
+            if len(hits) < rows:
+                return
+            after = {"search_after": hits[-1]["sort"]}
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        condition, same = plain(where)
+        if not same:
+            names = [namespace] if namespace is not None else list(self.namespaces())
+            return sum(len(block) for name in names for block in self._rows(name, where, frozenset(), 5000))
+        with self._mapped():
+            answer = self.client.count(index=self.index, query={"bool": {"filter": _within(namespace, condition)}})
+        return int(answer["count"])
+
+    def namespaces(self) -> Mapping[str, int]:
+        with self._mapped():
+            answer = self.client.search(
+                index=self.index, size=0, aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}}
+            )
+        found = {one["key"]: int(one["doc_count"]) for one in answer["aggregations"]["names"]["buckets"]}
+        return dict(sorted(found.items()))
+
+    def _block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+        rows = [hit["_source"] for hit in hits]
+        vectors: Floats | None = None
+        if "vectors" in columns:
+            raw = b"".join(base64.b64decode(row["b"]) for row in rows)
+            vectors = np.frombuffer(raw, np.float32).reshape(len(rows), self.spec.dim)
+        return Block(
+            [row["id"] for row in rows],
+            vectors,
+            [row["m"] for row in rows] if "metadata" in columns else None,
+            [row.get("d") for row in rows] if "documents" in columns else None,
+        )
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        with self._mapped():
+            self.client.indices.refresh(index=self.index)
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        """Elasticsearch merges its segments, and builds their graphs, by itself."""
+
+    def info(self) -> EngineInfo:
+        with self._mapped():
+            version = str(self.client.info()["version"]["number"])
+        rows = sum(self.namespaces().values())
+        details = {"m": self.options.m, "ef_construction": self.options.ef_construction}
+        where = f"{self.address} {self.index}"
+        return EngineInfo("Elasticsearch", version, "hnsw", rows, where=where, details=details)
+
+    def drop(self) -> None:
+        with self._mapped():
+            self.client.indices.delete(index=self.index, ignore_unavailable=True)
+
+    def close(self) -> None:
+        self.client.close()
+
+    @contextmanager
+    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
+        import elasticsearch
+
+        try:
+            yield
+        except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
+            raise Denied(f"{self.address} refused the user, password or key", hint="check the address") from error
+        except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
+            if opening:
+                raise
+            raise VectorError(f"Elasticsearch: {error}") from error
+        except elasticsearch.ApiError as error:
+            if error.status_code in (429, 502, 503, 504):
+                raise Transient(f"{self.address} is busy: {error}") from error
+            raise VectorError(f"Elasticsearch: {error}") from error
+        except elasticsearch.TransportError as error:
+            if opening:
+                hint = "is the server running, and is it elasticsearch+https://?"
+                raise Unreachable(f"no Elasticsearch answers at {self.address}", hint=hint) from error
+            raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+
+
+def _key(namespace: str, id: str) -> str:
+    return hashlib.sha256(f"{len(namespace)}:{namespace}{id}".encode()).hexdigest()
+
+
+def _fields(columns: Columns) -> list[str]:
+    return ["id", *(NAMES[column] for column in sorted(columns))]
+
+
+def _seen(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what filters see of a record's metadata."""
+    flat = flatten(row)
+    return {"t": flat.tags, "k": [f"{name}:{_ordered(value)}" for name, value in flat.numbers.items()]}
+
+
+def _ordered(value: float) -> str:
+    """Return a float64 as 16 hexadecimal digits in the order of numbers."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
+    return f"{bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits ^ 1 << 63:016x}"
+
+
+def _within(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
+    space = [] if namespace is None else [{"term": {"ns": namespace}}]
+    return [*space, _written(condition)]
+
+
+def _written(condition: Condition) -> dict[str, Any]:
+    match condition:
+        case Has(tag):
+            return {"term": {"t": tag}}
+        case Lacks(tag):
+            return {"bool": {"must_not": [{"term": {"t": tag}}]}}
+        case Number(column, order, value):
+            at = f"{column}:{_ordered(value)}"
+            # `:` is before `;`: these are all the numbers of this column and no other.
+            bounds = {
+                "<": {"gte": f"{column}:", "lt": at},
+                "<=": {"gte": f"{column}:", "lte": at},
+                ">": {"gt": at, "lt": f"{column};"},
+                ">=": {"gte": at, "lt": f"{column};"},
+            }
+            return {"term": {"k": at}} if order == "==" else {"range": {"k": bounds[order]}}
+        case All(parts):
+            return {"bool": {"filter": [_written(part) for part in parts]}} if parts else {"match_all": {}}
+        case Any_(parts):
+            if not parts:
+                return NEVER
+            return {"bool": {"should": [_written(part) for part in parts], "minimum_should_match": 1}}
+    raise AssertionError(condition)

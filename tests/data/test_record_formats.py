@@ -1,0 +1,163 @@
+"""Every record format: found from keys and value types, read into the right record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dizuo.errors import DataError
+from dizuo.records import Chat, Feedback, Labelled, Message, Preference, Text, content_id, with_identity
+
+U, A = "user", "assistant"
+CALL = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+
+
+def chat(*turns: Message, **fields: Any) -> Chat:
+    return Chat(turns, **fields)
+
+
+CASES: list[tuple[str, dict[str, Any], Any]] = [
+    (
+        "messages",
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"},
+                      {"role": "assistant", "content": "a", "weight": 0.5}]},
+        chat(Message("system", "s"), Message(U, "u"), Message(A, "a", weight=0.5)),
+    ),
+    (
+        "messages",
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "u"}]},
+                      {"role": "assistant", "content": None,
+                       "tool_calls": [{"id": "1", "type": "function",
+                                       "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
+                      {"role": "tool", "content": "r", "tool_call_id": "1"}, {"role": "assistant", "content": "a"}],
+         "tools": [TOOL]},
+        chat(Message(U, "u"), Message(A, "", tool_calls=({**CALL, "id": "1"},)),
+             Message("tool", "r", tool_call_id="1"), Message(A, "a"), tools=(TOOL,)),
+    ),
+    (
+        "sharegpt",
+        {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}], "system": "s"},
+        chat(Message("system", "s"), Message(U, "u"), Message(A, "a")),
+    ),
+    (
+        "sharegpt",
+        {"conversations": [{"from": "human", "value": "u"},
+                           {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"},
+                           {"from": "observation", "value": "r"}, {"from": "gpt", "value": "a"}],
+         "tools": "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"},
+        chat(Message(U, "u"), Message(A, "", tool_calls=(CALL,)), Message("tool", "r"), Message(A, "a"), tools=(TOOL,)),
+    ),
+    ("alpaca", {"instruction": "i", "input": "", "output": "o"}, chat(Message(U, "i"), Message(A, "o"))),
+    (
+        "alpaca",
+        {"instruction": "i", "input": "x", "output": "o", "system": "s", "history": [["q", "r"]]},
+        chat(Message("system", "s"), Message(U, "q"), Message(A, "r"), Message(U, "i\n\nx"), Message(A, "o")),
+    ),
+    ("prompt_completion", {"prompt": "p ", "completion": "c"}, Text("c", prompt="p ")),
+    (
+        "prompt_completion",
+        {"prompt": [{"role": "user", "content": "p"}], "completion": [{"role": "assistant", "content": "c"}]},
+        chat(Message(U, "p"), Message(A, "c")),
+    ),
+    (
+        "question_answer",
+        {"question": "q", "answer": ["x", "y", "x"], "context": "c"},
+        chat(Message(U, "c\n\nq"), Message(A, "x"), references=("y",)),
+    ),
+    (
+        "question_answer",
+        {"id": 1, "question": "q", "answers": {"text": ["x"], "answer_start": [3]}},
+        chat(Message(U, "q"), Message(A, "x")),
+    ),
+    (
+        "question_answer",
+        {"title": "t", "paragraphs": [{"context": "c", "qas": [{"question": "q", "answers": [{"text": "x"}]}]}]},
+        chat(Message(U, "c\n\nq"), Message(A, "x")),
+    ),
+    ("text", {"text": "t", "id": 3}, Text("t")),
+    ("classification", {"sentence": " t ", "intent": "x"}, Labelled("t", ("x",))),
+    ("classification", {"Text": "t", "Label": 3}, Labelled("t", ("3",))),
+    ("classification", {"text": "t", "labels": ["y", "x"]}, Labelled("t", ("x", "y"))),
+    (
+        "preference",
+        {"prompt": "p", "chosen": "c", "rejected": "r"},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"chosen": "\n\nHuman: p\n\nAssistant: x\n\nHuman: q\n\nAssistant: c",
+         "rejected": "\n\nHuman: p\n\nAssistant: x\n\nHuman: q\n\nAssistant: r"},
+        Preference((Message(U, "p"), Message(A, "x"), Message(U, "q")), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"chosen": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}],
+         "rejected": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "r"}]},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"conversations": [{"from": "human", "value": "p"}], "chosen": {"from": "gpt", "value": "c"},
+         "rejected": {"from": "gpt", "value": "r"}},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    ("feedback", {"prompt": "p", "completion": "c", "label": False},
+     Feedback((Message(U, "p"),), (Message(A, "c"),), False)),
+    ("feedback", {"prompt": "p", "completion": "c", "kto_tag": 1},
+     Feedback((Message(U, "p"),), (Message(A, "c"),), True)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("format_name", "row", "record"), CASES)
+def test_a_row_is_recognised_and_read(bench: Any, format_name: str, row: dict[str, Any], record: Any) -> None:
+    if isinstance(record, Labelled):  # a classification needs two labels
+        rows = [row, {key: "another" if isinstance(value, str) else value for key, value in row.items()}]
+        rows[1][next(key for key in row if key.lower() in ("label", "labels", "intent"))] = "z"
+        if isinstance(row.get("labels"), list):
+            rows[1]["labels"] = ["z"]
+    else:
+        rows = [row]
+    data = bench.prepare(bench.write("a.jsonl", rows), test=0)
+    assert data.card["format"] == format_name
+    found = next(example for example in data.train if example.origin.line == 1)
+    assert content_id(found) == content_id(record)
+    assert found.id == with_identity(record).id
+
+
+def test_alpaca_instances_unfold(bench: Any) -> None:
+    row = {"instruction": "i", "instances": [{"input": "a", "output": "b"}, {"input": "", "output": "c"}]}
+    data = bench.prepare(bench.write("a.jsonl", [row]), test=0)
+    assert sorted(example.messages[-1].content for example in data.train) == ["b", "c"]
+
+
+def test_prompts_become_chats_when_asked(bench: Any) -> None:
+    path = bench.write("a.csv", "mr,ref\nname[X],X it is\nname[Y],Y it is\n")
+    columns = {"prompt": "mr", "completion": "ref"}
+    plain = bench.prepare(path, columns=columns, test=0)
+    asked = bench.prepare(path, columns=columns, test=0, instruction="Write.")
+    assert plain.task.kind == "text"
+    assert asked.task.kind == "generation"
+    assert {example.messages[0].content for example in asked.train} == {"Write.\n\nname[X]", "Write.\n\nname[Y]"}
+
+
+def test_label_names_come_from_the_options(bench: Any) -> None:
+    path = bench.write("a.csv", "text,label\ngood,1\nbad,0\n")
+    data = bench.prepare(path, test=0, labels={"0": "negative", "1": "positive"})
+    assert data.task.labels == ("negative", "positive")
+
+
+def test_a_bigger_format_takes_the_place_of_one_inside_it(bench: Any) -> None:
+    rows = [{"prompt": "p", "completion": "c", "label": bool(i)} for i in range(2)]
+    assert bench.prepare(bench.write("a.jsonl", rows), test=0).card["format"] == "feedback"
+    rows = [{"prompt": "p", "completion": "c", "label": "spam"}]
+    assert bench.prepare(bench.write("b.jsonl", rows), test=0).card["format"] == "prompt_completion"
+
+
+def test_several_fitting_formats_are_refused_until_one_is_named(bench: Any) -> None:
+    path = bench.write("a.jsonl", [{"instruction": "i", "output": "o", "text": "t"}] * 3)
+    with pytest.raises(DataError) as caught:
+        bench.prepare(path)
+    assert caught.value.details == ("alpaca: from instruction, output (3 rows)", "text: from text (3 rows)")
+    assert bench.prepare(path, format="alpaca", test=0).task.kind == "generation"

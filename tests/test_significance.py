@@ -1,0 +1,189 @@
+"""Intervals and paired tests against published figures, other implementations, and simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from dizuo.significance import (
+    bootstrap_mean,
+    bootstrap_statistic,
+    mcnemar_exact,
+    minimum_detectable_effect,
+    paired_bootstrap,
+    paired_power,
+    wilson,
+)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilsons_interval_is_that_of_newcombes_table(successes: int, n: int, low: float, high: float) -> None:
+    # Newcombe, 1998, Statistics in Medicine 17:857, table I, method 3.
+    found = wilson(successes, n)
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+
+
+def test_wilsons_interval_ends_exactly_at_nothing_and_at_everything() -> None:
+    assert wilson(0, 20).low == 0.0
+    assert wilson(20, 20).high == 1.0
+    assert wilson(20, 20).low == pytest.approx(1 - 0.1611, abs=5e-5)
+
+
+def test_a_wider_confidence_gives_a_wider_interval() -> None:
+    assert wilson(8, 10, confidence=0.99).low < wilson(8, 10).low < wilson(8, 10, confidence=0.8).low
+
+
+@pytest.mark.parametrize(("successes", "n"), [(1, 0), (-1, 5), (6, 5)])
+def test_counts_that_are_no_proportion_are_refused(successes: int, n: int) -> None:
+    with pytest.raises(ValueError, match="no proportion"):
+        wilson(successes, n)
+
+
+def test_wilson_covers_a_high_share_of_few_items_where_walds_interval_does_not() -> None:
+    # n = 100, p = .97: Wald covers about 80 % instead of 95.
+    random = np.random.default_rng(1)
+    counts = random.binomial(100, 0.97, size=4000)
+    found = [wilson(int(k), 100) for k in counts]
+    covered = np.mean([one.low <= 0.97 <= one.high for one in found])
+    shares = counts / 100
+    half = 1.959964 * np.sqrt(shares * (1 - shares) / 100)
+    wald = np.mean((shares - half <= 0.97) & (shares + half >= 0.97))
+    assert 0.92 < covered < 0.98
+    assert wald < 0.86
+
+
+@pytest.mark.parametrize(("b", "c", "p"), [(1, 7, 0.0703125), (0, 5, 0.0625), (3, 3, 1.0), (0, 0, 1.0)])
+def test_mcnemar_is_the_exact_binomial(b: int, c: int, p: float) -> None:
+    # 1 and 7: Fagerland, Lydersen & Laake, 2013, BMC Med Res Methodol 13:91: exact conditional p = .070.
+    assert mcnemar_exact(b, c) == pytest.approx(p, rel=1e-9)
+    assert mcnemar_exact(c, b) == mcnemar_exact(b, c)
+
+
+def test_mcnemar_agrees_with_scipy_also_where_floats_underflow() -> None:
+    from scipy.stats import binomtest
+
+    for b, c in [(2, 9), (40, 61), (700, 800), (1000, 1100), (3, 900)]:
+        assert mcnemar_exact(b, c) == pytest.approx(binomtest(min(b, c), b + c, 0.5).pvalue, rel=1e-6, abs=1e-250)
+
+
+def test_mcnemar_finds_no_difference_rarely_where_there_is_none() -> None:
+    random = np.random.default_rng(2)
+    ps = [mcnemar_exact(int(k), 30 - int(k)) for k in random.binomial(30, 0.5, size=3000)]
+    assert np.mean(np.array(ps) < 0.05) <= 0.05
+
+
+def test_the_bootstrap_intervals_are_scipys() -> None:
+    from scipy.stats import bootstrap
+
+    data = np.random.default_rng(3).exponential(size=40)
+    for method, name in (("bca", "BCa"), ("percentile", "percentile")):
+        ours = bootstrap_mean(data, method=method, resamples=20_000, seed=1)  # type: ignore[arg-type]
+        theirs = bootstrap((data,), np.mean, method=name, n_resamples=20_000, rng=2).confidence_interval
+        width = theirs.high - theirs.low
+        assert ours.low == pytest.approx(theirs.low, abs=0.04 * width)
+        assert ours.high == pytest.approx(theirs.high, abs=0.04 * width)
+
+
+def test_bca_leans_towards_the_long_tail_and_the_percentile_interval_less() -> None:
+    data = np.random.default_rng(4).exponential(size=30) ** 2
+    plain, corrected = bootstrap_mean(data, method="percentile"), bootstrap_mean(data, method="bca")
+    assert corrected.high > plain.high
+    assert corrected.low > plain.low
+
+
+def test_clusters_of_equal_items_widen_the_interval_to_that_of_the_clusters() -> None:
+    groups = np.random.default_rng(5).normal(size=60)
+    values = np.repeat(groups, 5)
+    clusters = np.repeat(np.arange(60), 5).tolist()
+    whole = bootstrap_mean(groups, seed=7)
+    grouped = bootstrap_mean(values, clusters=clusters, seed=7)
+    ignored = bootstrap_mean(values, seed=7)
+    assert (grouped.low, grouped.high) == pytest.approx((whole.low, whole.high))
+    assert grouped.n == 300
+    assert (grouped.high - grouped.low) > 1.8 * (ignored.high - ignored.low)
+
+
+def test_ignoring_clusters_loses_the_coverage_and_drawing_clusters_keeps_it() -> None:
+    random = np.random.default_rng(6)
+    hits = {"grouped": 0, "ignored": 0}
+    rounds = 150
+    clusters = np.repeat(np.arange(40), 5).tolist()
+    for turn in range(rounds):
+        values = np.repeat(random.normal(size=40), 5) + 0.3 * random.normal(size=200)
+        for name, groups in (("grouped", clusters), ("ignored", None)):
+            found = bootstrap_mean(values, clusters=groups, method="percentile", resamples=400, seed=turn)
+            hits[name] += found.low <= 0 <= found.high
+    assert hits["grouped"] / rounds > 0.88
+    assert hits["ignored"] / rounds < 0.75
+
+
+def test_a_ratio_of_sums_is_weighted_by_its_denominators() -> None:
+    totals = [[10.0, 1.0], [0.0, 99.0]]
+    assert bootstrap_statistic(totals, resamples=100).estimate == pytest.approx(0.1)
+
+
+def test_equal_systems_have_p_one_and_a_constant_gain_the_smallest_p() -> None:
+    a = np.random.default_rng(8).random(50)
+    assert paired_bootstrap(a, a).p == 1.0
+    better = paired_bootstrap(a + 0.1, a, resamples=999)
+    assert better.p == pytest.approx(1 / 1000)
+    assert better.difference == pytest.approx(0.1)
+    assert better.low == pytest.approx(0.1)
+
+
+def test_the_paired_bootstrap_sees_what_unpaired_intervals_hide() -> None:
+    random = np.random.default_rng(9)
+    hard = random.random(80)
+    a, b = hard + 0.05 + 0.05 * random.normal(size=80), hard
+    first, second = bootstrap_mean(a), bootstrap_mean(b)
+    assert first.low < second.high  # the intervals overlap
+    assert paired_bootstrap(a, b).p < 0.001
+
+
+def test_the_paired_p_value_is_uniform_where_there_is_no_difference() -> None:
+    random = np.random.default_rng(10)
+    ps = [
+        paired_bootstrap(random.normal(size=40), random.normal(size=40), resamples=300, seed=turn).p
+        for turn in range(300)
+    ]
+    assert 0.015 < np.mean(np.array(ps) < 0.05) < 0.1
+    assert 0.4 < np.mean(ps) < 0.6
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    data = np.random.default_rng(11).random(30)
+    assert bootstrap_mean(data, seed=3) == bootstrap_mean(data, seed=3)
+    assert bootstrap_mean(data, seed=3) != bootstrap_mean(data, seed=4)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [1.0, math.inf]])
+def test_values_that_are_not_finite_are_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_mean(values)
+
+
+def test_pairs_of_different_items_are_refused() -> None:
+    with pytest.raises(ValueError, match="same items"):
+        paired_bootstrap([1, 0, 1], [1, 0])
+
+
+def test_the_power_formula_agrees_with_simulated_mcnemar_tests() -> None:
+    random = np.random.default_rng(12)
+    n, up, down = 400, 0.12, 0.05
+    draws = random.multinomial(n, [up, down, 1 - up - down], size=2000)
+    simulated = np.mean([mcnemar_exact(int(b), int(c)) < 0.05 for b, c, _ in draws])
+    # The exact test is a little conservative; the formula is of the asymptotic one.
+    assert paired_power(up - down, n=n, discordant=up + down) == pytest.approx(simulated, abs=0.05)
+
+
+def test_the_detectable_effect_has_just_the_power_asked_for_and_shrinks_with_the_items() -> None:
+    effect = minimum_detectable_effect(400, discordant=0.15)
+    assert paired_power(effect, n=400, discordant=0.15) == pytest.approx(0.8, abs=1e-6)
+    assert minimum_detectable_effect(1600, discordant=0.15) == pytest.approx(effect / 2, rel=0.05)
+    assert minimum_detectable_effect(4, discordant=0.1) == 0.1  # nothing this small can be seen on four items

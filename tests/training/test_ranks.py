@@ -1,0 +1,166 @@
+"""How a step is shared out among ranks, and what a lone process makes of ranks; no processes are started here."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training_samples import Rows, labelled
+
+from dizuo import models
+from dizuo.errors import TrainingError
+from dizuo.training import TrainOptions, plan
+from dizuo.training.batching import packed_size, share
+from dizuo.training.loop import make_network, make_stepper
+from dizuo.training.ranks import ALONE, BUCKET_BYTES, Ranks, _buckets, join, launched
+from dizuo.training.resuming import draw_from
+from dizuo.training.tokens import TokenStore
+
+
+@pytest.fixture(scope="module")
+def model(spec):
+    return models.load(spec)
+
+
+@pytest.fixture(scope="module")
+def planned(spec, tmp_path_factory):
+    data = Rows(train=labelled(60), validation=[]).write(tmp_path_factory.mktemp("data60"))
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return plan(spec, data, out=out, options=TrainOptions(batch_size=8, epochs=1, alpha=640.0), measure=False)
+
+
+@pytest.fixture(scope="module")
+def store(planned):
+    return TokenStore(planned.folder / "tokens" / "train")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), world=st.integers(1, 7), layout=st.sampled_from(["tree", "padded"]))
+def test_every_example_of_a_step_is_some_ranks_and_only_one_s(store, data, world, layout):
+    examples = data.draw(st.lists(st.integers(0, len(store) - 1), min_size=1, max_size=20))  # a row may occur twice
+    shares = [share(store, examples, rank=rank, world=world, layout=layout) for rank in range(world)]
+    assert sorted(example for own in shares for example in own) == sorted(examples)
+
+
+@pytest.mark.parametrize("layout", ["tree", "padded"])
+def test_ranks_get_about_equally_many_tokens_not_rows(store, layout):
+    examples = list(range(48))
+
+    def size(own):
+        sequences = [store.ids(number) for example in own for number in store.sequences_of(example)]
+        return packed_size(sequences) if layout == "tree" else sum(len(ids) for ids in sequences)
+
+    for world in (2, 3, 4):
+        sizes = [size(share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
+        assert max(sizes) - min(sizes) <= 2 * int(store.lengths.max())
+        rows = [len(share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
+        if layout == "padded":
+            assert max(rows) > min(rows), "the lengths are ragged, so equal tokens are not equal rows"
+
+
+def test_a_shared_prefix_is_computed_by_few_ranks(spec, tmp_path):
+    """Two long instructions, rows alternating: each rank gets the rows of one, and computes no other instruction."""
+    from dizuo.records import Chat, Message, Origin
+
+    long = {name: " ".join([name, *["please tell me about my card and my pin"] * 4]) for name in ("card", "transfer")}
+    rows = [
+        Chat(
+            (
+                Message("system", long["card" if n % 2 else "transfer"]),
+                Message("user", f"{n}"),
+                Message("assistant", "ok"),
+            ),
+            origin=Origin("chat.jsonl", n + 1),
+        )
+        for n in range(16)
+    ]
+    data = Rows(train=rows, validation=[], task=None).write(tmp_path / "data")
+    made = plan(spec, data, out=tmp_path / "run", options=TrainOptions(batch_size=16, epochs=1), measure=False)
+    store = TokenStore(made.folder / "tokens" / "train")
+    whole = packed_size([store.ids(example) for example in range(16)])
+    shares = [share(store, list(range(16)), rank=rank, world=2, layout="tree") for rank in range(2)]
+    together = sum(packed_size([store.ids(example) for example in own]) for own in shares)
+    assert together <= whole + 10, "dealing rows out in turn would compute both instructions twice"
+    dealt = sum(packed_size([store.ids(example) for example in range(rank * 8, rank * 8 + 8)]) for rank in range(2))
+    assert dealt > whole + 50
+
+
+@pytest.mark.parametrize("world", [2, 3, 16])
+def test_the_shares_of_a_step_add_up_to_its_gradient(planned, model, store, world):
+    """What each rank computes, added up here in one process: the sums that ranks exchange are those of the whole."""
+    examples = [3, 7, 11, 12, 20, 25, 30, 39]
+    network = make_network(planned, model)
+    try:
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for parameter in network.parameters.values():
+                parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+        stepper = make_stepper(planned, network)
+        whole = stepper.accumulate(store, examples)
+        flat = torch.cat([parameter.grad.flatten() for parameter in network.parameters.values()])
+        total = weight = 0.0
+        summed = torch.zeros_like(flat)
+        means = []
+        for rank in range(world):
+            own = share(store, examples, rank=rank, world=world, layout="tree")
+            if not own:
+                continue
+            figures = stepper.accumulate(store, own)
+            tokens = sum(float(store.weights(example).sum()) for example in own)
+            total, weight = total + figures.loss * tokens, weight + tokens
+            summed += tokens * torch.cat([parameter.grad.flatten() for parameter in network.parameters.values()])
+            means.append(figures.loss)
+    finally:
+        network.release()
+    assert total / weight == pytest.approx(whole.loss, abs=1e-5)
+    assert float((summed / weight - flat).abs().max()) < 1e-5 * float(flat.norm())
+    # The mean of the ranks' means, which averaging gradients amounts to, is further away than the tolerance.
+    assert abs(np.mean(means) - whole.loss) > 1e-3
+
+
+def test_a_process_that_nobody_launched_is_alone():
+    assert not launched()
+    with join() as ranks:
+        assert (ranks.rank, ranks.world, ranks.first) == (0, 1, True)
+        assert ranks.gather(3) == [3]
+        assert ranks.from_first(lambda: 4) == 4
+        assert ranks.sums([0.5, 2.0]) == [0.5, 2.0]
+        ranks.agree({"the plan": "sha256:x"})
+    assert Ranks() == ALONE
+
+
+def test_buckets_hold_every_tensor_once_and_are_of_one_kind():
+    tensors = [torch.zeros(1 << 20), torch.zeros(7), torch.zeros(3, dtype=torch.float64), torch.zeros(8 << 20)]
+    buckets = list(_buckets(tensors))
+    assert [id(tensor) for bucket in buckets for tensor in bucket] == [id(tensor) for tensor in tensors]
+    for bucket in buckets:
+        assert len({tensor.dtype for tensor in bucket}) == 1
+        assert len(bucket) == 1 or sum(tensor.nbytes for tensor in bucket) <= BUCKET_BYTES
+    assert [len(bucket) for bucket in buckets] == [2, 1, 1]
+
+
+def test_what_a_rank_draws_depends_on_seed_step_and_rank_alone():
+    def drawn(*place):
+        torch.rand(3)
+        draw_from(*place)
+        return torch.rand(4).tolist()
+
+    assert drawn(0, 5, 1) == drawn(0, 5, 1)
+    others = [drawn(*place) for place in ((0, 5, 0), (0, 6, 1), (1, 5, 1), (5, 0, 1))]
+    assert all(other != drawn(0, 5, 1) for other in others)
+
+
+def test_ranks_that_differ_are_named_with_what_differs_given_a_fake_group():
+    class Fake(Ranks):
+        def gather(self, value):
+            return [value, {**value, "the plan": "sha256:other"}, {**value, "torch": "2.0.0"}]
+
+    with pytest.raises(TrainingError) as caught:
+        Fake(0, 3).agree({"the plan": "sha256:mine", "torch": "2.13.0"})
+    assert str(caught.value) == (
+        "the ranks do not train the same thing\n"
+        "  rank 1: the plan is sha256:other, sha256:mine on rank 0\n"
+        "  rank 2: torch is 2.0.0, 2.13.0 on rank 0\n"
+        "\n"
+        "hint: give every rank the same run folder and install the same versions everywhere"
+    )

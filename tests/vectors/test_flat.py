@@ -1,0 +1,119 @@
+"""Tags and numbers say of a record what filters say of its metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, filters, metadata, scalars
+from dizuo.vectors import Filter, field
+from dizuo.vectors.filters import matches
+from dizuo.vectors.flat import All, Any_, Condition, Flat, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.points import Block, encode
+from dizuo.vectors.streaming import nearest
+
+
+def holds(condition: Condition, flat: Flat) -> bool:
+    """What an engine does with a condition."""
+    match condition:
+        case Has(tag):
+            return tag in flat.tags
+        case Lacks(tag):
+            return tag not in flat.tags
+        case Number(column, order, value):
+            held = flat.numbers.get(column)
+            if held is None:
+                return False
+            return {
+                "<": held < value,
+                "<=": held <= value,
+                ">": held > value,
+                ">=": held >= value,
+                "==": held == value,
+            }[order]
+        case All(parts):
+            return all(holds(part, flat) for part in parts)
+        case Any_(parts):
+            return any(holds(part, flat) for part in parts)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(metadata(), filters())
+def test_the_condition_holds_for_what_the_filter_matches(record: dict[str, Any], where: Filter) -> None:
+    flat = flatten(record)
+    for one in (where, ~where):
+        condition, exact = plain(one)
+        found, right = holds(condition, flat), matches(one, record)
+        assert found == right if exact else found or not right
+
+
+@pytest.mark.parametrize("compare", ["__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"])
+def test_every_number_compares_exactly_with_every_other(compare: str) -> None:
+    numbers = [*AWKWARD_NUMBERS, 2**53 - 1, 2**62 + 1, -(2**62) - 1, 9.2e18, True]
+    for held in numbers:
+        flat = flatten({"x": held})
+        for bound in numbers[:-1]:
+            where = getattr(field("x"), compare)(bound)
+            condition, exact = plain(where)
+            assert exact
+            assert holds(condition, flat) == matches(where, {"x": held}), (held, compare, bound)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.text(alphabet="ab\0é字🙂", max_size=9), st.text(alphabet="ab\0é字🙂", max_size=9))
+def test_texts_compare_by_code_point_as_far_as_their_first_bytes_tell(held: str, bound: str) -> None:
+    flat = flatten({"x": held})
+    x = field("x")
+    for where in (x < bound, x <= bound, x > bound, x >= bound, x.startswith(bound)):
+        for one in (where, ~where):
+            condition, exact = plain(one)
+            found, right = holds(condition, flat), matches(one, {"x": held})
+            assert found == right if exact else found or not right
+            assert exact or len(bound.encode()) >= 23  # startswith asks for one byte more
+
+
+@given(scalars(), metadata(), metadata())
+def test_numbers_left_over_from_earlier_metadata_do_no_harm(
+    bound: Any, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    fresh = flatten(new)
+    merged = Flat(fresh.tags, flatten(old).numbers | fresh.numbers)
+    for key in ("lang", "year"):
+        tests = [field(key) == bound, field(key) != bound]
+        if bound is not None and not isinstance(bound, bool):
+            tests += [field(key) < bound, field(key) >= bound]
+        for where in tests:
+            for one in (where, ~where):
+                condition, _ = plain(one)
+                assert holds(condition, merged) == holds(condition, fresh)
+
+
+def test_a_filter_beyond_a_texts_first_bytes_says_that_it_is_wider() -> None:
+    assert plain(field("x") < "x" * 23)[1]
+    assert not plain(field("x") < "x" * 24)[1]
+    assert plain(field("x") == "x" * 300)[1]
+    assert all(plain(field("x") == text)[1] for text in AWKWARD_TEXTS)
+
+
+def test_the_nearest_of_a_stream_are_those_of_the_whole() -> None:
+    random = np.random.default_rng(0)
+    table, queries = random.standard_normal((500, 6), np.float32), random.standard_normal((3, 6), np.float32)
+    ids = [f"i{n}" for n in range(500)]
+    texts = [encode({"n": n}) for n in range(500)]
+    whole = Block(ids, table, texts, [None] * 500)
+    parts = [whole.slice(start, start + 64) for start in range(0, 500, 64)]
+    columns = frozenset({"metadata", "vectors"})
+    for where in (None, field("n") < 77):
+        split = nearest(parts, queries, k=9, metric="l2", columns=columns, where=where)
+        for query, found in zip(queries, split, strict=True):
+            scores = -np.sqrt(((table.astype(np.float64) - query) ** 2).sum(1))[: 500 if where is None else 77]
+            assert found.rows.ids == [ids[n] for n in np.argsort(-scores)[:9]]
+            assert found.scores == pytest.approx(np.sort(scores)[::-1][:9], abs=1e-9)
+            assert (found.fetched, found.path) == (500, "exact")
+            for id, row, vector in zip(found.rows.ids, found.rows.metadata, found.rows.vectors, strict=True):
+                assert id == f"i{row['n']}"
+                assert vector.tobytes() == table[row["n"]].tobytes()
