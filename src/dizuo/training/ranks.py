@@ -18,6 +18,7 @@ does alone (an evaluation, writing a checkpoint).
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import os
 import signal
@@ -44,6 +45,8 @@ TIMEOUT = 30 * 60.0
 """Seconds after which a rank that lives but does not answer is given up."""
 ANSWER = 2.0
 """Seconds in which ranks that live are expected to say so after a connection was lost."""
+FAREWELL = 0.1
+"""Seconds that threads of an ended group are given to let go of what they hold."""
 BUCKET_BYTES = 25 << 20
 """Gradients summed by one message; 25 MiB is where PyTorch's own bucketing levels off (Li et al. 2020, figure 7)."""
 FAILED = "dizuo/failed"
@@ -223,6 +226,19 @@ def join(*, device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Ranks]:
             # The message is in the store by now: whoever sees the connection close will find it.
             if dist.is_initialized():
                 dist.destroy_process_group()
+                _let_go()
+
+
+def _let_go() -> None:
+    """Wait for the threads of a group that has ended.
+
+    gloo's threads drop their reference to a message's tensors after the message has arrived, and need the interpreter
+    for it; if that is ending by then, C++ aborts the process (SIGABRT, "terminate called without an active exception",
+    in one of nine ranks here). A group's destructor joins its threads; modules that FSDP2 sharded hold the group, and
+    hang together in cycles. Where a traceback still holds them, a thread is given the time to come to its end.
+    """
+    gc.collect()
+    time.sleep(FAREWELL)
 
 
 class RankLost(TrainingError):
