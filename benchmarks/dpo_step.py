@@ -33,7 +33,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sft_step import FAIR_GEMM, RATE, SEED, bare_product, load, peak, resident
+from sft_step import FAIR_GEMM, RATE, SEED, TRL_DTYPES, bare_product, load, peak, resident
 
 PAIRS, BETA = 16, 0.1
 FILE = Path("hh_rlhf_harmless") / "test.jsonl.gz"
@@ -134,7 +134,7 @@ def run_trl(data: Path, steps: int, longest: int, micro: int, dtype: str) -> dic
     from transformers import TrainerCallback
     from trl import DPOConfig, DPOTrainer
 
-    module, tokenizer = load("float32")
+    module, tokenizer = load("bfloat16" if dtype == "bfloat16-weights" else "float32")
     found = pairs(data, PAIRS * steps, longest, tokenizer)
     dataset = Dataset.from_list(
         [
@@ -179,7 +179,7 @@ def run_trl(data: Path, steps: int, longest: int, micro: int, dtype: str) -> dic
                 save_strategy="no",
                 report_to="none",
                 use_cpu=True,
-                bf16=dtype == "bfloat16",
+                bf16=dtype != "float32",
                 fp16=False,
                 gradient_checkpointing=False,
                 max_length=None,
@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=2048, help="packed tokens of one block in dizuo")
     parser.add_argument("--trl-micro", type=int, nargs="+", default=[1, 2, 4, 8], help="pairs at once to try in TRL")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--trl-dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--trl-dtype", default="float32", choices=TRL_DTYPES, help="as in sft_step.py")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DIZUO_SHARED_DATA", "../shared/data")))
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")

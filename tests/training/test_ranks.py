@@ -26,7 +26,8 @@ def model(spec):
 def planned(spec, tmp_path_factory):
     data = Rows(train=labelled(60), validation=[]).write(tmp_path_factory.mktemp("data60"))
     out = tmp_path_factory.mktemp("runs") / "run"
-    return plan(spec, data, out=out, options=TrainOptions(batch_size=8, epochs=1, alpha=640.0), measure=False)
+    options = TrainOptions(batch_size=8, epochs=1, alpha=640.0, dtype="float32")
+    return plan(spec, data, out=out, options=options, measure=False)
 
 
 @pytest.fixture(scope="module")

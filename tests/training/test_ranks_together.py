@@ -33,7 +33,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 HERE = Path(__file__).parent
 WORKER = str(HERE / "rank_worker.py")
-OPTIONS = {"batch_size": 8, "epochs": 1.0, "checkpoint_every": 2, "eval_every": 3, "learning_rate": 3e-4}
+OPTIONS = {
+    "batch_size": 8,
+    "epochs": 1.0,
+    "checkpoint_every": 2,
+    "eval_every": 3,
+    "learning_rate": 3e-4,
+    "dtype": "float32",
+}
 KINDS = {
     "lora": {},
     "lora, a row per block": {"tokens_per_block": 16},

@@ -274,7 +274,7 @@ def test_the_launcher_ends_with_1_and_the_error_when_the_loss_is_not_a_number(sp
     import subprocess
     import sys
 
-    options = TrainOptions(**{**OPTIONS, "learning_rate": 1e30}, threads=1)
+    options = TrainOptions(**{**OPTIONS, "learning_rate": 1e30}, threads=1, dtype="float32")
     ready = plan(spec, data, out=out, options=options, measure=False)
     assert ready.launch == ("python", "-m", "dizuo.training", str(out))
     done = subprocess.run([sys.executable, *ready.launch[1:]], capture_output=True, text=True, timeout=120, check=False)

@@ -25,7 +25,7 @@ def model(spec):
 @pytest.fixture(scope="module")
 def planned(spec, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    return plan(spec, data, out=out, options=TrainOptions(batch_size=8, epochs=1), measure=False)
+    return plan(spec, data, out=out, options=TrainOptions(batch_size=8, epochs=1, dtype="float32"), measure=False)
 
 
 @pytest.fixture(scope="module")

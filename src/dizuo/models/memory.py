@@ -106,9 +106,10 @@ def estimate(
     if method == "dora":
         adapter += _output_features(spec)
     trained = {"inference": 0, "full": spec.parameters}.get(method, adapter)
-    # Products in 16 bits read a cast copy of the linear weights; the fp32 ones stay what saving and merging refer to.
+    # Products in 16 bits read a cast copy, of the output layer too; saving and merging refer to the fp32 weights.
     linear = linear_parameters(spec)
-    weights = (spec.parameters + adapter) * _FP32 + (linear * size if size < _FP32 else 0)
+    cast = linear + spec.vocab_size * spec.hidden_size
+    weights = (spec.parameters + adapter) * _FP32 + (cast * size if size < _FP32 else 0)
     if quantize != "none":
         weights = (spec.parameters - linear + adapter) * _FP32 + int(linear * _BITS[quantize] / 8)
     per_token = activation_bytes_per_token(spec, sequence_length=sequence_length, dtype=dtype, rank=rank)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dizuo.errors import ModelError
+from dizuo.trees.casting import FrozenCast
 
 __all__ = ["LinearGroup", "adapter_fault"]
 
@@ -58,7 +59,7 @@ class LinearGroup:
         dtype: dtype of the products; weights of another dtype are cast, once while they are frozen.
     """
 
-    __slots__ = ("_cast", "_cast_of", "_dtype", "_modules", "bounds", "linears")
+    __slots__ = ("_cast", "_dtype", "_modules", "bounds", "linears")
 
     def __init__(self, modules: Sequence[nn.Module], *, dtype: torch.dtype) -> None:
         self._modules: tuple[Any, ...] = tuple(modules)
@@ -68,8 +69,7 @@ class LinearGroup:
         for linear in self.linears:
             edges.append(edges[-1] + linear.out_features)
         self.bounds = tuple(itertools.pairwise(edges))
-        self._cast: Tensor | None = None
-        self._cast_of: tuple[Any, ...] = ()
+        self._cast = FrozenCast()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map [T, I] to [T, O], the projections side by side."""
@@ -108,16 +108,11 @@ class LinearGroup:
         """[O, I] all weights of the group in the compute dtype."""
         weights: list[Any] = [linear.weight for linear in self.linears]
         matrix = _adopt(weights)
-        if matrix.dtype == self._dtype:
-            return matrix
         if any(weight.requires_grad for weight in weights):
             return matrix.to(self._dtype)
         # PEFT merges adapters through `.data`, which leaves no trace in the version counter.
         merged = tuple(tuple(getattr(module, "merged_adapters", ())) for module in self._modules)
-        state = (matrix.data_ptr(), *(weight._version for weight in weights), merged)
-        if self._cast is None or self._cast_of != state:
-            self._cast, self._cast_of = matrix.to(self._dtype), state
-        return self._cast
+        return self._cast(matrix, self._dtype, *(weight._version for weight in weights), merged)
 
 
 @torch.no_grad()
