@@ -254,6 +254,19 @@ def test_the_module_is_as_it_was_after_a_pass(name):
     assert torch.equal(model(input_ids=ids).logits, before)
 
 
+def test_an_untrained_adapter_costs_nothing_until_its_gradient_is_asked_for():
+    model = get_peft_model(tiny("llama"), LoraConfig(r=4, target_modules="all-linear"))
+    runner = Runner(model, layout="tree", backend="native")
+    with torch.no_grad(), model.disable_adapter():
+        plain = runner.forward(awkward_batch()).logprobs
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_A" in name:
+                parameter.fill_(float("nan"))  # whoever multiplies by it finds out
+        assert torch.equal(runner.forward(awkward_batch()).logprobs, plain)
+    assert runner.forward(awkward_batch()).logprobs.isnan().all()
+
+
 def test_weights_shared_in_one_storage_still_save_and_train():
     model = tiny("llama")
     runner = Runner(model, layout="tree", backend="native")

@@ -130,7 +130,7 @@ def estimate(
     if method == "dora":
         # What each layer allocates of its dense weights and gives back lies between what is kept, and stays as holes.
         activations = max(activations, int(_DORA_HOLES[quantize != "none"] * linear * _FP32))
-    logits = _logits(spec, trained_tokens, kept=method != "inference")
+    logits = _logits(spec, trained_tokens, kept=method == "full")
     gradients, moments = trained * _FP32, 2 * trained * (1 if optimizer == "adamw8bit" else _FP32)
     if method == "full":
         # First the activations are whole, beside the gradient of the output layer; at the end the gradients are, with

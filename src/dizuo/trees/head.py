@@ -1,8 +1,12 @@
 """Log-probabilities of chosen tokens without the [T, vocabulary] matrix.
 
-Only hidden states that predict a trained token reach the vocabulary projection, a chunk of rows at a time. The
-softmax of a chunk is kept for the backward pass while all chunks together stay under `KEEP_BYTES`, and computed
-again beyond that, so memory is bounded whatever the batch.
+Only hidden states that predict a trained token reach the vocabulary projection, a chunk of rows at a time, so memory is
+bounded whatever the batch.
+
+While the projection is frozen, the forward pass also computes what the backward pass multiplies: the gradient of a
+log-probability in its hidden state, [D] per token, does not depend on the loss. Nothing of size V outlives its chunk.
+Where the projection is trained, the softmax of a chunk is kept while all chunks together stay under `KEEP_BYTES`, and
+computed again beyond that.
 
 Shapes: R distinct predicting rows, E predicted tokens (several tokens may hang under one row), D hidden, V vocabulary.
 """
@@ -39,6 +43,12 @@ class HeadForm:
             logits.div_(self.softcap).tanh_().mul_(self.softcap)
         return logits
 
+    def slope(self, logits: Tensor) -> Tensor | None:
+        """Return the derivative of the final logits by the raw ones, or None where it is 1."""
+        if self.softcap is not None:
+            return (logits / self.softcap).square_().neg_().add_(1).mul_(self.scale)
+        return None if self.scale == 1.0 else torch.full_like(logits[:, :1], self.scale)
+
     def backward_(self, grad: Tensor, logits: Tensor) -> Tensor:
         """Turn the gradient of the final logits into that of the raw ones, in place."""
         if self.softcap is not None:
@@ -64,8 +74,49 @@ def selected_logprobs(
     Returns:
         [E] natural-log probabilities in float32 (float64 for a float64 model).
     """
-    result: Tensor = _SelectedLogprobs.apply(hidden, weight, bias, row, token, form)  # type: ignore[no-untyped-call]
+    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+    function = _SelectedLogprobs if trained else _SelectedByFrozen
+    result: Tensor = function.apply(hidden, weight, bias, row, token, form)  # type: ignore[no-untyped-call]
     return result
+
+
+class _SelectedByFrozen(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, row: Tensor, token: Tensor, form: HeadForm
+    ) -> Tensor:
+        rows = hidden.shape[0]
+        precise = torch.promote_types(hidden.dtype, torch.float32)
+        out = torch.empty(token.shape[0], dtype=precise, device=hidden.device)
+        needed = ctx.needs_input_grad[0]
+        gradient = hidden.new_empty(token.shape[0] if needed else 0, hidden.shape[1])
+        cast = weight.to(hidden.dtype)
+        for low, high, first, last in _chunks(row, rows):
+            logits = _logits(hidden[low:high], cast, bias, form, precise)
+            normaliser = logits.logsumexp(-1)
+            local, chosen = row[first:last] - low, token[first:last]
+            out[first:last] = logits[local, chosen] - normaliser[local]
+            if not needed:
+                continue
+            bend = form.slope(logits)
+            delta = logits.sub_(normaliser[:, None]).exp_().neg_()
+            number = torch.arange(last - first, device=row.device)
+            if not torch.equal(local, number):  # several tokens under one row
+                delta, bend = delta[local], None if bend is None else bend[local]
+            delta[number, chosen] += 1
+            if bend is not None:
+                delta.mul_(bend)
+            torch.mm(delta.to(hidden.dtype), cast, out=gradient[first:last])
+        ctx.save_for_backward(row, gradient)
+        ctx.rows = rows
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        row, gradient = ctx.saved_tensors
+        each = gradient.to(grad.dtype) * grad[:, None]
+        d_hidden = each.new_zeros(ctx.rows, each.shape[1]).index_add_(0, row, each)
+        return d_hidden.to(gradient.dtype), None, None, None, None, None
 
 
 class _SelectedLogprobs(torch.autograd.Function):

@@ -51,6 +51,14 @@ class _Adapter:
         self.a, self.b, self.scale = a, b, scale
 
 
+def _adds_nothing(pair: _Adapter) -> bool:
+    """Return whether an adapter is untrained and nobody asks for its gradient: a reference pass before training.
+
+    Only on a CPU: a GPU would have to be waited for.
+    """
+    return not torch.is_grad_enabled() and pair.b.device.type == "cpu" and not bool(pair.b.any())
+
+
 class LinearGroup:
     """Projections of one input, computed together.
 
@@ -100,8 +108,8 @@ class LinearGroup:
                 raise ModelError(
                     f"the adapters {', '.join(names)} are active at once", hint="activate one, or set layout: padded"
                 )
-            found += [_Adapter(module.lora_A[n].weight, module.lora_B[n].weight, module.scaling[n]) for n in names]
-            found += [None] * (not names)
+            pairs = [_Adapter(module.lora_A[n].weight, module.lora_B[n].weight, module.scaling[n]) for n in names]
+            found.append(pairs[0] if pairs and not _adds_nothing(pairs[0]) else None)
         return found
 
     def _weight_matrix(self) -> Tensor:
