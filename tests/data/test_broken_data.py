@@ -169,6 +169,25 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "hint: name its format with --set prepare.reader=parquet|arrow",
     ),
     (
+        "picture.csv",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        {},
+        "picture.csv is not text: it is a PNG image\n\nhint: export its rows as CSV, JSONL or Parquet",
+    ),
+    (
+        "sheet.csv",
+        b"PK\x03\x04\x14\0\6\0\x08\0\0\0",
+        {},
+        "sheet.csv is not text: it is a ZIP archive, as Excel and Word files are\n\n"
+        "hint: export its rows as CSV, JSONL or Parquet",
+    ),
+    (
+        "hollow.json",
+        '{"data": []}',
+        {},
+        "hollow.json holds no rows: its list 'data' is empty\n\nhint: check what wrote it",
+    ),
+    (
         "cut.jsonl.gz",
         gzip.compress(GOOD.encode() * 2000)[:-20],
         {},

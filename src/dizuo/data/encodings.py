@@ -23,6 +23,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BINARIES = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP archive, as Excel and Word files are",
+    b"\xd0\xcf\x11\xe0": "an Excel or Word file of the old kind",
+}
+"""First bytes of files that are often taken for tables."""
 _CHUNK = 1 << 20
 _SAMPLE_LINES = 20_000
 """Non-ASCII lines kept for telling GB18030 from latin-1; both decode a line at a time."""
@@ -62,6 +70,9 @@ def detect(file: BinaryIO, *, name: str) -> Encoding:
         even, odd = head[::2].count(0), head[1::2].count(0)
         if max(even, odd) > len(head) / 8 and min(even, odd) < max(even, odd) / 4:
             return Encoding("utf-16-be" if even > odd else "utf-16-le", "zero bytes in every other place")
+        for beginning, what in _BINARIES.items():
+            if head.startswith(beginning):
+                raise DataError(f"{name} is not text: it is {what}", hint="export its rows as CSV, JSONL or Parquet")
         raise DataError(
             f"{name} is not text: it holds zero bytes", hint="name its format with --set prepare.reader=parquet|arrow"
         )

@@ -46,6 +46,9 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
         source.notes["rows under"] = nested[0]
         for place, item in enumerate(document[nested[0]]):
             yield Row(None, item, path=f"{nested[0]}[{place}]")
+    elif len(lists) == 1 and not lists[0]:
+        key = next(key for key, value in document.items() if value == [])
+        raise DataError(f"{source.name} holds no rows: its list {key!r} is empty", hint="check what wrote it")
     elif lists and len(lists) == len(document) > 1 and not nested and len({len(v) for v in lists}) == 1:
         for place, cells in enumerate(zip(*document.values())):
             yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{place}]")
