@@ -39,6 +39,7 @@ OPTIONS: dict[str, Any] = {
     "eval_every": 3,
     "rank": 4,
     "learning_rate": 3e-4,
+    "dtype": "float32",
     "threads": 1,
 }
 HERE = [name for name in ADAPTERS if name != "QLoRA" or importlib.util.find_spec("bitsandbytes") is not None]

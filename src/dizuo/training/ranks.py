@@ -196,7 +196,7 @@ def join(*, device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Ranks]:
 
     limit = timedelta(seconds=timeout)
     # A GPU's kernel cannot be interrupted, and an exception would wait for it: there SIGTERM ends the process at once.
-    with _ended_by_launcher() if device == "cpu" else contextlib.nullcontext():
+    with _farewell(), _ended_by_launcher() if device == "cpu" else contextlib.nullcontext():
         try:
             store, rank, world = next(rendezvous("env://", timeout=limit))
         except _Ended:
@@ -226,19 +226,24 @@ def join(*, device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Ranks]:
             # The message is in the store by now: whoever sees the connection close will find it.
             if dist.is_initialized():
                 dist.destroy_process_group()
-                _let_go()
 
 
-def _let_go() -> None:
+@contextlib.contextmanager
+def _farewell() -> Iterator[None]:
     """Wait for the threads of a group that has ended.
 
     gloo's threads drop their reference to a message's tensors after the message has arrived, and need the interpreter
     for it; if that is ending by then, C++ aborts the process (SIGABRT, "terminate called without an active exception",
     in one of nine ranks here). A group's destructor joins its threads; modules that FSDP2 sharded hold the group, and
     hang together in cycles. Where a traceback still holds them, a thread is given the time to come to its end.
+
+    It comes last, when a launcher's SIGTERM can no longer take the place of the reason why this rank ends.
     """
-    gc.collect()
-    time.sleep(FAREWELL)
+    try:
+        yield
+    finally:
+        gc.collect()
+        time.sleep(FAREWELL)
 
 
 class RankLost(TrainingError):
