@@ -16,7 +16,8 @@ same sequences in the same order, so their losses must agree; in fp32 the larges
 imports, and what a bare matrix product of the model's shape reached in the same process, so that a disturbed run
 shows. `--dtype` and `--trl-dtype` choose what the products are computed in; trained weights are float32 on both sides.
 TRL has two ways to bfloat16: `bfloat16` is its option of that name (autocast), `bfloat16-weights` the same with the
-model's weights loaded in bfloat16. Data: `--data` is the folder with banking77/ and e2e_nlg/ (default ../shared/data, or DIZUO_SHARED_DATA).
+model's weights loaded in bfloat16. Data: `--data` is the folder with banking77/ and e2e_nlg/ (default ../shared/data,
+or DIZUO_SHARED_DATA).
 """
 
 from __future__ import annotations

@@ -12,7 +12,13 @@ from dizuo import recipe
 from dizuo.cli import dizuo as program
 from dizuo.errors import RecipeError
 
-OVERRIDES = ("prepare.validation=20", "train.eval_every=4", "train.checkpoint_every=3", "train.samples=1", "train.dtype=float32")
+OVERRIDES = (
+    "prepare.validation=20",
+    "train.eval_every=4",
+    "train.checkpoint_every=3",
+    "train.samples=1",
+    "train.dtype=float32",
+)
 
 
 @pytest.mark.slow

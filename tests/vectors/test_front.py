@@ -168,6 +168,39 @@ def test_patience_ends_and_says_what_is_in() -> None:
     assert "20 rows of this call are in the store" in str(caught.value)
 
 
+def test_of_many_queries_to_a_busy_server_the_answered_ones_are_not_asked_again() -> None:
+    store = connect("memory://", dim=2, patience=QUICK)
+    store.upsert(stream(50))
+    inner, asked, answered = store.store, [], []
+
+    class OneByOne:
+        """Asks the engine for each query, and every eighth request is refused."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+        def search(self, namespace: str, queries: Any, **options: Any) -> Any:
+            found = []
+            for query in queries:
+                asked.append(tuple(query))
+                if len(asked) % 8 == 0:
+                    raise Transient("429", after=0.001)
+                found += inner.search(namespace, query[None], **options)
+            answered.append(len(queries))
+            return found
+
+    queries = [[1.0, n] for n in range(20)]
+    right = [hits.ids for hits in store.search_many(queries)]
+    store.store = OneByOne()  # type: ignore[assignment]
+    assert [hits.ids for hits in store.search_many(queries)] == right
+    assert len(asked) < 3 * len(queries)
+    assert sum(answered) == len(queries)
+    store.store = Failing(inner, [])  # type: ignore[assignment]
+    store.store.search = lambda *_, **__: (_ for _ in ()).throw(Transient("503"))  # type: ignore[method-assign]
+    with pytest.raises(Transient, match="503"):
+        store.search_many(queries)
+
+
 def test_a_server_that_goes_away_is_not_asked_again() -> None:
     store = failing_fake(None, Unreachable("gone"))
     with pytest.raises(Unreachable) as caught:

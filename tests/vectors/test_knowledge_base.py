@@ -110,6 +110,26 @@ def test_only_what_changed_is_embedded_and_deletions_follow(kb: KnowledgeBase) -
     check(kb, texts)
 
 
+def test_only_documents_that_were_there_are_asked_for_old_chunks(
+    kb: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    delete = kb.chunks.delete
+
+    def noted(ids: Any = None, *, where: Any = None) -> int:
+        asked.append(str(where))
+        return delete(ids, where=where)
+
+    monkeypatch.setattr(kb.chunks, "delete", noted)
+    kb.sync(documents(TEXTS))
+    assert asked == []
+    kb.sync(documents({**TEXTS, "cats.txt": "Cats purr.", "new.txt": "A new one."}))
+    assert len(asked) == 1
+    assert "cats.txt" in asked[0]
+    assert "new.txt" not in asked[0]
+    check(kb, {**TEXTS, "cats.txt": "Cats purr.", "new.txt": "A new one."})
+
+
 def test_content_that_moves_between_sources_stays_apart(kb: KnowledgeBase) -> None:
     kb.sync(documents({"a": "first text", "b": "second text here"}))
     kb.sync(documents({"a": "second text here", "b": "first text"}))
@@ -182,9 +202,11 @@ def test_a_sync_that_breaks_off_anywhere_is_made_good_by_the_next(url: str, monk
         assert kb.sync(documents(texts)).changed == ("cats.txt", "dogs.txt")
         check(kb, texts)
         with monkeypatch.context() as patch:  # a new document that breaks off, and is never given again
-            patch.setattr(kb.chunks, "delete", _raise)
+            first = iter([kb.records.upsert])  # says that it is not whole; the record that says it is does not come
+            patch.setattr(kb.records, "upsert", lambda *args, **more: next(first, _raise)(*args, **more))
             with pytest.raises(ConnectionError):
                 kb.sync(documents({**texts, "late.txt": "too late"}))
+            assert kb.chunks.count('source == "late.txt"') == 1
         assert kb.sync(documents(texts)).deleted == ("late.txt",)
         check(kb, texts)
 

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dizuo.vectors.sortable import piece
 
 if TYPE_CHECKING:
@@ -38,23 +40,12 @@ def flat_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
 
     if len(texts) < FEW or texts.null_count or (kinds := _kinds(texts[0].as_py())) is None:
         return None
-    # One object each and nothing beside it; no escapes, which could be half a surrogate pair.
-    one = pc.and_(pc.equal(pc.count_substring(texts, "{"), 1), pc.starts_with(texts, "{"))
-    if not pc.all(pc.and_(one, pc.ends_with(texts, "}"))).as_py() or pc.any(pc.match_substring(texts, "\\")).as_py():
+    if (joined := _end_to_end(texts)) is None:
         return None
-    if pc.any(pc.match_substring(texts, "\n")).as_py():
-        return None
-    lines = pc.binary_join_element_wise(texts, "", "\n")
-    _, offsets, data = lines.buffers()
-    width = 8 if pa.types.is_large_string(lines.type) else 4
-    first, last = (
-        int.from_bytes(offsets[place * width : (place + 1) * width].to_pybytes(), "little")
-        for place in (lines.offset, lines.offset + len(lines))
-    )
-    read = arrow_json.ReadOptions(use_threads=False, block_size=max(1 << 20, last - first + 1))
+    read = arrow_json.ReadOptions(use_threads=False, block_size=max(1 << 20, joined.size + 1))
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="error")
     try:
-        table = arrow_json.read_json(pa.BufferReader(data.slice(first, last - first)), read, options)
+        table = arrow_json.read_json(pa.BufferReader(joined), read, options)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     columns = {key: table.column(key).combine_chunks() for key in kinds}
@@ -65,6 +56,24 @@ def flat_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
     if not all(pc.all(pc.less(pc.abs(column), EXACT)).as_py() for column in floats):
         return None
     return columns
+
+
+def _end_to_end(texts: pa.Array) -> pa.Buffer | None:
+    """Return the bytes of all texts, not copied, if each begins and ends as an object and has no other one inside.
+
+    As there are n opening braces then, and every text begins with one, a reading that finds n objects has found one in
+    each text. Nothing may be escaped, which could be half a surrogate pair; and a line end would cut the reading.
+    """
+    _, offsets, data = texts.buffers()
+    edges = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    joined = data.slice(int(edges[0]), int(edges[-1] - edges[0]))
+    letters, edges = np.frombuffer(joined, np.uint8), edges - edges[0]
+    if np.diff(edges).min() < len("{}"):
+        return None
+    objects = (letters[edges[:-1]] == ord("{")).all() and (letters[edges[1:] - 1] == ord("}")).all()
+    if not objects or np.count_nonzero(letters == ord("{")) != len(texts):
+        return None
+    return None if (letters == ord("\\")).any() or (letters == ord("\n")).any() else joined
 
 
 def _kinds(text: str) -> dict[str, pa.DataType] | None:
@@ -86,8 +95,9 @@ def shadow_column(columns: Mapping[str, pa.Array]) -> pa.Array:
     import pyarrow.compute as pc
 
     parts = []
-    for key, values in columns.items():
+    for place, (key, values) in enumerate(columns.items(), 1):
         held = values.dictionary_encode()
-        pieces = [piece(key, value) for value in held.dictionary.to_pylist()]
+        before, after = "{" if place == 1 else "", "}" if place == len(columns) else ""
+        pieces = [before + piece(key, value) + after for value in held.dictionary.to_pylist()]
         parts.append(pa.array(pieces, pa.string()).take(held.indices))
-    return pc.binary_join_element_wise("{", pc.binary_join_element_wise(*parts, ","), "}", "")
+    return pc.binary_join_element_wise(*parts, ",")

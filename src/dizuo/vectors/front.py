@@ -24,9 +24,10 @@ from dizuo.vectors.answers import Info, Upserted, hits
 from dizuo.vectors.batching import Patience, ahead
 from dizuo.vectors.faults import Refused, RowErrors, Transient, Unreachable, Unsupported
 from dizuo.vectors.filters import Filter, operators
-from dizuo.vectors.incoming import Source, blocks, id_fault, metadata_fault, vector_faults
+from dizuo.vectors.incoming import Source, blocks, id_fault, metadata_fault
 from dizuo.vectors.naming import checked_name
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Point, encode
+from dizuo.vectors.queries import query_matrix
 from dizuo.vectors.scores import Metric, best
 from dizuo.vectors.store import Capabilities, Columns, Found, Store
 
@@ -226,15 +227,12 @@ class VectorStore:
         vectors: bool = False,
     ) -> list[Hits]:
         """Return the answers to several queries [q, dim], in one call where the engine can."""
-        matrix = self._queries(queries)
+        matrix = query_matrix(queries, self.dim, self.metric)
         chosen = self._filter(where)
         if not _count(k) or not len(matrix):
             return [Hits() for _ in matrix]
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
-        found = self._call(
-            lambda: self.store.search(self.name, matrix, k=k, where=chosen, exact=exact, columns=columns)
-        )
-        return [hits(one, k) for one in found]
+        return [hits(one, k) for one in self._near(matrix, k=k, where=chosen, exact=exact, columns=columns)]
 
     def words(self, query: str, k: int = 10, *, where: Filter | str | None = None) -> Hits:
         """Return the k best records by BM25 over their documents; those without any word of the query are none.
@@ -274,19 +272,43 @@ class VectorStore:
 
         Every hit has its components: `hit.parts["dense"]` and `hit.parts["lexical"]`, each with score and rank.
         """
-        matrix = self._queries([vector])
+        return self.hybrid_many([query], [vector], k, where=where, exact=exact, vectors=vectors, depth=depth)[0]
+
+    def hybrid_many(
+        self,
+        queries: Sequence[str],
+        embedded: Sequence[Sequence[float] | Floats] | NDArray[Any],
+        k: int = 10,
+        *,
+        where: Filter | str | None = None,
+        exact: bool = False,
+        vectors: bool = False,
+        depth: int | None = None,
+    ) -> list[Hits]:
+        """Return what `hybrid` answers to several queries, whose dense legs go in one call where the engine can.
+
+        Args:
+            queries: the words of each.
+            embedded: the same, embedded, [q, dim].
+            k: answers to each.
+            where: as in `hybrid`, and so are `exact`, `vectors` and `depth`.
+        """
+        matrix = query_matrix(embedded, self.dim, self.metric)
+        if len(queries) != len(matrix):
+            raise VectorError(f"{len(queries):,} queries have {len(matrix):,} vectors", hint="one for each, in order")
         chosen = self._filter(where)
-        if not _count(k):
-            return Hits()
+        if not _count(k) or not len(matrix):
+            return [Hits() for _ in matrix]
         deep = max(k, depth or max(50, 5 * k))
-        dense = self._call(
-            lambda: self.store.search(self.name, matrix, k=deep, where=chosen, exact=exact, columns=frozenset())
-        )[0]
-        lexical = self._words(query, deep, chosen)
-        ranked = {name: hybrid.ranking(leg, deep) for name, leg in (("dense", dense), ("lexical", lexical))}
-        fused, parts = hybrid.fuse(ranked, k)
-        out = self._filled(fused, vectors=vectors, fetched=dense.fetched + lexical.fetched, parts=parts)
-        out.path = dense.path
+        near = self._near(matrix, k=deep, where=chosen, exact=exact, columns=frozenset())
+        out = []
+        for query, dense in zip(queries, near, strict=True):
+            lexical = self._words(query, deep, chosen)
+            ranked = {name: hybrid.ranking(leg, deep) for name, leg in (("dense", dense), ("lexical", lexical))}
+            fused, parts = hybrid.fuse(ranked, k)
+            found = self._filled(fused, vectors=vectors, fetched=dense.fetched + lexical.fetched, parts=parts)
+            found.path = dense.path
+            out.append(found)
         return out
 
     def fetch(self, ids: Iterable[str] | str) -> list[Point]:
@@ -397,6 +419,23 @@ class VectorStore:
         with self._guard:
             return self._patience(call, waiting=waiting)
 
+    def _near(self, matrix: Floats, **asked: Any) -> list[Found]:
+        """Return what the store finds for each query [q, dim].
+
+        All go in one call. Where that fails for a moment, as one of hundreds of requests to a service that throttles
+        may, they go in four parts: what was answered by then is not asked again.
+        """
+        if len(matrix) < 4 or self._patience.attempts == 1:
+            return self._call(lambda: self.store.search(self.name, matrix, **asked))
+        try:
+            with self._guard:
+                return self.store.search(self.name, matrix, **asked)
+        except Transient as error:
+            time.sleep(max(self._patience.first, min(error.after or 0.0, self._patience.longest)))
+        size = -(-len(matrix) // 4)
+        parts = [matrix[start : start + size] for start in range(0, len(matrix), size)]
+        return [found for part in parts for found in self._near(part, **asked)]
+
     def _filter(self, where: Filter | str | None) -> Filter | None:
         chosen = text_form.parse(where) if isinstance(where, str) else where
         if chosen is None:
@@ -407,22 +446,6 @@ class VectorStore:
         if lacking:
             raise Unsupported(f"{self.url} cannot filter by {', '.join(sorted(lacking))}", details=[str(chosen)])
         return chosen
-
-    def _queries(self, queries: Any) -> Floats:
-        if len(queries) == 0:
-            return np.empty((0, self.dim), np.float32)
-        try:
-            raw = np.asarray(queries)
-        except ValueError:
-            raw = np.empty(0, object)
-        if raw.dtype.kind not in "fiu" or raw.ndim != 2 or raw.shape[1] != self.dim:
-            shape = "of several lengths" if raw.dtype == object else f"{list(raw.shape[1:])}"
-            raise VectorError(f"a query has {self.dim} numbers in this collection, and this one is {shape}")
-        with np.errstate(over="ignore"):
-            matrix = np.ascontiguousarray(raw, dtype=np.float32)
-        for place, fault in vector_faults(matrix, self.metric).items():
-            raise VectorError(f"query {place} cannot be searched: {fault}" if len(matrix) > 1 else f"query: {fault}")
-        return matrix
 
     def _words(self, query: str, k: int, where: Filter | None) -> Found:
         if not isinstance(query, str):

@@ -309,10 +309,10 @@ class KnowledgeBase:
             (changed if source in known else added).append(source)
             waiting.append((document, fingerprint, self._chunked(document)))
             if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
-                written += self._write(waiting, watch)
+                written += self._write(waiting, known, watch)
                 waiting = []
             watch(Progress("sync", len(seen), None, "documents", rate=len(seen) / max(1e-9, time.monotonic() - began)))
-        written += self._write(waiting, watch)
+        written += self._write(waiting, known, watch)
         gone = sorted(known.keys() - seen) if prune else []
         self.delete(gone)
         result = Synced(tuple(added), tuple(changed), tuple(gone), unchanged, failed, written)
@@ -333,7 +333,9 @@ class KnowledgeBase:
 
         return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
 
-    def _write(self, waiting: list[tuple[Document, str, list[Chunk]]], watch: Watcher) -> int:
+    def _write(
+        self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
+    ) -> int:
         """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole."""
         self._record([(document.source, "", 0) for document, *_ in waiting])
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
@@ -342,8 +344,10 @@ class KnowledgeBase:
             Point(f"{_record_id(document.source)}-{n:06d}", vector, _metadata(document, chunk, n, version), chunk.text)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
-        sources = [document.source for document, *_ in waiting]
-        versions = [_version(document.source, fingerprint) for document, fingerprint, _ in waiting]
+        # A document without a record has no chunks: its record is written before its chunks and removed after them.
+        replaced = [(document.source, fingerprint) for document, fingerprint, _ in waiting if document.source in known]
+        sources = [source for source, _ in replaced]
+        versions = [_version(source, fingerprint) for source, fingerprint in replaced]
         for start in range(0, len(sources), _FILTERED):
             part = slice(start, start + _FILTERED)
             self.chunks.delete(where=value("source").in_(sources[part]) & value("version").not_in(versions[part]))

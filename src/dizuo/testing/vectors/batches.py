@@ -9,7 +9,7 @@ import pytest
 
 from dizuo.events import Event, Progress
 from dizuo.testing.vectors.comparing import assert_same_points
-from dizuo.testing.vectors.opening import Connect, Opening
+from dizuo.testing.vectors.opening import Connect, Opening, lacking
 from dizuo.vectors import Point, Refused
 
 __all__ = ["Batches"]
@@ -108,8 +108,7 @@ class Batches(Opening):
 
     def test_another_connection_sees_it_too(self, connect: Connect) -> None:
         store = connect(dim=2)
-        if not store.capabilities.persistent:
-            pytest.skip("declared lacking: persistent")
+        lacking(store, "persistent")
         other = connect(dim=None, collection=store.collection)
         assert (other.dim, other.metric) == (2, "cosine")
         for n in range(5):

@@ -16,6 +16,7 @@ class TestStore(VectorStoreSuite):
     """The store at that address."""
 
     options = json.loads(os.environ.get("DIZUO_VECTORS_OPTIONS", "{}"))
+    kind = ""  # an address does not say whether an emulator answers
     title = os.environ.get("DIZUO_VECTORS_URL", "store").partition("://")[0]
 
     @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from dizuo.errors import VectorError
 from dizuo.testing.vectors.comparing import close
 from dizuo.testing.vectors.opening import Connect, Opening
 from dizuo.vectors import Hits, Point, VectorStore
@@ -117,6 +119,21 @@ class Hybrid(Opening):
         assert all(hit.vector is not None and hit.vector.shape == (4,) for hit in hits)
         nothing = store.hybrid("absent", [1, 2, 3, 4], k=3)
         assert [list(hit.parts) for hit in nothing] == [["dense"]] * 3
+
+    def test_several_hybrid_searches_answer_as_each_does(self, connect: Connect) -> None:
+        store = self.with_texts(connect)
+        queries = ["vectors and words 检索", "absent", "天气"]
+        embedded = np.array([[1, 2, 0.5, 0.1], [4, 3, 2, 1], [0, 1, 0, 1]], np.float32)
+        together = store.hybrid_many(queries, embedded, 5, exact=True, vectors=True)
+        for hits, query, vector in zip(together, queries, embedded, strict=True):
+            alone = store.hybrid(query, vector, 5, exact=True, vectors=True)
+            assert [(hit.id, hit.document, hit.metadata) for hit in hits] == [
+                (hit.id, hit.document, hit.metadata) for hit in alone
+            ]
+            assert all(close(left.score, right.score) for left, right in zip(hits, alone, strict=True))
+        assert store.hybrid_many([], np.empty((0, 4), np.float32)) == []
+        with pytest.raises(VectorError, match="2 queries have 1 vectors"):
+            store.hybrid_many(["a", "b"], [[1, 2, 3, 4]])
 
     def check_parts(self, hits: Hits, dense: Hits, lexical: Hits) -> None:
         """Assert that every fused score is made of its parts, and every part is what its leg says."""

@@ -45,7 +45,7 @@ class Opening:
     rows: ClassVar[int] = 20_000
     """Vectors of the selectivity tests."""
     kind: ClassVar[str] = "real"
-    """`real` engine or `emulator`, for the table."""
+    """`real` engine or `emulator`, for the table; empty where nobody knows."""
     title: ClassVar[str] = ""
     """Name in the table; the class's name without `Test` unless set."""
 

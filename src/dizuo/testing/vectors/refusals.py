@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dizuo.errors import VectorError
-from dizuo.testing.vectors.opening import Connect, Opening, new_collection
+from dizuo.testing.vectors.opening import Connect, Opening, lacking, new_collection
 from dizuo.vectors import Point, Refused
 
 __all__ = ["Refusals"]
@@ -113,8 +113,7 @@ class Refusals(Opening):
         name = new_collection()
         store = connect(dim=3, metric="l2", collection=name)
         store.upsert(Point("a", [1, 2, 3]))
-        if not store.capabilities.persistent:
-            pytest.skip("declared lacking: persistent")
+        lacking(store, "persistent")
         with pytest.raises(VectorError, match="holds vectors of 3 numbers, not 4"):
             connect(dim=4, collection=name)
         with pytest.raises(VectorError, match="metric 'l2', not 'cosine'"):

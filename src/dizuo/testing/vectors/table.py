@@ -99,7 +99,7 @@ def cell(row: Mapping[str, Any] | None) -> str:
 def lines(results: Results) -> list[str]:
     """Return the table as lines of text: areas down, stores across."""
     stores = sorted(results)
-    grid = [["", *(f"{store} ({results[store]['kind']})" for store in stores)]]
+    grid = [["", *(f"{store} ({kind})" if (kind := results[store]["kind"]) else store for store in stores)]]
     for area, title in AREAS.items():
         grid.append([title, *(cell(results[store]["areas"].get(area)) for store in stores)])
     for key, title in (("engine", "engine"), ("p50 automatic", "p50, all and 1 %"), ("p50 index", "p50, forced index")):

@@ -8,11 +8,17 @@ compares 1e22 as that decimal, so whole floats beyond 2^53 are written out as in
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dizuo.vectors.filters import And, Compare, Contains, Exists, Filter, In, Not, Or, StartsWith
 
-__all__ = ["compiled", "facts", "give", "hold"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["compiled", "facts", "facts_texts", "give", "held_texts", "hold"]
 
 FEW = 16
 """Values of `in` up to which each is looked up by itself, which the index can do."""
@@ -35,6 +41,32 @@ def facts(text: str) -> str:
     if "\\u0000" in text or "\\u0001" in text or "e+" in text:
         return json.dumps(_plain(json.loads(text)), ensure_ascii=False)
     return text
+
+
+def held_texts(texts: pa.Array) -> pa.Array:
+    """Return `hold` of a string array; mostly the same array."""
+    return texts if _lacks(texts, b"\0", b"\x01") else _each(texts, hold)
+
+
+def facts_texts(texts: pa.Array) -> pa.Array:
+    """Return `facts` of a string array; mostly the same array."""
+    return texts if _lacks(texts, b"\\u0000", b"\\u0001", b"e+") else _each(texts, facts)
+
+
+def _lacks(texts: pa.Array, *words: bytes) -> bool:
+    """Return whether no text has any of these words."""
+    _, ends, data = texts.buffers()
+    if data is None:
+        return True
+    first, last = np.frombuffer(ends, np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    together = data.slice(first, last - first).to_pybytes()
+    return not any(word in together for word in words)
+
+
+def _each(texts: pa.Array, change: Callable[[str], str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if text is None else change(text) for text in texts.to_pylist()], pa.string())
 
 
 def _plain(value: Any) -> Any:

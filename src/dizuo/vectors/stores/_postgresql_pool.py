@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.adapt import Dumper
@@ -15,18 +15,34 @@ from dizuo.errors import VectorError
 from dizuo.vectors.addresses import Url
 from dizuo.vectors.faults import Denied, Transient, Unreachable
 from dizuo.vectors.points import Floats
-from dizuo.vectors.stores._postgresql_wire import to_wire
+from dizuo.vectors.stores._postgresql_wire import TEXTS, text_array, to_wire
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Pool", "know_vectors"]
 
 IDLE = 8
 """Connections kept for the next call."""
-_AGAIN = {"40001", "40P01", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "25006"}
+_AGAIN = {"23505", "40001", "40P01", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "25006"}
+"""Unique violations too: under an isolation level that somebody set, a new row is there that the snapshot had not."""
 _DENIED = {"28000", "28P01", "42501"}
 
 
 class _Vector(bytes):
     """A vector as pgvector sends it."""
+
+
+class _Texts(bytes):
+    """A text[] as PostgreSQL sends it."""
+
+
+class _TextsDumper(Dumper):  # type: ignore[misc]
+    format = Format.BINARY
+    oid = TEXTS
+
+    def dump(self, obj: Any) -> bytes:
+        return bytes(obj)
 
 
 class Pool:
@@ -65,6 +81,10 @@ class Pool:
         """Return a vector as a parameter."""
         return _Vector(to_wire(vector))
 
+    def texts(self, texts: pa.Array) -> Any:
+        """Return a string array as a parameter; psycopg would take as long for it as the server for the answer."""
+        return _Texts(text_array(texts))
+
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         with self.lock:
@@ -87,6 +107,7 @@ class Pool:
             connection = psycopg.connect(autocommit=True, client_encoding="utf8", **self.where)
         except psycopg.OperationalError as error:
             raise self._refused(error) from None
+        connection.adapters.register_dumper(_Texts, _TextsDumper)
         know_vectors(connection)
         return connection
 

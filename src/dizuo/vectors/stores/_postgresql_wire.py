@@ -2,68 +2,111 @@
 
 COPY BINARY is a header, and per row a count of fields and each field as length and bytes (PostgreSQL manual, "COPY",
 file formats). A pgvector value is int16 dim, int16 zero, and big-endian float32 (pgvector, src/vector.c, vector_send).
+
+A column of fields is a list of pieces that follow one another in every row: Arrow arrays of bytes [n], or bytes that
+are the same in all rows. Arrow joins them row by row, 0.3 µs a row, where a Python object per field took 1.5.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dizuo.vectors.points import Floats
 
-__all__ = ["copy_stream", "from_wire", "int_field", "json_field", "text_field", "to_wire", "vector_fields"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "TEXTS",
+    "Fields",
+    "copy_stream",
+    "from_wire",
+    "int_fields",
+    "json_fields",
+    "text_array",
+    "text_fields",
+    "to_wire",
+    "vector_fields",
+]
+
+Fields: TypeAlias = "list[pa.Array | bytes]"
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _INT32 = struct.Struct(">i").pack
 _NULL = _INT32(-1)
-_CHUNK = 4096
+TEXT, TEXTS = 25, 1009
+"""Numbers of the types text and text[], the same in every database (PostgreSQL, pg_type.dat)."""
+_ROWS = 1000
+"""Rows that are joined at a time: 1.7 MB at 384 numbers, while the server reads the last ones."""
 
 
-def copy_stream(columns: Sequence[Iterable[bytes]]) -> Iterator[bytes]:
-    """Yield a COPY BINARY stream of columns of fields (length and bytes)."""
+def copy_stream(columns: Sequence[Fields], rows: int) -> Iterator[bytes | memoryview]:
+    """Yield a COPY BINARY stream of so many rows."""
+    import pyarrow.compute as pc
+
     yield _HEADER
-    count = struct.pack(">h", len(columns))
-    pieces: list[bytes] = []
-    for row in zip(*columns, strict=True):
-        pieces.append(count)
-        pieces += row
-        if len(pieces) > _CHUNK:
-            yield b"".join(pieces)
-            pieces.clear()
-    yield b"".join(pieces) + _END
+    pieces = [struct.pack(">h", len(columns)), *(piece for column in columns for piece in column)]
+    for start in range(0, rows, _ROWS):
+        part = (piece if isinstance(piece, bytes) else piece.slice(start, _ROWS) for piece in pieces)
+        yield memoryview(pc.binary_join_element_wise(*part, b"").buffers()[2])
+    yield _END
 
 
-def text_field(text: str | None) -> bytes:
-    """Return a text field."""
-    if text is None:
-        return _NULL
-    raw = text.encode("utf-8")
-    return _INT32(len(raw)) + raw
+def text_fields(texts: pa.Array) -> Fields:
+    """Return the fields of a string array."""
+    import pyarrow as pa
+
+    if texts.null_count == len(texts):
+        return [_NULL]
+    return [_lengths(texts), texts.cast(pa.binary()).fill_null(b"")]
 
 
-def json_field(text: str) -> bytes:
-    """Return a jsonb field: version 1 and the text."""
-    raw = text.encode("utf-8")
-    return _INT32(len(raw) + 1) + b"\x01" + raw
+def json_fields(texts: pa.Array) -> Fields:
+    """Return the jsonb fields, version 1 and the text, of a string array without nulls."""
+    import pyarrow as pa
+
+    return [_lengths(texts, more=1), b"\x01", texts.cast(pa.binary())]
 
 
-def int_field(value: int) -> bytes:
-    """Return an int4 field."""
-    return b"\0\0\0\x04" + _INT32(value)
+def int_fields(values: NDArray[np.integer]) -> Fields:
+    """Return the int4 fields of integers [n]."""
+    return [_INT32(4), _wide(values.astype(">i4")[:, None])]
 
 
-def vector_fields(vectors: Floats) -> Iterator[bytes]:
-    """Yield the vector fields of float32 [n, dim]."""
-    rows, dim = vectors.shape
-    fields = np.empty((rows, 8 + 4 * dim), np.uint8)
-    fields[:, :8] = np.frombuffer(struct.pack(">ihh", 4 + 4 * dim, dim, 0), np.uint8)
-    fields[:, 8:] = vectors.astype(">f4").view(np.uint8)
-    raw, size = fields.tobytes(), 8 + 4 * dim
-    return (raw[start : start + size] for start in range(0, len(raw), size))
+def vector_fields(vectors: Floats) -> Fields:
+    """Return the vector fields of float32 [n, dim]."""
+    dim = vectors.shape[1]
+    return [struct.pack(">ihh", 4 + 4 * dim, dim, 0), _wide(vectors.astype(">f4"))]
+
+
+def text_array(texts: pa.Array) -> bytes:
+    """Return a text[] of a string array without nulls: dimensions, no nulls, type, size, first subscript, fields."""
+    import pyarrow.compute as pc
+
+    head = struct.pack(">iiIii", 1, 0, TEXT, len(texts), 1)
+    return head + bytes(memoryview(pc.binary_join_element_wise(*text_fields(texts), b"").buffers()[2]))
+
+
+def _lengths(texts: pa.Array, *, more: int = 0) -> pa.Array:
+    import pyarrow.compute as pc
+
+    lengths = pc.add(pc.binary_length(texts), more).fill_null(-1)
+    return _wide(lengths.to_numpy(zero_copy_only=False).astype(">i4")[:, None])
+
+
+def _wide(values: NDArray[Any]) -> pa.Array:
+    """Return the bytes of each row of an array [n, m], over the same memory."""
+    import pyarrow as pa
+
+    rows, size = len(values), values.shape[1] * values.itemsize
+    ends = np.arange(0, (rows + 1) * size, size, dtype=np.int32)
+    return pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(ends), pa.py_buffer(values)])
 
 
 def to_wire(vector: Floats) -> bytes:

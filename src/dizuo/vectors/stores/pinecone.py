@@ -79,7 +79,9 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
         raise MissingPackage("pinecone", purpose="pinecone://", install="dizuo[pinecone]") from error
     key = url.password or url.user or os.environ.get("PINECONE_API_KEY")
     if not key:
-        raise VectorError("pinecone:// has no API key", hint="pinecone://:API-KEY@, or set PINECONE_API_KEY")
+        raise VectorError(
+            "pinecone:// has no API key", hint="set PINECONE_API_KEY, or write it as the address' password"
+        )
     host = url.host or "api.pinecone.io"
     client = pinecone.Pinecone(
         api_key=key,

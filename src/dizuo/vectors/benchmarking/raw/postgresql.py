@@ -20,15 +20,21 @@ class RawPostgres:
     """A PostgreSQL table of vectors."""
 
     def __init__(self, url: str, dim: int, name: str) -> None:
+        self.url, self.dim = url, dim
+        self.table = f'"{name}"'
+        self.connect()
+
+    def connect(self) -> None:
+        """Open a connection."""
         import psycopg
 
-        self.connection = psycopg.connect(url, autocommit=True)
+        self.connection = psycopg.connect(self.url, autocommit=True)
         self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        self.dim = dim
-        self.table = f'"{name}"'
 
     def fresh(self) -> None:
-        """Make the table, empty."""
+        """Make the table, empty; over a new connection, as dizuo does: the server's part of one is slower at first."""
+        self.connection.close()
+        self.connect()
         self.connection.execute(f"DROP TABLE IF EXISTS {self.table}")
         self.connection.execute(
             f"CREATE TABLE {self.table} (id text PRIMARY KEY, vector vector({self.dim}), metadata jsonb, document text)"
@@ -55,11 +61,11 @@ class RawPostgres:
         """Return the ten nearest rows."""
         text = "[" + ",".join(map(repr, query.tolist())) + "]"
         rows = self.connection.execute(
-            f"SELECT id, 1 - (vector <=> %s::vector) AS score, metadata, document FROM {self.table}"
-            " ORDER BY vector <=> %s::vector LIMIT 10",
-            [text, text],
+            f"SELECT id, vector <=> %s::vector AS distance, metadata, document FROM {self.table}"
+            " ORDER BY distance LIMIT 10",
+            [text],
         )
-        return list(rows)
+        return [(id, 1 - distance, metadata, document) for id, distance, metadata, document in rows]
 
     def close(self) -> None:
         """Remove what was made."""
