@@ -43,15 +43,15 @@ class HeadForm:
             logits.div_(self.softcap).tanh_().mul_(self.softcap)
         return logits
 
-    def slope(self, logits: Tensor) -> Tensor | None:
-        """Return the derivative of the final logits by the raw ones, or None where it is 1."""
-        if self.softcap is not None:
-            return (logits / self.softcap).square_().neg_().add_(1).mul_(self.scale)
-        return None if self.scale == 1.0 else torch.full_like(logits[:, :1], self.scale)
+    def backward_(self, grad: Tensor, logits: Tensor | None) -> Tensor:
+        """Turn the gradient of the final logits into that of the raw ones, in place.
 
-    def backward_(self, grad: Tensor, logits: Tensor) -> Tensor:
-        """Turn the gradient of the final logits into that of the raw ones, in place."""
+        Args:
+            grad: of the final logits.
+            logits: the final logits, needed where a softcap bends them.
+        """
         if self.softcap is not None:
+            assert logits is not None
             grad.mul_(1 - (logits / self.softcap).square())
         if self.scale != 1.0:
             grad.mul_(self.scale)
@@ -91,21 +91,18 @@ class _SelectedByFrozen(torch.autograd.Function):
         needed = ctx.needs_input_grad[0]
         gradient = hidden.new_empty(token.shape[0] if needed else 0, hidden.shape[1])
         cast = weight.to(hidden.dtype)
-        for low, high, first, last in _chunks(row, rows):
-            logits = _logits(hidden[low:high], cast, bias, form, precise)
-            normaliser = logits.logsumexp(-1)
-            local, chosen = row[first:last] - low, token[first:last]
-            out[first:last] = logits[local, chosen] - normaliser[local]
+        for chunk in _chunks(row, rows):
+            local, chosen, logits, normaliser = _scored(chunk, hidden, cast, bias, row, token, form, out)
             if not needed:
                 continue
-            bend = form.slope(logits)
+            final = logits.clone() if form.softcap is not None else None
             delta = logits.sub_(normaliser[:, None]).exp_().neg_()
-            number = torch.arange(last - first, device=row.device)
+            number = torch.arange(len(local), device=row.device)
             if not torch.equal(local, number):  # several tokens under one row
-                delta, bend = delta[local], None if bend is None else bend[local]
+                delta, final = delta[local], None if final is None else final[local]
             delta[number, chosen] += 1
-            if bend is not None:
-                delta.mul_(bend)
+            form.backward_(delta, final)
+            *_, first, last = chunk
             torch.mm(delta.to(hidden.dtype), cast, out=gradient[first:last])
         ctx.save_for_backward(row, gradient)
         ctx.rows = rows
@@ -132,11 +129,8 @@ class _SelectedLogprobs(torch.autograd.Function):
         # The raw logits are needed too when a softcap bends them, so only the plain form keeps its softmax.
         keep = needed and form.softcap is None and rows * weight.shape[0] * precise.itemsize <= KEEP_BYTES
         kept: list[Tensor] = []
-        for low, high, first, last in bounds:
-            logits = _logits(hidden[low:high], weight, bias, form, precise)
-            normaliser = logits.logsumexp(-1)
-            local = row[first:last] - low
-            out[first:last] = logits[local, token[first:last]] - normaliser[local]
+        for chunk in bounds:
+            _, _, logits, normaliser = _scored(chunk, hidden, weight, bias, row, token, form, out)
             if keep:
                 kept.append(logits.sub_(normaliser[:, None]).exp_())
         ctx.save_for_backward(hidden, weight, bias, row, token, *kept)
@@ -162,11 +156,7 @@ class _SelectedLogprobs(torch.autograd.Function):
                 logits = _logits(hidden[low:high], weight, bias, form, ctx.precise)
                 delta = torch.softmax(logits, -1).mul_(-per_row[:, None])
             delta.index_put_((local, token[first:last]), upstream, accumulate=True)
-            if form.softcap is not None:
-                assert logits is not None
-                form.backward_(delta, logits)
-            elif form.scale != 1.0:
-                delta.mul_(form.scale)
+            form.backward_(delta, logits)
             small = delta.to(hidden.dtype)
             if d_hidden is not None:
                 torch.mm(small, weight.to(hidden.dtype), out=d_hidden[low:high])
@@ -182,6 +172,23 @@ class _SelectedLogprobs(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _scored(
+    chunk: tuple[int, int, int, int], hidden: Tensor, weight: Tensor, bias: Tensor | None, row: Tensor, token: Tensor,
+    form: HeadForm, out: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Write a chunk's log-probabilities into `out`.
+
+    Returns:
+        Of its tokens, the rows within the chunk and the ids; of its rows, the final logits and their logsumexp.
+    """
+    low, high, first, last = chunk
+    logits = _logits(hidden[low:high], weight, bias, form, out.dtype)
+    normaliser = logits.logsumexp(-1)
+    local, chosen = row[first:last] - low, token[first:last]
+    out[first:last] = logits[local, chosen] - normaliser[local]
+    return local, chosen, logits, normaliser
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, form: HeadForm, precise: torch.dtype) -> Tensor:
