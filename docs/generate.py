@@ -123,8 +123,9 @@ def vectors_page() -> str:
         "## What was tested, and how it went",
         "Figures are tests of `dizuo.testing.VectorStoreSuite` that passed against the engine named in the last row: a "
         "real one, or an emulator where none is to be had. What an engine lacks is declared by its store and listed "
-        "below; nothing that is not declared may fail. The p50 are of one search on a machine that was not quiet: they "
-        "show which path a store takes and what it costs in kind; `dizuo vectors bench` compares stores on yours.",
+        "below; nothing that is not declared may fail. The p50 are of one search, client and server on one "
+        "core while a training ran on the other: they show which path a store takes and what it costs in kind; `dizuo "
+        "vectors bench` compares stores on yours.",
         _conformance(results),
         "## What each can do",
         _capabilities(results),
