@@ -249,6 +249,32 @@ def test_the_head_reads_the_end_of_the_question_as_it_will_be_asked(spec, data):
     assert not asked.weights.any()
     bare = render_question(tokenizer, "where is my pin", data.task, form="text")
     assert tokenizer.decode(bare.ids) == "where is my pin"
+    cued = render_question(tokenizer, "where is my pin", data.task, cue="It is:")
+    assert cued.ids.tolist() == tokenizer(f"{text}It is:", add_special_tokens=False)["input_ids"]
+    assert cued.num_prompt == len(cued.ids), "a question too long is cut in front of its cue"
+    assert tokenizer.decode(render_question(tokenizer, "hm", None, form="text", cue=": it is").ids) == "hm: it is"
+
+
+@pytest.mark.parametrize(
+    ("own", "task", "cue"),
+    [
+        ({}, Rows().task, "In one word, it is:"),
+        ({"cue": "Label:"}, Rows().task, "Label:"),
+        ({"cue": ""}, Rows().task, ""),
+        ({"form": "text"}, Rows().task, ""),
+        ({}, MANY, ""),
+    ],
+)
+def test_a_classification_reads_the_question_and_the_cue_of_the_answer(spec, own, task, cue):
+    from dizuo.training.methods import classification
+
+    options, tokenizer = classification.Options(**own), models.load_tokenizer(spec)
+    row = next(iter(labelled(1)))
+    (asked,) = classification.sequences(row, task, tokenizer, options)
+    form = own.get("form", "chat")
+    assert asked.ids.tolist() == render_question(tokenizer, row.text, task, form=form, cue=cue).ids.tolist()
+    assert classification.head(task, options).cue == cue
+    assert tokenizer.decode(asked.ids).endswith(cue)
 
 
 def test_a_sequence_never_ends_in_padding_where_transformers_would_not_look(spec):

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from dizuo.data.rendering import Rendered, render_prompt
+from dizuo.data.rendering import Rendered
 from dizuo.data.task import Task, prompt_messages
 from dizuo.data.templating import apply, encode_after, encode_prompt
 from dizuo.errors import DataError
@@ -27,7 +27,7 @@ Form: TypeAlias = Literal["chat", "text"]
 instruction."""
 
 
-def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form = "chat") -> Rendered:
+def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form = "chat", cue: str = "") -> Rendered:
     """Return the sequence that asks `task` about one text; no token of it is trained.
 
     Args:
@@ -35,14 +35,19 @@ def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form 
         text: the input, without instruction.
         task: brings the instruction and the input's form; None is the bare text.
         form: see `Form`.
+        cue: the words with which the answer begins, as in "It is:". A language model's last state says what comes
+            next; asked for an answer it says how answers begin, and after a cue what the answer is.
 
     Raises:
         DataError: the template refuses the question, or no token is left.
     """
     task = task or Task("classification")
     if form == "chat":
-        return _rendered(tokenizer, render_prompt(tokenizer, prompt_messages(text, task)))
-    return _rendered(tokenizer, encode_prompt(tokenizer, task.input_template.replace("{text}", text)))
+        before = apply(tokenizer, prompt_messages(text, task), (), generation=True)
+    else:
+        before = task.input_template.replace("{text}", text)
+    ids = encode_prompt(tokenizer, before)
+    return _rendered(tokenizer, ids + encode_after(tokenizer, before, cue) if cue else ids)
 
 
 def render_conversation(

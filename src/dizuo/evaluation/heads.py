@@ -143,7 +143,7 @@ def served(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work:
 
 def rendered(tokenizer: Any, text: str, task: Task | None, head: Head) -> Rendered:
     """Return the question about one text as the head was trained to read it."""
-    return render_question(tokenizer, text, task, form=_form(head))
+    return render_question(tokenizer, text, task, form=_form(head), cue=head.facts.cue)
 
 
 def conversation(tokenizer: Any, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:

@@ -49,6 +49,8 @@ class HeadFacts:
     """A number is mean + scale × output: targets were standardised with the training rows' mean and deviation."""
     form: str = "chat"
     """How inputs are rendered: `chat` or `text` (`dizuo.data.last_token`)."""
+    cue: str = ""
+    """What every answer begins with; the head reads the state of its last token."""
     template: str | None = None
     """`sha256:…` of the chat template's text."""
 

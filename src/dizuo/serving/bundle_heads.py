@@ -79,7 +79,7 @@ def check_head(
         return None
     golden = json.loads(path.read_text("utf-8"))
     form: Form = "text" if head.facts.form == "text" else "chat"
-    rendered = [render_question(tokenizer, one["text"], task, form=form) for one in golden]
+    rendered = [render_question(tokenizer, one["text"], task, form=form, cue=head.facts.cue) for one in golden]
     for one, ours in zip(golden, rendered, strict=True):
         if ours.ids.tolist() != one["ids"]:
             raise ServingError(

@@ -209,7 +209,8 @@ class Service:
         if head.facts.kind == "reward":
             raise NoLabels(f"{self.name} is a reward model, which chooses no label", hint="use it in training")
         form: Form = "text" if head.facts.form == "text" else "chat"
-        rendered = await self._off_loop(lambda: render_question(self.tokenizer, text, self.task, form=form))
+        cue = head.facts.cue
+        rendered = await self._off_loop(lambda: render_question(self.tokenizer, text, self.task, form=form, cue=cue))
         if not isinstance(self.engine, StateEngine):
             raise RequestRefused("this engine gives no states for a head to read", hint="use the embedded engine")
         outputs = head.outputs(await self.engine.states([ScoreRequest(rendered.ids, rendered.weights, self.adapter)]))

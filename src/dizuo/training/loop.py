@@ -187,7 +187,7 @@ def _golden(plan: Plan, model: Model) -> list[tuple[str, list[int]]]:
     task = Task.from_json(plan.request["task"])
     texts = [*facts.labels[:3], "Where is it?", "The quick brown fox jumps over the lazy dog, 1,024 times."]
     form: Any = facts.form
-    rendered = [(text, render_question(model.tokenizer, text, task, form=form)) for text in texts]
+    rendered = [(text, render_question(model.tokenizer, text, task, form=form, cue=facts.cue)) for text in texts]
     return [(text, one.ids.tolist()) for text, one in rendered if len(one.ids) <= plan["max_length"]]
 
 

@@ -15,7 +15,7 @@ from dizuo.models import ModelSpec
 
 __all__ = ["Plan", "Value", "request_differences"]
 
-VERSION = 3
+VERSION = 4
 """Of plan.json; another number is not read."""
 
 

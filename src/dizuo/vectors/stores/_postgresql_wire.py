@@ -67,6 +67,12 @@ def text_fields(texts: pa.Array) -> Fields:
     return [_lengths(texts), texts.cast(pa.binary()).fill_null(b"")]
 
 
+def one_text(text: str) -> Fields:
+    """Return the fields of a text that every row has."""
+    data = text.encode()
+    return [struct.pack(">i", len(data)) + data]
+
+
 def json_fields(texts: pa.Array) -> Fields:
     """Return the jsonb fields, version 1 and the text, of a string array without nulls."""
     import pyarrow as pa
