@@ -51,7 +51,7 @@ def main() -> None:
     given = parser.parse_args()
     table, folder = rows_of(given.rows, given.dim), tempfile.mkdtemp(prefix="dizuo-overhead-")
     try:
-        queries = np.random.default_rng(1).standard_normal((100, given.dim)).astype(np.float32)
+        queries = np.random.default_rng(1).standard_normal((200, given.dim)).astype(np.float32)
         urls = {"lancedb": f"lancedb://{folder}/index"} | ({"postgresql": given.url} if given.url else {})
         found = {}
         for name, url in urls.items():
