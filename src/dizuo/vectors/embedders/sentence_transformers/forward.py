@@ -58,17 +58,21 @@ class _Layer:
 
 
 class PackedEncoder:
-    """An encoder in memory, float32.
+    """An encoder in memory.
 
     Args:
         weights: the checkpoint's tensors by name.
         config: its config.json, for which `unsupported` returns None.
+        dtype: of products, attention and activation. Embeddings, sums along the layers and norms are float32 always.
 
     Raises:
         VectorError: a tensor is missing.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], config: Mapping[str, Any], *, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.dtype = dtype
         distil = config["model_type"] == "distilbert"
         self.dim = int(config["dim" if distil else "hidden_size"])
         self.heads = int(config["n_heads" if distil else "num_attention_heads"])
@@ -85,6 +89,10 @@ class PackedEncoder:
         self.norm = read.pair("embeddings.LayerNorm")
         count = int(config["n_layers" if distil else "num_hidden_layers"])
         self.layers = [_distil_layer(read, n) if distil else _bert_layer(read, n) for n in range(count)]
+        for layer in self.layers:
+            for part in ("qkv", "out", "up", "down"):
+                weight, bias = getattr(layer, part)
+                setattr(layer, part, (weight.to(dtype), bias.to(dtype)))
 
     def states(self, ids_T: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return [T, D], the last layer's states.
@@ -100,11 +108,11 @@ class PackedEncoder:
         hidden_TD = self._norm(hidden_TD, self.norm)
         groups = [(length, len(list(same))) for length, same in itertools.groupby(lengths)]
         for layer in self.layers:
-            mixed_TD = self._attention(functional.linear(hidden_TD, *layer.qkv), groups)
-            hidden_TD = self._norm(functional.linear(mixed_TD, *layer.out).add_(hidden_TD), layer.norm)
-            wide_TI = functional.linear(hidden_TD, *layer.up)
+            mixed_TD = self._attention(functional.linear(hidden_TD.to(self.dtype), *layer.qkv), groups)
+            hidden_TD = self._norm(functional.linear(mixed_TD, *layer.out).float().add_(hidden_TD), layer.norm)
+            wide_TI = functional.linear(hidden_TD.to(self.dtype), *layer.up)
             torch.ops.aten.gelu_(wide_TI, approximate=self.approximate)
-            hidden_TD = self._norm(functional.linear(wide_TI, *layer.down).add_(hidden_TD), layer.final_norm)
+            hidden_TD = self._norm(functional.linear(wide_TI, *layer.down).float().add_(hidden_TD), layer.final_norm)
         return hidden_TD
 
     def _attention(self, qkv_T3D: Tensor, groups: Sequence[tuple[int, int]]) -> Tensor:

@@ -19,12 +19,14 @@ class HostedEncoder:
 
     Args:
         folder: config.json and safetensors.
+        dtype: of products, by torch's autocast; weights and what is returned are float32.
 
     Raises:
         VectorError: transformers cannot load it, or it would need code of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         from transformers import AutoConfig, AutoModel
 
         try:
@@ -45,5 +47,6 @@ class HostedEncoder:
         ids_BL = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=self.pad)
         sizes_B = torch.tensor(list(lengths))
         mask_BL = torch.arange(ids_BL.shape[1])[None] < sizes_B[:, None]
-        hidden_BLD: Tensor = self.module(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
-        return hidden_BLD[mask_BL]
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype != torch.float32):
+            hidden_BLD: Tensor = self.module(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
+        return hidden_BLD[mask_BL].float()
