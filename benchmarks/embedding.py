@@ -13,7 +13,8 @@ Sides alternate within one process, `--rounds` times, after one call that is not
 its users run it: `encode(texts)` with its own batch size of 32, which sorts by length too; a batch size of 128 is timed
 as well and its better one counts. Every round's vectors must agree: the lowest cosine is printed, and below 0.9999 the
 benchmark fails. Beside each ratio stands what a bare matrix product of the model's shape reached around that round, so
-that a disturbed run shows. `--dtype bfloat16` is of our side alone; the cosine is then stated and not judged. Data: `--data` is the folder with scifact/ (default ../shared/data, or DIZUO_SHARED_DATA).
+that a disturbed run shows. `--dtype bfloat16` is of our side alone; the cosine is then stated and not judged. Data:
+`--data` is the folder with scifact/ (default ../shared/data, or DIZUO_SHARED_DATA).
 """
 
 from __future__ import annotations
