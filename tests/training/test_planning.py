@@ -387,7 +387,7 @@ def test_a_plan_of_another_version_is_refused(spec, data, out):
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
     with pytest.raises(PlanError) as caught:
         made(spec, data, out)
-    assert str(caught.value) == (f"{path} has version 99, this dizuo reads 3\n\nhint: delete {path} and plan again")
+    assert str(caught.value) == (f"{path} has version 99, this dizuo reads 4\n\nhint: delete {path} and plan again")
 
 
 def test_a_plan_that_is_not_json_is_refused(spec, data, out):
