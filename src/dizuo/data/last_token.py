@@ -10,7 +10,7 @@ there than here. Such tokens are left off the end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from dizuo.data.templating import apply, encode_after, encode_prompt
 from dizuo.errors import DataError
 from dizuo.records import Message
 
-__all__ = ["Form", "render_conversation", "render_question"]
+if TYPE_CHECKING:
+    from dizuo.models.heads import HeadFacts
+
+__all__ = ["Form", "render_conversation", "render_for", "render_question"]
 
 Form: TypeAlias = Literal["chat", "text"]
 """`chat`: the model's chat template, up to where it would answer. `text`: the input alone, without template and
@@ -48,6 +51,12 @@ def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form 
         before = task.input_template.replace("{text}", text)
     ids = encode_prompt(tokenizer, before)
     return _rendered(tokenizer, ids + encode_after(tokenizer, before, cue) if cue else ids)
+
+
+def render_for(facts: HeadFacts, tokenizer: Any, text: str, task: Task | None) -> Rendered:
+    """Return the question about one text as the head with these facts was trained to read it."""
+    form: Form = "text" if facts.form == "text" else "chat"
+    return render_question(tokenizer, text, task, form=form, cue=facts.cue)
 
 
 def render_conversation(

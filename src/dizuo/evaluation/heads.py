@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dizuo.data.last_token import Form, render_conversation, render_question
+from dizuo.data.last_token import Form, render_conversation, render_for
 from dizuo.data.rendering import Rendered
 from dizuo.data.task import SEPARATOR
 from dizuo.errors import EvaluationError
@@ -143,16 +143,13 @@ def served(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work:
 
 def rendered(tokenizer: Any, text: str, task: Task | None, head: Head) -> Rendered:
     """Return the question about one text as the head was trained to read it."""
-    return render_question(tokenizer, text, task, form=_form(head), cue=head.facts.cue)
+    return render_for(head.facts, tokenizer, text, task)
 
 
 def conversation(tokenizer: Any, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:
     """Return a pair's prompt with one of its answers as the head was trained to read it."""
-    return render_conversation(tokenizer, pair.prompt, answer, form=_form(head), tools=pair.tools)
-
-
-def _form(head: Head) -> Form:
-    return "text" if head.facts.form == "text" else "chat"
+    form: Form = "text" if head.facts.form == "text" else "chat"
+    return render_conversation(tokenizer, pair.prompt, answer, form=form, tools=pair.tools)
 
 
 def _served_outputs(setting: Setting, head: Head, texts: Sequence[str]) -> Outputs:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dizuo.data.last_token import Form, render_question
+from dizuo.data.last_token import render_for
 from dizuo.engines import Engine, ScoreRequest, read_states
 from dizuo.errors import ServingError
 from dizuo.models import heads
@@ -78,8 +78,7 @@ def check_head(
     if not path.is_file():
         return None
     golden = json.loads(path.read_text("utf-8"))
-    form: Form = "text" if head.facts.form == "text" else "chat"
-    rendered = [render_question(tokenizer, one["text"], task, form=form, cue=head.facts.cue) for one in golden]
+    rendered = [render_for(head.facts, tokenizer, one["text"], task) for one in golden]
     for one, ours in zip(golden, rendered, strict=True):
         if ours.ids.tolist() != one["ids"]:
             raise ServingError(

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from dizuo.data.last_token import Form, render_question
+from dizuo.data.last_token import render_for
 from dizuo.data.rendering import render_completions, render_prompt
 from dizuo.data.task import Task, prompt_messages
 from dizuo.engines import (
@@ -208,9 +208,7 @@ class Service:
         """Return what the head says of a text, asked as in evaluation."""
         if head.facts.kind == "reward":
             raise NoLabels(f"{self.name} is a reward model, which chooses no label", hint="use it in training")
-        form: Form = "text" if head.facts.form == "text" else "chat"
-        cue = head.facts.cue
-        rendered = await self._off_loop(lambda: render_question(self.tokenizer, text, self.task, form=form, cue=cue))
+        rendered = await self._off_loop(lambda: render_for(head.facts, self.tokenizer, text, self.task))
         if not isinstance(self.engine, StateEngine):
             raise RequestRefused("this engine gives no states for a head to read", hint="use the embedded engine")
         outputs = head.outputs(await self.engine.states([ScoreRequest(rendered.ids, rendered.weights, self.adapter)]))

@@ -179,15 +179,14 @@ def _head_scale(plan: Plan) -> float:
 def _golden(plan: Plan, model: Model) -> list[tuple[str, list[int]]]:
     """Return texts of nobody's data, the first labels among them, with the ids that they become when they are asked."""
     from dizuo.data import Task
-    from dizuo.data.last_token import render_question
+    from dizuo.data.last_token import render_for
 
     facts = _head_facts(plan)
     if facts is None or facts.kind == "reward":
         return []
     task = Task.from_json(plan.request["task"])
     texts = [*facts.labels[:3], "Where is it?", "The quick brown fox jumps over the lazy dog, 1,024 times."]
-    form: Any = facts.form
-    rendered = [(text, render_question(model.tokenizer, text, task, form=form, cue=facts.cue)) for text in texts]
+    rendered = [(text, render_for(facts, model.tokenizer, text, task)) for text in texts]
     return [(text, one.ids.tolist()) for text, one in rendered if len(one.ids) <= plan["max_length"]]
 
 
