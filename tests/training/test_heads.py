@@ -455,7 +455,7 @@ def test_a_model_without_a_classifier_in_transformers_is_refused(made, spec, tmp
 
 def test_the_head_learns_at_a_rate_of_its_own(made, spec, model, tmp_path):
     """AdamW's first step moves every weight by its rate, whatever its gradient: the head's shows in what is saved."""
-    planned = made("classification")
+    planned = made("classification", head_learning_rate=1e-2)
     assert (planned["learning_rate"], planned["head_learning_rate"]) == (1e-3, 1e-2)
     store = TokenStore(planned.folder / "tokens" / "train")
     network, stepper = stepper_of(planned, model, layout="padded", noise=0.0)
@@ -470,7 +470,11 @@ def test_the_head_learns_at_a_rate_of_its_own(made, spec, model, tmp_path):
         network.release()
     data = Rows(train=labelled(24), validation=labelled(6)).write(tmp_path / "data")
     for number, (options, expected) in enumerate(
-        [({"head_learning_rate": 0.5}, (0.5, "call")), ({"adapter": "full"}, (1e-3, "default"))]
+        [
+            ({"head_learning_rate": 0.5}, (0.5, "call")),
+            ({"adapter": "full"}, (1e-3, "default")),
+            ({"learning_rate": 2e-4}, (1e-3, "default")),
+        ]
     ):
         wanted = TrainOptions(method="classification", **options)
         given = plan(spec, data, out=tmp_path / str(number), options=wanted, measure=False)

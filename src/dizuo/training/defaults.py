@@ -32,14 +32,16 @@ def learning_rate(*, adapter: str, parameters: int) -> Value:
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def head_learning_rate(*, learning_rate: float) -> Value:
-    """Return the peak rate of a head that begins at zero.
+def head_learning_rate(*, parameters: int) -> Value:
+    """Return the peak rate of a head that begins anew: LoRA's for the model's size, whatever else is trained.
 
-    It has further to go than weights that know something. On frozen states of SmolLM2-135M (257 rows of 25 of
-    BANKING77's intents, 200 steps of 16, 120 questions held out) the head alone reaches 10 % at 1e-4, 47 % at 1e-3,
-    58 % at 3e-3, 63 % at 1e-2, 63 % at 3e-2, and 61 % at 1e-1, where its loss is four times as high.
+    A faster head explains the training rows by itself, before the model below it has learnt anything that holds for
+    others. LoRA on SmolLM2-135M, ten rows for each of BANKING77's intents, 770 validation questions: 78.2 % at 1e-2
+    and 81.3 % at 1e-3 (learning rate 1e-3, 3 epochs); 81.7 % at 3e-3, 84.7 % at 5e-4 and 82.9 % at 2e-4 (learning rate
+    2e-4, 10 epochs). Over frozen states, where nothing but the head can learn, 1e-2 was best.
     """
-    return Value(min(10 * learning_rate, 0.01), "default", "10 × learning_rate, at most 0.01")
+    value = next(rate for below, rate in LORA_RATES if parameters < below)
+    return Value(value, "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
 
 
 def alpha(*, adapter: str, rank: int) -> Value:

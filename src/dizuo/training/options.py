@@ -40,8 +40,8 @@ class TrainOptions:
     learning_rate: float | None = None
     """Peak learning rate. None is chosen from adapter and model size."""
     head_learning_rate: float | None = None
-    """Peak rate of the head, for methods with one; schedule and warm-up are those of the rest. None is 10 ×
-    `learning_rate`, at most 0.01."""
+    """Peak rate of the head, for methods with one; schedule and warm-up are those of the rest. None is chosen
+    from model size."""
     epochs: float | None = None
     """Passes over the training rows. None is chosen from the number of rows."""
     max_steps: int | None = None

@@ -92,8 +92,7 @@ class Draft:
         self._choose("alpha", defaults.alpha(adapter=options.adapter, rank=options.rank))
         self._choose("learning_rate", self._learning_rate())
         if self._method.num_outputs is not None:
-            peak = self.values["learning_rate"].value
-            self._choose("head_learning_rate", defaults.head_learning_rate(learning_rate=peak))
+            self._choose("head_learning_rate", defaults.head_learning_rate(parameters=self.spec.parameters))
         self._choose("max_length", Value(self.spec.context_length, "model", "its context length"))
         self._length_of_run(train)
         steps = self.values["num_steps"].value
