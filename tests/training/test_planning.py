@@ -12,7 +12,7 @@ from dizuo.data import Task
 from dizuo.errors import PlanError
 from dizuo.events import Warned
 from dizuo.records import Chat, Labelled, Message, Origin, Preference, Text
-from dizuo.training import Plan, TrainOptions, machine, plan
+from dizuo.training import Plan, TrainOptions, defaults, machine, plan
 from dizuo.training.methods.sft import Options
 from dizuo.training.tokens import TokenStore
 
@@ -42,12 +42,12 @@ def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, 
         "dropout": (0.0, "default"),
         "targets": ("all-linear", "default"),
         "learning_rate": (1e-3, "default"),
-        "epochs": (4.0, "default"),
-        "num_examples": (160, "data"),
-        "num_steps": (20, "data"),
+        "epochs": (8.0, "default"),
+        "num_examples": (320, "data"),
+        "num_steps": (40, "data"),
         "batch_size": (8, "command line"),
         "tokens_per_block": (4096, "measured"),
-        "warmup_steps": (1, "default"),
+        "warmup_steps": (2, "default"),
         "schedule": ("cosine", "default"),
         "weight_decay": (0.0, "default"),
         "max_grad_norm": (1.0, "default"),
@@ -55,8 +55,8 @@ def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, 
         "max_length": (256, "model"),
         "over_length": ("refuse", "default"),
         "seed": (0, "default"),
-        "checkpoint_every": (2, "default"),
-        "eval_every": (5, "default"),
+        "checkpoint_every": (4, "default"),
+        "eval_every": (10, "default"),
         "patience": (None, "default"),
         "keep": ("best", "default"),
         "layout": ("tree", "measured"),
@@ -94,7 +94,7 @@ def test_the_worst_block_and_the_time_are_measured(spec, data, out):
     result = made(spec, data, out, batch_size=8, measure=True)
     store = TokenStore(out / "tokens" / "train")
     assert result.estimates["worst_block"]["tokens"] == np.sort(store.lengths)[-8:].sum()
-    assert result.estimates["seconds"] == pytest.approx(result.estimates["seconds_per_step"] * 20)
+    assert result.estimates["seconds"] == pytest.approx(result.estimates["seconds_per_step"] * 40)
     assert result.estimates["first_loss"] == pytest.approx(np.log(320), abs=1.5)
     assert result.estimates["memory"]["total"] > 4 * spec.parameters
     unmeasured = made(spec, data, out.with_name("other"), batch_size=8)
@@ -412,8 +412,33 @@ def test_max_steps_ends_the_schedule_there(spec, data, out):
 
 def test_a_batch_larger_than_the_data_is_noted(spec, out, tmp_path):
     data = Rows(train=labelled(5), validation=[]).write(tmp_path / "data")
-    result = made(spec, data, out)
+    result = made(spec, data, out, batch_size=16)
     assert result.notes == ("batch_size is 16, but there are 5 training rows: every step sees rows twice",)
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(1, 8), (191, 8), (192, 16), (10**7, 16)])
+def test_the_batch_leaves_a_short_epoch_its_steps(rows, batch):
+    found = defaults.batch_size(num_examples=rows)
+    assert (found.value, found.origin, found.why) == (batch, "default", f"{rows:,} training rows")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rank"), [(0, 16), (9_768_960, 16), (9_768_961, 32), (40_000_000, 128), (10**12, 128)]
+)
+def test_the_rank_holds_what_the_tokens_may_say(tokens, rank):
+    """Two bits per weight, one bit per token; SmolLM2-135M's adapters have 305,280 weights per rank."""
+    assert defaults.rank(trained_tokens=tokens, parameters_per_rank=305_280).value == rank
+
+
+def test_the_plan_says_what_batch_and_rank_were_chosen_from(spec, data, out):
+    chosen = made(spec, data, out)
+    assert (chosen["batch_size"], chosen["rank"], chosen["alpha"]) == (8, 16, 32.0)
+    assert chosen.values["batch_size"].why == "40 training rows"
+    tokens = chosen.counts["train"]["trained_tokens"]
+    assert chosen.values["rank"].why.startswith(f"{tokens:,} trained tokens, for which")
+    given = made(spec, data, out.with_name("given"), batch_size=16, rank=8)
+    assert [(given[name], given.values[name].origin) for name in ("batch_size", "rank")] == [(16, "call"), (8, "call")]
+    assert given["alpha"] == 16.0
 
 
 def test_validation_rows_are_checked_too(spec, out, tmp_path):

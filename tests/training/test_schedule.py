@@ -45,7 +45,7 @@ def test_defaults_follow_model_and_data():
     ]
     assert learning_rate(adapter="full", parameters=int(135e6)).value == 1e-4
     assert learning_rate(adapter="lora", parameters=134_515_008).why == "LoRA of a model of 135M parameters"
-    assert [epochs(num_examples=n).value for n in (100, 640, 9_000, 200_000)] == [4.0, 3.0, 2.0, 1.0]
+    assert [epochs(num_examples=n).value for n in (99, 100, 640, 9_000, 200_000)] == [8.0, 4.0, 3.0, 2.0, 1.0]
     assert [checkpoint_every(num_steps=n).value for n in (1, 50, 10_000)] == [1, 5, 200]
     assert [eval_every(num_steps=n, num_validation=9).value for n in (1, 10, 100)] == [1, 3, 25]
     assert eval_every(num_steps=100, num_validation=0).value == 0

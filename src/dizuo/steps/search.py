@@ -153,12 +153,12 @@ def _space(spec: ModelSpec, data: Dataset, settings: Settings) -> dict[str, Any]
     epochs = options.epochs or defaults.epochs(num_examples=len(data.train)).value
     first: dict[str, Any] = {"learning_rate": float(rate), "epochs": max(1, round(epochs))}
     if options.adapter != "full":
-        first["rank"] = options.rank
+        first["rank"] = options.rank or defaults.RANK
     return {
         "first": first,
         "learning_rate": [rate / RATE_FACTOR, rate * RATE_FACTOR],
         "epochs": [max(1, round(epochs / 2)), max(2, round(epochs * 2))],
-        "rank": sorted({*RANKS, options.rank}) if options.adapter != "full" else [],
+        "rank": sorted({*RANKS, first["rank"]}) if options.adapter != "full" else [],
     }
 
 

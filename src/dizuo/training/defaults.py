@@ -5,12 +5,15 @@ from __future__ import annotations
 from dizuo.training.plans import Value
 
 __all__ = [
+    "RANK",
     "alpha",
+    "batch_size",
     "checkpoint_every",
     "epochs",
     "eval_every",
     "head_learning_rate",
     "learning_rate",
+    "rank",
     "tokens_per_block",
 ]
 
@@ -18,8 +21,18 @@ LORA_RATES = ((300e6, 1e-3), (1e9, 5e-4), (4e9, 3e-4), (float("inf"), 2e-4))
 FULL_RATES = ((300e6, 1e-4), (1e9, 5e-5), (4e9, 2e-5), (float("inf"), 1e-5))
 """(parameters below, rate). LoRA's best rate is about ten times that of full training at every size (Schulman et al.
 2025, "LoRA Without Regret"), and small models take larger steps."""
-EPOCHS = ((500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.0))
-"""(examples below, epochs)."""
+EPOCHS = ((100, 8.0), (500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.0))
+"""(examples below, epochs). Four epochs of 48 rows, 16 at a time, are 12 steps: SmolLM2-135M then says `ham` to every
+SMS (87.5 % of 200); eight epochs of 8 at a time reach 93.0 %. Sentence polarity has 77.0 % with both."""
+BATCH = 16
+"""The rates above belong to it."""
+SMALLEST_BATCH = 8
+"""With 4 rows at a time the rates are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
+STEPS_PER_EPOCH = 12
+"""A smaller batch is taken before an epoch has fewer."""
+RANK = 16
+LARGEST_RANK = 128
+BITS_PER_WEIGHT = 2
 BLOCK_TOKENS = (4096, 2048, 1024, 512)
 """Larger blocks than 4,096 tokens make no product faster and cost memory."""
 
@@ -42,6 +55,28 @@ def head_learning_rate(*, parameters: int) -> Value:
     """
     value = next(rate for below, rate in LORA_RATES if parameters < below)
     return Value(value, "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
+
+
+def batch_size(*, num_examples: int) -> Value:
+    """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
+    value = BATCH
+    while value > SMALLEST_BATCH and num_examples < STEPS_PER_EPOCH * value:
+        value //= 2
+    return Value(value, "default", f"{num_examples:,} training rows")
+
+
+def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
+    """Return an adapter's rank: what its weights can hold is at least what the data may say.
+
+    A trained weight holds about two bits, and a token says at most about one (Schulman et al. 2025, "LoRA Without
+    Regret"; Allen-Zhu & Li 2024, "Physics of Language Models: Part 3.3"). An adapter that cannot hold its data learns
+    slower than full training; one that can does not.
+    """
+    value = RANK
+    while value < LARGEST_RANK and trained_tokens > BITS_PER_WEIGHT * parameters_per_rank * value:
+        value *= 2
+    held = BITS_PER_WEIGHT * parameters_per_rank * value / 1e6
+    return Value(value, "default", f"{trained_tokens:,} trained tokens, for which {held:,.0f} million bits are room")
 
 
 def alpha(*, adapter: str, rank: int) -> Value:

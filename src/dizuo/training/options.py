@@ -27,8 +27,9 @@ class TrainOptions:
     quantize: Literal["none", "nf4", "int8"] = "none"
     """Holds the frozen weights below an adapter in 4 bits (`nf4`, QLoRA) or 8 (`int8`), to save memory. What they
     dequantise to is what is trained on, merged and served. `nf4` needs bitsandbytes."""
-    rank: int = 16
-    """LoRA rank."""
+    rank: int | None = None
+    """LoRA rank. None is chosen from the trained tokens and the model's size: 16, unless so many tokens say more than
+    that many weights can hold."""
     alpha: float | None = None
     """LoRA numerator: the update is scaled by alpha / rank (`rslora`: alpha / √rank). None is 2 × rank (`rslora`: 8,
     the same at rank 16)."""
@@ -46,8 +47,9 @@ class TrainOptions:
     """Passes over the training rows. None is chosen from the number of rows."""
     max_steps: int | None = None
     """Stop after this many optimizer steps, and let the schedule end there."""
-    batch_size: int = 16
-    """Sequences per optimizer step (pairs, for methods that train pairs), over all ranks."""
+    batch_size: int | None = None
+    """Sequences per optimizer step (pairs, for methods that train pairs), over all ranks. None is chosen from the
+    number of rows: 16, or fewer where an epoch would have few steps."""
     tokens_per_block: int | None = None
     """Tokens of one forward and backward pass, after sharing. None is what half the memory holds, at most 4,096."""
     warmup_ratio: float = 0.05
@@ -120,7 +122,7 @@ class TrainOptions:
             ("threads", 1, "threads"),
         ):
             value = getattr(self, name)
-            if value is None and name not in ("rank", "batch_size", "seed"):
+            if value is None and name != "seed":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 out.append(f"{name} must be a whole number{what and ' of '}{what}, at least {low}, not {value!r}")

@@ -85,11 +85,13 @@ class Draft:
     def resolve(self, problems: Problems) -> None:
         """Fill every value but layout and backend."""
         options, train = self.options, self.stores["train"]
-        for name in ("method", "adapter", "batch_size", "schedule", "weight_decay", "max_grad_norm", "over_length"):
+        for name in ("method", "adapter", "schedule", "weight_decay", "max_grad_norm", "over_length"):
             self._given(name)
-        for name in ("quantize", "seed", "keep", "patience", "rank", "dropout", "targets"):
+        for name in ("quantize", "seed", "keep", "patience", "dropout", "targets"):
             self._given(name)
-        self._choose("alpha", defaults.alpha(adapter=options.adapter, rank=options.rank))
+        self._choose("batch_size", defaults.batch_size(num_examples=len(train)))
+        self._choose("rank", self._rank(train))
+        self._choose("alpha", defaults.alpha(adapter=options.adapter, rank=self.values["rank"].value))
         self._choose("learning_rate", self._learning_rate())
         if self._method.num_outputs is not None:
             self._choose("head_learning_rate", defaults.head_learning_rate(parameters=self.spec.parameters))
@@ -108,6 +110,10 @@ class Draft:
         self._compute()
         self._memory(train, problems)
         self._disk(problems)
+
+    def _rank(self, train: TokenStore) -> Value:
+        per_rank = memory.lora_parameters(self.spec, 1)
+        return defaults.rank(trained_tokens=int(train.facts["trained_tokens"]), parameters_per_rank=per_rank)
 
     def _learning_rate(self) -> Value:
         adapter, parameters = self.options.adapter, self.spec.parameters
@@ -141,7 +147,7 @@ class Draft:
 
     def _length_of_run(self, train: TokenStore) -> None:
         options, n = self.options, len(train)
-        batch = options.batch_size
+        batch = self.values["batch_size"].value
         self._choose("epochs", defaults.epochs(num_examples=n))
         total = max(1, round(n * self.values["epochs"].value))
         why = f"{self.values['epochs'].value:g} epochs of {n:,} rows"
@@ -191,7 +197,7 @@ class Draft:
         }
         self._choose("tokens_per_block", defaults.tokens_per_block(sizes, memory=machine.total_memory(on)))
         budget = max(self.values["tokens_per_block"].value, largest_example)
-        largest = min(budget, int(_sum_of_largest(train, self.options.batch_size)))
+        largest = min(budget, int(_sum_of_largest(train, self.values["batch_size"].value)))
         free = machine.available_memory(on)
 
         def needed(again: bool, away: bool) -> int:
@@ -241,7 +247,7 @@ class Draft:
             sequence_length=longest,
             trained_tokens=max(1, round(tokens * trained)),
             dtype="float32",
-            rank=self.options.rank,
+            rank=self.values["rank"].value,
             quantize=self.options.quantize,
             checkpoint_activations=again,
             offload_activations=away,
@@ -267,7 +273,7 @@ class Draft:
         train = self.stores["train"]
         stream = Stream(
             len(train),
-            batch_size=self.options.batch_size,
+            batch_size=self.values["batch_size"].value,
             total=self.values["num_examples"].value,
             seed=self.options.seed,
         )

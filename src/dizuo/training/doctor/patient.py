@@ -23,6 +23,7 @@ from dizuo.data.dataset import SPLITS, SplitWriter
 from dizuo.data.rendering import Rendered
 from dizuo.errors import DizuoError, PlanError
 from dizuo.records import Example, kind_of
+from dizuo.training import defaults
 from dizuo.training.loop import as_planned, make_network, make_stepper
 from dizuo.training.method import find
 from dizuo.training.options import TrainOptions
@@ -128,6 +129,11 @@ class Patient:
         return self.model.tokenizer
 
     @property
+    def batch_size(self) -> int:
+        """Sequences per optimizer step of the run."""
+        return self.options.batch_size or int(defaults.batch_size(num_examples=len(self.data.train)).value)
+
+    @property
     def trains_tokens(self) -> bool:
         """Whether the method trains tokens at all, and not only a head on the last states."""
         return not self.method.reads_last
@@ -163,7 +169,7 @@ class Patient:
             self.options,
             max_steps=STEPS,
             epochs=None,
-            batch_size=max(1, min(self.options.batch_size, len(self.sample) // 2)),
+            batch_size=max(1, min(self.batch_size, len(self.sample) // 2)),
             checkpoint_every=1,
             eval_every=None,
             patience=None,

@@ -13,7 +13,7 @@ trap = 8
 
 def check(patient: Patient) -> Finding:
     """Walk through the steps of two epochs over the rows that were looked at, and count."""
-    count, batch = len(patient.store), patient.options.batch_size
+    count, batch = len(patient.store), patient.batch_size
     if not count:
         return skipped("no row can be trained")
     stream = Stream(count, batch_size=batch, total=2 * count, seed=patient.options.seed)

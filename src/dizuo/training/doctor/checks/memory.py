@@ -18,7 +18,7 @@ trap = 14
 def check(patient: Patient) -> Finding:
     """Run the longest rows that were looked at through one forward and backward pass, as large as a block may be."""
     plan, store = patient.small, patient.store
-    batch = patient.options.batch_size
+    batch = patient.batch_size
     examples = worst_block(store, batch_size=batch, budget=plan["tokens_per_block"], layout=plan["layout"])
     needed = _estimate(patient, min(max(plan["tokens_per_block"], int(store.lengths.max())), int(store.lengths.sum())))
     free = machine.available_memory()
@@ -54,7 +54,7 @@ def _estimate(patient: Patient, tokens: int) -> int:
         sequence_length=int(facts["longest"]),
         trained_tokens=max(1, round(tokens * facts["trained_tokens"] / facts["tokens"])),
         dtype="float32",
-        rank=patient.options.rank,
+        rank=patient.small["rank"],
         quantize=patient.options.quantize,
         checkpoint_activations=patient.small["checkpoint_activations"],
         optimizer=patient.options.optimizer,
