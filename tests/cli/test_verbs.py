@@ -241,7 +241,7 @@ def test_serve_answers_and_stops(place: Path) -> None:
 def test_the_schema_describes_every_section(place: Path) -> None:
     schema = json.loads(dz("recipe", "schema").stdout)
     assert list(schema["properties"]) == ["name", "seed", "select", "prepare", "train", "evaluate", "deploy"]
-    assert schema["properties"]["train"]["properties"]["rank"]["default"] == 16
+    assert schema["properties"]["train"]["properties"]["warmup_ratio"]["default"] == 0.05
     assert dz("recipe", "check", "tiny.yaml").stdout == "tiny.yaml is right: tiny\n"
 
 

@@ -10,7 +10,7 @@ from dizuo.training.options import TrainOptions
 
 BAD = [
     ({"rank": 0}, "rank must be a whole number of columns, at least 1, not 0"),
-    ({"batch_size": None}, "batch_size must be a whole number of sequences, at least 1, not None"),
+    ({"batch_size": 0}, "batch_size must be a whole number of sequences, at least 1, not 0"),
     ({"max_steps": 0}, "max_steps must be a whole number of optimizer steps, at least 1, not 0"),
     ({"batch_size": 2.5}, "batch_size must be a whole number of sequences, at least 1, not 2.5"),
     ({"tokens_per_block": 8}, "tokens_per_block must be a whole number of tokens, at least 16, not 8"),

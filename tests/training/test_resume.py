@@ -120,7 +120,7 @@ def test_other_settings_are_refused_by_name(spec, data, begun):
     assert str(caught.value) == (
         f"{begun} holds another run\n"
         "  options.learning_rate: 0.003 there, 0.001 now\n"
-        "  options.rank: 16 there, 8 now\n"
+        "  options.rank: not set there, 8 now\n"
         "\n"
         "hint: train with the same settings and data, choose another folder, or delete this one to start again"
     )
