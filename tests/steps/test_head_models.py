@@ -65,6 +65,7 @@ def go(*overrides: str) -> Outcome:
         "train.method=classification",
         "train.epochs=5",
         "train.batch_size=4",
+        "train.head_learning_rate=0.01",  # below it are random weights, from which a slow head learns little
         "prepare.validation=20",
         *overrides,
     )

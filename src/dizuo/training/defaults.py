@@ -76,7 +76,8 @@ def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
     while value < LARGEST_RANK and trained_tokens > BITS_PER_WEIGHT * parameters_per_rank * value:
         value *= 2
     held = BITS_PER_WEIGHT * parameters_per_rank * value / 1e6
-    return Value(value, "default", f"{trained_tokens:,} trained tokens, for which {held:,.0f} million bits are room")
+    why = f"{trained_tokens:,} trained tokens, for which {held:,.0f} million bits are room"
+    return Value(value, "default", why if trained_tokens else "the targets of a head say little")
 
 
 def alpha(*, adapter: str, rank: int) -> Value:
