@@ -10,6 +10,7 @@ from dizuo.training.options import TrainOptions
 
 BAD = [
     ({"rank": 0}, "rank must be a whole number of columns, at least 1, not 0"),
+    ({"seed": None}, "seed must be a whole number, at least 0, not None"),
     ({"batch_size": 0}, "batch_size must be a whole number of sequences, at least 1, not 0"),
     ({"max_steps": 0}, "max_steps must be a whole number of optimizer steps, at least 1, not 0"),
     ({"batch_size": 2.5}, "batch_size must be a whole number of sequences, at least 1, not 2.5"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from dizuo.training.plans import Value
 
 __all__ = [
@@ -17,6 +20,8 @@ __all__ = [
     "tokens_per_block",
 ]
 
+T = TypeVar("T")
+
 LORA_RATES = ((300e6, 1e-3), (1e9, 5e-4), (4e9, 3e-4), (float("inf"), 2e-4))
 FULL_RATES = ((300e6, 1e-4), (1e9, 5e-5), (4e9, 2e-5), (float("inf"), 1e-5))
 """(parameters below, rate). LoRA's best rate is about ten times that of full training at every size (Schulman et al.
@@ -24,12 +29,9 @@ FULL_RATES = ((300e6, 1e-4), (1e9, 5e-5), (4e9, 2e-5), (float("inf"), 1e-5))
 EPOCHS = ((100, 8.0), (500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.0))
 """(examples below, epochs). Four epochs of 48 rows, 16 at a time, are 12 steps: SmolLM2-135M then says `ham` to every
 SMS (87.5 % of 200); eight epochs of 8 at a time reach 93.0 %. Sentence polarity has 77.0 % with both."""
-BATCH = 16
-"""The rates above belong to it."""
-SMALLEST_BATCH = 8
-"""With 4 rows at a time the rates are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
-STEPS_PER_EPOCH = 12
-"""A smaller batch is taken before an epoch has fewer."""
+BATCHES = ((192, 8), (float("inf"), 16))
+"""(examples below, sequences per step). The rates above belong to 16, which is taken where an epoch then has twelve
+steps. With 4 at a time they are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
 RANK = 16
 LARGEST_RANK = 128
 BITS_PER_WEIGHT = 2
@@ -37,10 +39,14 @@ BLOCK_TOKENS = (4096, 2048, 1024, 512)
 """Larger blocks than 4,096 tokens make no product faster and cost memory."""
 
 
+def _of(table: Sequence[tuple[float, T]], size: float) -> T:
+    """Return the value of the first line whose bound the size is below."""
+    return next(value for below, value in table if size < below)
+
+
 def learning_rate(*, adapter: str, parameters: int) -> Value:
     """Return the peak learning rate for an adapter kind and a model size."""
-    table = FULL_RATES if adapter == "full" else LORA_RATES
-    rate = next(rate for below, rate in table if parameters < below)
+    rate = _of(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
     kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
@@ -53,16 +59,12 @@ def head_learning_rate(*, parameters: int) -> Value:
     and 81.3 % at 1e-3 (learning rate 1e-3, 3 epochs); 81.7 % at 3e-3, 84.7 % at 5e-4 and 82.9 % at 2e-4 (learning rate
     2e-4, 10 epochs). Over frozen states, where nothing but the head can learn, 1e-2 was best.
     """
-    value = next(rate for below, rate in LORA_RATES if parameters < below)
-    return Value(value, "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
+    return Value(_of(LORA_RATES, parameters), "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
 
 
 def batch_size(*, num_examples: int) -> Value:
     """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
-    value = BATCH
-    while value > SMALLEST_BATCH and num_examples < STEPS_PER_EPOCH * value:
-        value //= 2
-    return Value(value, "default", f"{num_examples:,} training rows")
+    return Value(_of(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
 
 
 def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
@@ -89,8 +91,7 @@ def alpha(*, adapter: str, rank: int) -> Value:
 
 def epochs(*, num_examples: int) -> Value:
     """Return the passes over the data for its size."""
-    value = next(value for below, value in EPOCHS if num_examples < below)
-    return Value(value, "default", f"{num_examples:,} training rows")
+    return Value(_of(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
 
 
 def checkpoint_every(*, num_steps: int) -> Value:
