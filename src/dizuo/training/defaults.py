@@ -11,6 +11,7 @@ __all__ = [
     "RANK",
     "alpha",
     "batch_size",
+    "by_size",
     "checkpoint_every",
     "epochs",
     "eval_every",
@@ -39,14 +40,14 @@ BLOCK_TOKENS = (4096, 2048, 1024, 512)
 """Larger blocks than 4,096 tokens make no product faster and cost memory."""
 
 
-def _of(table: Sequence[tuple[float, T]], size: float) -> T:
+def by_size(table: Sequence[tuple[float, T]], size: float) -> T:
     """Return the value of the first line whose bound the size is below."""
     return next(value for below, value in table if size < below)
 
 
 def learning_rate(*, adapter: str, parameters: int) -> Value:
     """Return the peak learning rate for an adapter kind and a model size."""
-    rate = _of(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
+    rate = by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
     kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
@@ -59,12 +60,14 @@ def head_learning_rate(*, parameters: int) -> Value:
     and 81.3 % at 1e-3 (learning rate 1e-3, 3 epochs); 81.7 % at 3e-3, 84.7 % at 5e-4 and 82.9 % at 2e-4 (learning rate
     2e-4, 10 epochs). Over frozen states, where nothing but the head can learn, 1e-2 was best.
     """
-    return Value(_of(LORA_RATES, parameters), "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
+    return Value(
+        by_size(LORA_RATES, parameters), "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters"
+    )
 
 
 def batch_size(*, num_examples: int) -> Value:
     """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
-    return Value(_of(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
 
 
 def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
@@ -91,7 +94,7 @@ def alpha(*, adapter: str, rank: int) -> Value:
 
 def epochs(*, num_examples: int) -> Value:
     """Return the passes over the data for its size."""
-    return Value(_of(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
 
 
 def checkpoint_every(*, num_steps: int) -> Value:

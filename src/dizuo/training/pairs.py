@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-__all__ = ["LEVEL", "Pairs", "ahead", "counts", "log_ratios", "pairs_of", "rate", "render_pair", "sums", "watched"]
+__all__ = ["LEVEL", "Pairs", "ahead", "counts", "log_ratios", "pairs_of", "render_pair", "sums", "watched"]
 
 
 LEVEL = 1e-3
@@ -115,8 +115,3 @@ def watched(rewards: Pairs, *, level: float = 0.0) -> Mapping[str, Tensor]:
 def ahead(margin: Tensor, *, level: float) -> Tensor:
     """[] how many margins are above `level`, and half of how many are neither above it nor below its negative."""
     return (margin > level).sum() + 0.5 * (margin.abs() <= level).sum()
-
-
-def rate(table: Sequence[tuple[float, float]], parameters: int) -> float:
-    """Return the rate of the first row of (parameters below, rate) that a model belongs to."""
-    return next(value for below, value in table if parameters < below)

@@ -87,9 +87,9 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size: a twentieth of what teaching new text takes."""
-    from dizuo.training.pairs import rate
+    from dizuo.training.defaults import by_size
 
-    return rate(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
+    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:

@@ -155,9 +155,9 @@ def check_targets(targets: NDArray[np.float32], options: Options) -> Sequence[st
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.pairs import rate
+    from dizuo.training.defaults import by_size
 
-    return rate(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
+    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def before(outputs: Outputs, batch: Batch, options: Options) -> Tensor:
