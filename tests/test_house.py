@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +27,43 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "a module starts with the idea of it"
     assert path.name not in NOT_HERE
     assert len(text.splitlines()) <= 500, "one file, one idea"
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Imports inside functions and for type checkers count: who reads one of two such files must read the other."""
+    graph = grimp.build_graph("dizuo", include_external_packages=False, cache_dir=None)
+    order = graphlib.TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    try:
+        assert len(list(order.static_order())) == len(graph.modules) > 400
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+PLUGIN_FOLDERS = {
+    "artifacts/sources", "cli", "cli/vectors", "data/formats", "data/readers", "engines/kinds", "evaluation/baselines",
+    "evaluation/figures", "evaluation/kinds", "evaluation/metrics", "training/doctor/checks", "training/launchers",
+    "training/methods", "training/trackers", "vectors/benchmarking/raw", "vectors/embedders", "vectors/integrations",
+    "vectors/knowledge/documents/readers", "vectors/rerankers", "vectors/stores",
+}  # fmt: skip
+ROOMS = sorted({path.parent for path in FILES} - {SOURCE})
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_room_is_read_from_its_front_page(room: Path) -> None:
+    entries = {path.name for path in room.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    name = str(room.relative_to(SOURCE))
+    assert "__init__.py" in entries, f"{name} has no front page"
+    page = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8")))
+    assert page
+    if name in PLUGIN_FOLDERS or room.parent.relative_to(SOURCE).as_posix() in PLUGIN_FOLDERS:
+        return
+    assert len(entries) <= 18, f"{name} has {len(entries)} entries"
+
+
+@pytest.mark.parametrize("room", [SOURCE / name for name in sorted(PLUGIN_FOLDERS)], ids=lambda path: path.name)
+def test_an_entry_of_a_plugin_folder_is_a_file_or_a_package(room: Path) -> None:
+    """`stores/_redis_words.py` beside `stores/redis.py` would be an entry that is no database."""
+    assert not [path.name for path in room.glob("_*.py") if path.name not in ("__init__.py", "__main__.py")]
 
 
 def test_the_library_never_prints() -> None:

@@ -32,7 +32,7 @@ def test_importing_dizuo_loads_nothing_heavy() -> None:
         "dizuo.evaluation.options",
         "dizuo.serving.options",
         "dizuo.steps.options",
-        "dizuo.training.options",
+        "dizuo.training.planning.options",
         "dizuo.models",
         "dizuo.artifacts",
         "dizuo.records",

@@ -10,6 +10,7 @@
     ├── EvaluationError    a score that cannot be computed
     ├── ServingError       a bundle, registry or server fault
     ├── VectorError        a vector store fault
+    ├── PluginError        a plugin that is not what its kind asks for
     └── MissingPackage     an optional dependency is not installed
 
 Every error carries what is wrong (with the value and its place) and one `hint`: the next action.
@@ -30,6 +31,7 @@ __all__ = [
     "MissingPackage",
     "ModelError",
     "PlanError",
+    "PluginError",
     "RecipeError",
     "ServingError",
     "TrainingError",
@@ -110,6 +112,10 @@ class ServingError(DizuoError):
 
 class VectorError(DizuoError):
     """A vector store fault."""
+
+
+class PluginError(DizuoError):
+    """A plugin that is not what its kind asks for; the message names its file."""
 
 
 class MissingPackage(DizuoError):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dizuo.data import PrepareOptions, prepare, readers
 from dizuo.data.dataset import order
-from dizuo.data.files import Row, SourceFile
+from dizuo.data.reading.files import Row, SourceFile
 from dizuo.data.splitting import allot, cut, draw, units_of
 
 AWKWARD = st.text(

@@ -262,7 +262,7 @@ def test_the_card_has_the_figures_a_report_draws(bench: Any) -> None:
 def test_the_card_counts_tokens_as_the_model_reads_them(bench: Any, smollm2: Any) -> None:
     path = bench.write("a.jsonl", labelled(10))
     data = prepare(path, bench.folder / "out", options=PrepareOptions(test=0), tokenizer=smollm2)
-    from dizuo.data.rendering import render
+    from dizuo.data.rendering.conversations import render
 
     lengths = [len(render(smollm2, e, data.task)[0].ids) for e in data.train]
     assert data.card["splits"]["train"]["tokens"]["max"] == max(lengths)

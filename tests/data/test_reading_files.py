@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dizuo.data import readers
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from data_tokenizers import TEMPLATES, build_tokenizer
 
-from dizuo.data import Task, chat_for, templating
-from dizuo.data.rendering import (
+from dizuo.data import Task, chat_for
+from dizuo.data.rendering import templates
+from dizuo.data.rendering.conversations import (
     end_of_turn,
     render,
     render_chat,
@@ -157,7 +158,7 @@ def test_the_date_in_a_template_is_the_same_in_training_and_next_month(monkeypat
     tokenizer = build_tokenizer(TEMPLATES["dated"])
     text = tokenizer.decode(render_prompt(tokenizer, say("hello")))
     assert text.startswith("Today is 01 Jan 2025.")
-    monkeypatch.setattr(templating, "TEMPLATE_DATE", datetime.date(2026, 2, 3))
+    monkeypatch.setattr(templates, "TEMPLATE_DATE", datetime.date(2026, 2, 3))
     assert "03 Feb 2026" in tokenizer.decode(render_prompt(tokenizer, say("hello")))
 
 
@@ -276,7 +277,7 @@ def test_special_tokens_that_somebody_typed_are_plain_text(name: str) -> None:
     tokenizer = build_tokenizer(TEMPLATES[name], adds_bos=name in ("llama3", "gemma"))
     typed = f"hello {ENDS[name]}\n{tokenizer.all_special_tokens[0]} the answer"
     harmless, attack = (render_prompt(tokenizer, say(text)) for text in ("hello", typed))
-    special = {tokenizer.convert_tokens_to_ids(token) for token in templating.facts_of(tokenizer).special}
+    special = {tokenizer.convert_tokens_to_ids(token) for token in templates.facts_of(tokenizer).special}
     assert [i for i in attack if i in special] == [i for i in harmless if i in special]
     assert typed in tokenizer.decode(attack)
     (rendered,) = render_chat(tokenizer, Chat(say(typed, typed)))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dizuo.data import find_lost
-from dizuo.data.representing import lost_characters
+from dizuo.data.checks.characters import lost_characters
 from dizuo.records import Chat, Labelled, Message, Origin
 
 

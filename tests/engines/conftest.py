@@ -11,7 +11,7 @@ import torch
 from engine_models import CONTEXT, tiny
 
 from dizuo.engines import EngineOptions
-from dizuo.engines.embedded import Embedded
+from dizuo.engines.kinds.embedded.engine import Embedded
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,8 +12,8 @@ import torch
 from engine_models import CONTEXT, greedy, tiny
 
 from dizuo.engines import Engine, GenerateRequest, RequestRefused, Sampling, ScoreRequest, generate_all
-from dizuo.engines.embedded import Embedded
-from dizuo.engines.packed import NAME
+from dizuo.engines.kinds.embedded.engine import Embedded
+from dizuo.engines.kinds.embedded.packed import NAME
 from dizuo.errors import ServingError
 
 RANDOM = np.random.default_rng(3)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from dizuo.data.rendering import render_prompt
+from dizuo.data.rendering.conversations import render_prompt
 from dizuo.engines import EngineOptions, GenerateRequest, Sampling, generate_all
 from dizuo.engines import open as open_engine
 from dizuo.errors import ArtifactError

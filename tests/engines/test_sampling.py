@@ -10,7 +10,7 @@ import torch
 from engine_models import tiny
 
 from dizuo.engines import GenerateRequest, Sampling, generate_all
-from dizuo.engines.sampling import draw
+from dizuo.engines.kinds.embedded.sampling import draw
 from dizuo.errors import ModelError
 
 NAN, INF = float("nan"), float("inf")

@@ -10,7 +10,7 @@ import pytest
 from evaluation_samples import LABELS, labelled
 
 from dizuo import plugins
-from dizuo.evaluation.answers import Absent
+from dizuo.evaluation.answering.answers import Absent
 from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, tfidf
 from dizuo.evaluation.metrics import accuracy
 from dizuo.evaluation.options import EvaluateOptions

@@ -14,7 +14,7 @@ from dizuo import models
 from dizuo.data import Dataset, Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, Report, cheap_rows, evaluate, probe, recommend
-from dizuo.evaluation.likelihood import score_labels
+from dizuo.evaluation.answering.likelihood import score_labels
 from dizuo.evaluation.setting import items_of
 from dizuo.events import Event, Progress
 from dizuo.models import adapters

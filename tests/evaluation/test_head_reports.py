@@ -14,11 +14,11 @@ from scipy import stats
 
 from dizuo import models
 from dizuo.data import Dataset, Task
-from dizuo.data.last_token import render_conversation, render_question
+from dizuo.data.rendering.last_token import render_conversation, render_question
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, evaluate
-from dizuo.evaluation.heads import fit_temperature
-from dizuo.evaluation.numbers import spearman
+from dizuo.evaluation.answering.heads import fit_temperature
+from dizuo.evaluation.kinds.regression import spearman
 from dizuo.models import adapters
 from dizuo.models.heads import Head, HeadFacts
 from dizuo.records import Labelled, Message, Origin, Preference, with_identity

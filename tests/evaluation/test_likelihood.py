@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dizuo import models
-from dizuo.data.rendering import render_completions
+from dizuo.data.rendering.conversations import render_completions
 from dizuo.errors import EvaluationError
-from dizuo.evaluation.likelihood import contextual_bias, question_sequences, score_labels, softmax
+from dizuo.evaluation.answering.likelihood import contextual_bias, question_sequences, score_labels, softmax
 from dizuo.records import Message
 from dizuo.trees import Runner
 

@@ -14,12 +14,12 @@ from dizuo import models
 from dizuo.data import Dataset, Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, evaluate
-from dizuo.evaluation.answers import Absent
+from dizuo.evaluation.answering.answers import Absent
+from dizuo.evaluation.answering.likelihood import contextual_bias, score_labels
 from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, tfidf
-from dizuo.evaluation.classification import EMPTY_TEXTS
-from dizuo.evaluation.curve import stratified
-from dizuo.evaluation.likelihood import contextual_bias, score_labels
+from dizuo.evaluation.kinds.classification import EMPTY_TEXTS
 from dizuo.evaluation.metrics import accuracy
+from dizuo.evaluation.reporting.curve import stratified
 from dizuo.evaluation.setting import items_of
 from dizuo.records import Labelled, Message, Origin, with_identity
 from dizuo.trees import Runner
@@ -64,7 +64,7 @@ def test_a_written_answer_that_is_missing_has_its_true_reason(spec: Any, tmp_pat
 
 
 def test_the_limit_is_the_longest_label_with_its_end_of_turn(model: models.Model) -> None:
-    from dizuo.evaluation.likelihood import question_sequences
+    from dizuo.evaluation.answering.likelihood import question_sequences
 
     runner, asked = Runner(model.module), [(Message("user", "the match"),)]
     (sequences,) = question_sequences(model.tokenizer, asked, LABELS)

@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 
 from dizuo import plugins
-from dizuo.evaluation.metrics import (
-    accuracy,
-    brier,
-    calibration,
-    chrf,
-    exact_match,
-    macro_f1,
-    number,
-    perplexity,
-    rouge_l,
-    token_f1,
-)
+from dizuo.evaluation.figures import brier, calibration, macro_f1, perplexity
+from dizuo.evaluation.metrics import accuracy, chrf, exact_match, number, rouge_l, token_f1
 
 ITEM_METRICS = ("accuracy", "chrf", "exact_match", "number", "rouge_l", "token_f1")
 

@@ -13,7 +13,7 @@ from evaluation_samples import WORDS, write_data
 
 from dizuo import models
 from dizuo.data import Task
-from dizuo.data.rendering import render_answer
+from dizuo.data.rendering.conversations import render_answer
 from dizuo.evaluation import EvaluateOptions, Report, evaluate
 from dizuo.models import adapters
 from dizuo.records import Message, Origin, Preference, with_identity

@@ -15,8 +15,8 @@ from dizuo import models
 from dizuo.data import Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, probe
-from dizuo.evaluation.likelihood import score_sequences
-from dizuo.evaluation.metrics import perplexity
+from dizuo.evaluation.answering.likelihood import score_sequences
+from dizuo.evaluation.figures import perplexity
 from dizuo.evaluation.probing import TEXT_BYTES, running_text
 from dizuo.trees import Runner
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from dizuo.evaluation import Report, Row, unmet
-from dizuo.evaluation.answers import Answers
+from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.evaluation.rows import Entry, compare, make_rows
-from dizuo.evaluation.verdict import verdict
+from dizuo.evaluation.reporting.rows import Entry, compare, make_rows
+from dizuo.evaluation.reporting.verdict import verdict
 from dizuo.significance import mcnemar_exact, wilson
 
 OPTIONS = EvaluateOptions()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from serving_models import TASK, adapter_folder, model_folder
 
-from dizuo.serving.bundle import Bundle, write
+from dizuo.serving.bundle.files import Bundle, write
 from dizuo.serving.options import ServeOptions
 
 
@@ -62,8 +62,8 @@ class Server:
     def __init__(self, bundle: Bundle, options: ServeOptions, keys: dict[str, bytes], engine_options: Any) -> None:
         import uvicorn
 
-        from dizuo.serving.gateway import Gateway, application
-        from dizuo.serving.security import Gatekeeper
+        from dizuo.serving.gateway.application import Gateway, application
+        from dizuo.serving.gateway.security import Gatekeeper
         from dizuo.serving.service import open_service
 
         self.service = open_service(bundle, options=engine_options)

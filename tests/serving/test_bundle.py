@@ -15,8 +15,8 @@ import pytest
 from serving_models import TASK, model_folder
 
 from dizuo.errors import ServingError
-from dizuo.serving import bundle as bundles
-from dizuo.serving.bundle import Bundle
+from dizuo.serving.bundle import files as bundles
+from dizuo.serving.bundle.files import Bundle
 
 
 @pytest.fixture

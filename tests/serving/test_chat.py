@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from serving_models import TASK
 
-from dizuo.data.rendering import render_prompt
+from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.task import Task, prompt_messages
 from dizuo.engines import GenerateRequest, generate_all
 from dizuo.records import Message
 from dizuo.serving import Conversation, Service, open_named
-from dizuo.serving.bundle import Bundle
+from dizuo.serving.bundle.files import Bundle
 from dizuo.serving.service import NoLabels
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_models import tokenizer
 
-from dizuo.serving.detokenize import Detokenizer, StopStrings, TokenBytes
+from dizuo.serving.detokenizing import Detokenizer, StopStrings, TokenBytes
 
 TOKENIZER = tokenizer()
 TEXTS = [

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from serving_models import TASK, events
 
-from dizuo.data.rendering import render_prompt
+from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.task import prompt_messages
 from dizuo.engines import GenerateRequest, generate_all
 from dizuo.records import Message
@@ -183,7 +183,7 @@ def test_classify_gives_the_label_that_scoring_gives(server: Any) -> None:
     from peft import PeftModel
     from transformers import LlamaForCausalLM
 
-    from dizuo.data.rendering import render_completions
+    from dizuo.data.rendering.conversations import render_completions
 
     base = LlamaForCausalLM.from_pretrained(server.spec_folder)
     plain = PeftModel.from_pretrained(base, server.adapter_folder).eval()

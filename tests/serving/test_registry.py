@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from dizuo.errors import ServingError
-from dizuo.serving.bundle import Bundle
+from dizuo.serving.bundle.files import Bundle
 from dizuo.serving.names import Reference, parse_reference
 from dizuo.serving.registry import Registry
 

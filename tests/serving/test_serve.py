@@ -20,7 +20,7 @@ from serving_models import events
 
 from dizuo.errors import ServingError
 from dizuo.serving import ServeOptions, serve
-from dizuo.serving.bundle import Bundle
+from dizuo.serving.bundle.files import Bundle
 from dizuo.serving.registry import Registry
 
 PROGRAM = """

@@ -10,8 +10,8 @@ import pytest
 
 from dizuo.errors import RecipeError, ServingError
 from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.security import Gatekeeper, read_keys
 from dizuo.serving.options import ServeOptions
-from dizuo.serving.security import Gatekeeper, read_keys
 
 KEY = "correct-horse-battery"
 

@@ -137,7 +137,7 @@ def test_it_learns_and_what_is_served_is_what_was_scored(outcomes: Any, adapter:
     assert report.confusion["tuned"]["matrix"]
     assert str(outcome.release) == "things@1"
 
-    from dizuo.serving import bundle as bundles
+    from dizuo.serving.bundle import files as bundles
     from dizuo.serving.service import open_service
 
     service = open_service(bundles.open(work / "runs" / "tiny" / "5-deploy" / "bundle"))
@@ -191,7 +191,7 @@ def test_merged_with_its_head_it_is_a_classifier_of_transformers(
 
 @pytest.mark.slow
 def test_a_head_that_is_not_the_trained_one_is_not_served(outcomes: Any, tmp_path: Path) -> None:
-    from dizuo.serving import bundle as bundles
+    from dizuo.serving.bundle import files as bundles
     from dizuo.serving.service import open_service
 
     work, _ = outcomes("lora")
@@ -227,10 +227,10 @@ def test_a_head_that_is_not_the_trained_one_is_not_served(outcomes: Any, tmp_pat
 def test_the_gateway_classifies_and_refuses_to_chat(outcomes: Any) -> None:
     import httpx
 
-    from dizuo.serving import bundle as bundles
-    from dizuo.serving.gateway import Gateway, application
+    from dizuo.serving.bundle import files as bundles
+    from dizuo.serving.gateway.application import Gateway, application
+    from dizuo.serving.gateway.security import Gatekeeper
     from dizuo.serving.options import ServeOptions
-    from dizuo.serving.security import Gatekeeper
     from dizuo.serving.service import open_service
 
     work, _ = outcomes("lora")
@@ -260,7 +260,7 @@ def test_the_gateway_classifies_and_refuses_to_chat(outcomes: Any) -> None:
 def test_a_regression_is_reported_with_its_errors_and_served_with_its_number(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dizuo.serving import bundle as bundles
+    from dizuo.serving.bundle import files as bundles
     from dizuo.serving.service import open_service
 
     work = tmp_path / "work"

@@ -12,10 +12,10 @@ from dizuo.data import Dataset
 from dizuo.models import ModelSpec
 from dizuo.records import Example, Feedback, Message, Origin, Preference, Text, with_identity
 from dizuo.training import TrainOptions, plan
-from dizuo.training.loop import make_network
+from dizuo.training.building.build import make_network
 from dizuo.training.method import find
-from dizuo.training.stepping import Stepper
-from dizuo.training.tokens import Faults, Rules, TokenStore, tokenize
+from dizuo.training.stepping.stepper import Stepper
+from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
 from dizuo.trees import Runner
 
 

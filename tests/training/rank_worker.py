@@ -16,7 +16,7 @@ import dizuo.training.methods
 from dizuo.errors import DizuoError
 from dizuo.events import Metric
 from dizuo.training import Run, train
-from dizuo.training.ranks import join, rank_here
+from dizuo.training.ranks.group import join, rank_here
 
 torch.set_num_threads(1)
 dizuo.training.methods.__path__.append(str(Path(__file__).parent / "rank_methods"))

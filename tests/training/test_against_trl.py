@@ -19,9 +19,9 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.models import adapters
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.batching import Stream
 from dizuo.training.method import find
-from dizuo.training.tokens import TokenStore
+from dizuo.training.tokens.batching import Stream
+from dizuo.training.tokens.tokenizing import TokenStore
 
 pytestmark = [
     pytest.mark.slow,
@@ -82,7 +82,7 @@ def theirs(
     import torch
     from datasets import Dataset
 
-    from dizuo.training.schedule import learning_rate
+    from dizuo.training.stepping.schedule import learning_rate
 
     class Ready(trainer_class):  # type: ignore[misc]
         """Reads token ids that are there already, and uses the plan's rates."""

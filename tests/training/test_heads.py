@@ -15,15 +15,15 @@ from training_samples import LABELS, Rows, labelled
 
 from dizuo import models
 from dizuo.data import Task
-from dizuo.data.last_token import render_conversation, render_question
+from dizuo.data.rendering.last_token import render_conversation, render_question
 from dizuo.errors import PlanError
 from dizuo.models import quantization
 from dizuo.records import Labelled, Message, Origin, Preference
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.loop import make_network
-from dizuo.training.stepping import Stepper
-from dizuo.training.token_store import TokenStore
-from dizuo.training.tokens import Faults, Rules, tokenize
+from dizuo.training.building.build import make_network
+from dizuo.training.stepping.stepper import Stepper
+from dizuo.training.tokens.token_store import TokenStore
+from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 from dizuo.trees import Runner
 
 bitsandbytes = pytest.mark.skipif(quantization.fault("nf4") is not None, reason=str(quantization.fault("nf4")))

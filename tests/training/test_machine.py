@@ -3,9 +3,10 @@ import torch
 
 from dizuo import models
 from dizuo.errors import TrainingError
-from dizuo.training import TrainOptions, machine, plan, train
+from dizuo.training import TrainOptions, plan, train
+from dizuo.training.building.build import guarded
 from dizuo.training.checkpoints import Checkpoints, random_state, restore_random_state
-from dizuo.training.loop import guarded
+from dizuo.training.planning import machine
 
 
 def test_differences_name_what_changed():

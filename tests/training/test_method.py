@@ -8,15 +8,15 @@ import torch
 from training_samples import Rows, write_model
 
 from dizuo import models
-from dizuo.data import rendering
+from dizuo.data.rendering import conversations
 from dizuo.records import Message, Origin, Preference
 from dizuo.training import TrainOptions, plan
-from dizuo.training.batching import blocks
-from dizuo.training.loop import make_network
+from dizuo.training.building.build import make_network
+from dizuo.training.building.network import Network
 from dizuo.training.method import Loss, Method, find
-from dizuo.training.network import Network
-from dizuo.training.stepping import Stepper
-from dizuo.training.tokens import Faults, Rules, tokenize
+from dizuo.training.stepping.stepper import Stepper
+from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 from dizuo.trees import Runner
 
 
@@ -27,7 +27,7 @@ class PairOptions:
 
 def pair_sequences(example, task, tokenizer, options):
     answers = [example.chosen[-1].content, example.rejected[-1].content]
-    return rendering.render_completions(tokenizer, example.prompt, answers)
+    return conversations.render_completions(tokenizer, example.prompt, answers)
 
 
 def pair_loss(outputs, batch, options):

@@ -6,7 +6,7 @@ import pytest
 
 from dizuo.errors import PlanError
 from dizuo.training.methods.sft import Options
-from dizuo.training.options import TrainOptions
+from dizuo.training.planning.options import TrainOptions
 
 BAD = [
     ({"rank": 0}, "rank must be a whole number of columns, at least 1, not 0"),
@@ -76,7 +76,7 @@ def test_every_option_is_described():
     import ast
     import inspect
 
-    from dizuo.training import options
+    from dizuo.training.planning import options
 
     body = next(node for node in ast.parse(inspect.getsource(options)).body if isinstance(node, ast.ClassDef)).body
     for node, following in itertools.pairwise(body):
@@ -86,7 +86,7 @@ def test_every_option_is_described():
 
 def test_options_and_methods_load_nothing_heavy():
     code = (
-        "import sys, dizuo.training, dizuo.training.options, dizuo.training.methods.sft\n"
+        "import sys, dizuo.training, dizuo.training.planning.options, dizuo.training.methods.sft\n"
         "heavy = {'torch', 'transformers', 'peft', 'numpy', 'sklearn', 'pyarrow'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -12,10 +12,11 @@ from dizuo import models
 from dizuo.errors import PlanError
 from dizuo.events import Metric
 from dizuo.models import memory
-from dizuo.training import Run, TrainOptions, placement, plan, train
+from dizuo.training import Run, TrainOptions, plan, train
+from dizuo.training.building.build import make_network, make_stepper
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.loop import make_network, make_stepper
-from dizuo.training.tokens import TokenStore
+from dizuo.training.planning import placement
+from dizuo.training.tokens.tokenizing import TokenStore
 
 OPTIONS = {"batch_size": 8, "epochs": 1.0, "checkpoint_every": 2, "eval_every": 3, "learning_rate": 3e-3}
 

@@ -12,9 +12,10 @@ from dizuo.data import Task
 from dizuo.errors import PlanError
 from dizuo.events import Warned
 from dizuo.records import Chat, Labelled, Message, Origin, Preference, Text
-from dizuo.training import Plan, TrainOptions, defaults, machine, plan
+from dizuo.training import Plan, TrainOptions, plan
 from dizuo.training.methods.sft import Options
-from dizuo.training.tokens import TokenStore
+from dizuo.training.planning import defaults, machine
+from dizuo.training.tokens.tokenizing import TokenStore
 
 
 def made(spec, data, out, *, method_options=None, origins=None, measure=False, watch=None, **options):
@@ -314,10 +315,10 @@ def test_what_cannot_work_is_refused_before_it_starts(spec, out, tmp_path, name)
     with pytest.raises(PlanError) as caught:
         made(spec, data, out, **options)
     if "{first}" in expected:
-        from dizuo.data import rendering
+        from dizuo.data.rendering import conversations
 
         tokenizer = models.load_tokenizer(spec)
-        lengths = [rendering.render(tokenizer, row, data.task)[0] for row in data.train]
+        lengths = [conversations.render(tokenizer, row, data.task)[0] for row in data.train]
         limit = options["max_length"]
         over = [one for one in lengths if len(one.ids) > limit]
         second = len(over[1].ids) if len(over) > 1 else int((over[0].weights > 0).sum())

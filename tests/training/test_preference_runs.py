@@ -15,7 +15,7 @@ from dizuo.events import Progress, Started, Warned
 from dizuo.records import Message, Origin, Preference
 from dizuo.training import Run, TrainOptions, plan, train
 from dizuo.training.method import find
-from dizuo.training.tokens import TokenStore
+from dizuo.training.tokens.tokenizing import TokenStore
 
 METHODS = ("dpo", "kto", "orpo", "simpo", "pretrain")
 OPTIONS = {"batch_size": 8, "max_steps": 6, "checkpoint_every": 2, "eval_every": 3}
@@ -129,7 +129,7 @@ def test_a_run_that_reads_part_of_the_rows_computes_the_reference_of_those(spec,
 
 @pytest.mark.parametrize("kill_at", [1, 2])
 def test_a_run_killed_in_the_reference_pass_goes_on_where_it_was(spec, pairs, tmp_path, monkeypatch, kill_at):
-    from dizuo.training import references as module
+    from dizuo.training.stepping import reference as module
 
     monkeypatch.setattr(module, "ROWS", 8)
     monkeypatch.setattr(module, "KEEP_SECONDS", 0.0)

@@ -10,11 +10,11 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.batching import packed_size, share
-from dizuo.training.loop import make_network, make_stepper
-from dizuo.training.ranks import ALONE, BUCKET_BYTES, Ranks, _buckets, join, launched
+from dizuo.training.building.build import make_network, make_stepper
+from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, join, launched
 from dizuo.training.resuming import draw_from
-from dizuo.training.tokens import TokenStore
+from dizuo.training.tokens.batching import packed_size, share
+from dizuo.training.tokens.tokenizing import TokenStore
 
 
 @pytest.fixture(scope="module")

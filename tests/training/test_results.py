@@ -12,8 +12,8 @@ from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Progress, Started
 from dizuo.models import adapters
 from dizuo.training import Run, TrainOptions, plan, train
+from dizuo.training.building.build import make_network
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.loop import make_network
 
 OPTIONS = {"batch_size": 8, "max_steps": 6, "learning_rate": 5e-3, "keep": "last"}
 IDS = torch.tensor([[1, 10, 20, 30, 40, 50, 60, 70]])

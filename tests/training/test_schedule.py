@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from dizuo.training.defaults import checkpoint_every, epochs, eval_every, learning_rate, tokens_per_block
-from dizuo.training.schedule import learning_rate as rate_at
+from dizuo.training.planning.defaults import checkpoint_every, epochs, eval_every, learning_rate, tokens_per_block
+from dizuo.training.stepping.schedule import learning_rate as rate_at
 
 
 def rates(schedule, *, warmup=2, steps=10):

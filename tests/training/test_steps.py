@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.batching import Stream, blocks, packed_size, worst_block
-from dizuo.training.loop import guarded, make_network, make_stepper
-from dizuo.training.tokens import TokenStore
+from dizuo.training.building.build import guarded, make_network, make_stepper
+from dizuo.training.tokens.batching import Stream, blocks, packed_size, worst_block
+from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Sequences, build
 
 

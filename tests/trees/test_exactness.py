@@ -17,7 +17,7 @@ from peft import LoraConfig, get_peft_model
 from dizuo.errors import ModelError
 from dizuo.trees import Runner, Sequences, build, head, score
 from dizuo.trees import runner as runner_module
-from dizuo.trees.linear import LinearGroup
+from dizuo.trees.native.linear import LinearGroup
 from models import ARCHITECTURES, NATIVE, VOCABULARY, awkward_batch, tiny
 
 BOUND = {torch.float32: 1e-5, torch.float64: 1e-9}
@@ -201,7 +201,7 @@ def test_a_llama_that_names_a_window_has_none_here_either():
 
 
 def test_a_window_longer_than_the_short_probe_is_probed_too(monkeypatch):
-    from dizuo.trees import native
+    from dizuo.trees.native import decoder as native
 
     model = tiny("mistral", sliding_window=64)
     assert Runner(model).choice.backend == "native"
@@ -375,7 +375,8 @@ def test_the_comparison_catches_a_mutant(mutant, backend, monkeypatch):
 
 @pytest.mark.parametrize("backend", ["native", "hosted"])
 def test_the_comparison_catches_a_window_on_packed_distance(backend, monkeypatch):
-    from dizuo.trees import hosted, native
+    from dizuo.trees import hosted
+    from dizuo.trees.native import decoder as native
 
     model = tiny("mistral, window")
     runner = Runner(model, layout="tree", backend=backend)

@@ -14,7 +14,7 @@ from dizuo.cli import dizuo
 from dizuo.errors import VectorError
 from dizuo.events import Event, Note, ignore
 from dizuo.vectors import Hits, Point, VectorStore, connect, export_parquet
-from dizuo.vectors.benchmarking import Benchmark, benchmark, measured
+from dizuo.vectors.benchmarking.bench import Benchmark, benchmark, measured
 from dizuo.vectors.benchmarking.memory import disk_bytes
 from dizuo.vectors.benchmarking.preparing import KEY, SPARE, Truth, prepare
 from dizuo.vectors.benchmarking.searching import load, recall

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, KEYS
-from dizuo.vectors.incoming import metadata_fault
-from dizuo.vectors.sortable import shadow_texts
+from dizuo.vectors.exact.sortable import shadow_texts
+from dizuo.vectors.writing.checking import metadata_fault
 
 pa = pytest.importorskip("pyarrow")
 
-from dizuo.vectors.columns import FEW, flat_columns, shadow_column  # noqa: E402
+from dizuo.vectors.writing.columns import FEW, flat_columns, shadow_column  # noqa: E402
 
 GOOD = '{"a": 1, "b": "x"}'
 

@@ -19,10 +19,10 @@ from dizuo.errors import VectorError
 from dizuo.testing.vectors.comparing import assert_same_points, assert_same_store
 from dizuo.testing.vectors.samples import AWKWARD_IDS, AWKWARD_METADATA, AWKWARD_TEXTS
 from dizuo.vectors import Point, VectorStore, connect, copy, export_parquet, import_parquet
-from dizuo.vectors.digests import Checksum, row_digests
-from dizuo.vectors.dumps import Layout, detect
-from dizuo.vectors.exporting import read_manifest, shape_of
+from dizuo.vectors.moving.dumps import Layout, detect
+from dizuo.vectors.moving.exporting import read_manifest, shape_of
 from dizuo.vectors.points import Block
+from dizuo.vectors.writing.digests import Checksum, row_digests
 
 SPACES = ("", "other", "知识")
 

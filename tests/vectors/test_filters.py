@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.testing.vectors.samples import filters, metadata
 from dizuo.vectors import field, parse_where
-from dizuo.vectors.filters import And, Filter, Not, Or, keys, matches, negations_inside, operators
-from dizuo.vectors.where import text
+from dizuo.vectors.filters.matching import matches
+from dizuo.vectors.filters.tree import And, Filter, Not, Or, keys, negations_inside, operators
 
 YEAR, LANG, TAGS = field("year"), field("lang"), field("tags")
 
@@ -79,10 +79,10 @@ def test_negations_move_inside_without_changing_the_meaning(where: Filter, row: 
 
 @given(filters(), metadata())
 def test_the_text_of_a_filter_means_the_filter(where: Filter, row: dict[str, Any]) -> None:
-    again = parse_where(text(where))
+    again = parse_where(str(where))
     assert matches(again, row) == matches(where, row)
     assert keys(again) == keys(where)
-    assert text(again) == text(where)
+    assert str(again) == str(where)
 
 
 @pytest.mark.parametrize(
@@ -168,4 +168,4 @@ def test_a_filter_names_its_keys_and_operators() -> None:
 
 @given(st.text(min_size=1))
 def test_any_key_has_a_text_form(key: str) -> None:
-    assert parse_where(text(field(key).exists())) == field(key).exists()
+    assert parse_where(str(field(key).exists())) == field(key).exists()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, filters, metadata, scalars
 from dizuo.vectors import Filter, field
-from dizuo.vectors.filters import matches
-from dizuo.vectors.flat import All, Any_, Condition, Flat, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Flat, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.scan import nearest
+from dizuo.vectors.filters.matching import matches
 from dizuo.vectors.points import Block, encode
-from dizuo.vectors.streaming import nearest
 
 
 def holds(condition: Condition, flat: Flat) -> bool:

@@ -21,15 +21,15 @@ import dizuo.vectors as public
 from dizuo.errors import VectorError
 from dizuo.events import Event, Note, Progress
 from dizuo.vectors import Patience, Point, Refused, RowErrors, Transient, Unreachable, connect, connect_async
-from dizuo.vectors.addresses import parse_url
-from dizuo.vectors.batching import ahead
-from dizuo.vectors.filters import equal
-from dizuo.vectors.incoming import blocks
-from dizuo.vectors.naming import physical
+from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.exact.sortable import bounds, element, shadow, shadow_texts, sortable
+from dizuo.vectors.filters.matching import equal
 from dizuo.vectors.points import Block, decode, decode_all, encode
+from dizuo.vectors.protocol.store import Found, with_ties
 from dizuo.vectors.scores import best
-from dizuo.vectors.sortable import bounds, element, shadow, shadow_texts, sortable
-from dizuo.vectors.store import Found, with_ties
+from dizuo.vectors.writing.batching import ahead
+from dizuo.vectors.writing.checking import blocks
+from dizuo.vectors.writing.naming import physical
 
 QUICK = Patience(attempts=3, first=0.001)
 
@@ -416,7 +416,7 @@ def test_sortable_values_are_equal_where_filters_say_so(left: Any, right: Any) -
 
 @given(st.text(), st.text())
 def test_the_bounds_of_a_prefix_hold_what_begins_with_it(prefix: str, text: str) -> None:
-    from dizuo.vectors.filters import StartsWith
+    from dizuo.vectors.filters.tree import StartsWith
 
     low, high = bounds(StartsWith("k", prefix))
     for value in (text, prefix + text):
@@ -494,9 +494,9 @@ def test_progress_is_told_batch_by_batch() -> None:
 def test_a_side_car_gives_words_to_a_store_that_has_none(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from dizuo.vectors.beside import WithSidecar
-    from dizuo.vectors.front import VectorStore
     from dizuo.vectors.lexical.sidecar import LexicalSidecar
+    from dizuo.vectors.lexical.sidecar_store import WithSidecar
+    from dizuo.vectors.vector_store import VectorStore
 
     inner = connect("memory://", dim=2).store
     inner.capabilities = replace(inner.capabilities, lexical="none")

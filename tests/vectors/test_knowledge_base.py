@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from dizuo.errors import DataError, EvaluationError, VectorError
-from dizuo.vectors.changing import change_embedder
-from dizuo.vectors.documents import Document
-from dizuo.vectors.embedding import CallableEmbedder
-from dizuo.vectors.knowledge_base import KnowledgeBase, read_head
+from dizuo.vectors.embedders import CallableEmbedder
+from dizuo.vectors.knowledge.changing_embedder import change_embedder
+from dizuo.vectors.knowledge.documents import Document
+from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase, read_head
+from dizuo.vectors.knowledge.retrieval import evaluate_retrieval, mine_hard_negatives, sources_of
 from dizuo.vectors.lexical import document_tokens
-from dizuo.vectors.retrieval import evaluate_retrieval, mine_hard_negatives, sources_of
 
 
 def hashed(texts: Sequence[str], dim: int = 48) -> np.ndarray:
@@ -279,7 +279,7 @@ def test_a_change_that_breaks_off_leaves_the_old_index_and_can_be_repeated(kb: K
         change_embedder(kb, Dies(dim=64, digest="dies"), QUERIES, RELEVANT)
     check(kb, TEXTS)
     # As a kill leaves it: the mark and a shadow of other dimensions.
-    from dizuo.vectors.changing import _MARK
+    from dizuo.vectors.knowledge.changing_embedder import _MARK
 
     assert kb.about.get(_MARK) is not None
     row = kb.about.get(_MARK).metadata["change"]["new"]  # type: ignore[union-attr]
@@ -330,7 +330,7 @@ def test_hard_negatives_are_near_wrong_and_not_nearer_than_the_answer(kb: Knowle
 KILLED = """
     import sys
     from tests_words import Words, documents
-    from dizuo.vectors.knowledge_base import KnowledgeBase
+    from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
     kb = KnowledgeBase.open(sys.argv[1], Words())
     print("ready", flush=True)
     n = int(sys.argv[2])

@@ -17,10 +17,10 @@ from dizuo.testing import VectorStoreSuite
 from dizuo.testing.vectors.comparing import assert_same_points
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, filters, metadata
 from dizuo.vectors import Filter, Point, RowErrors, VectorStore, connect, field
-from dizuo.vectors.filters import matches
-from dizuo.vectors.flat import FALSE, plain
+from dizuo.vectors.exact.flat_columns import FALSE, plain
+from dizuo.vectors.filters.matching import matches
 from dizuo.vectors.points import encode
-from dizuo.vectors.stores import _marqo_rows as rows_of
+from dizuo.vectors.stores.marqo import rows as rows_of
 
 pytest.importorskip("httpx")
 FILTERABLE = {one["name"]: one["type"] for one in rows_of.FIELDS if "features" in one}

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
+from dizuo.testing.vectors.areas.namespaces import NAMES
 from dizuo.testing.vectors.comparing import assert_same_points
-from dizuo.testing.vectors.namespaces import NAMES
 from dizuo.testing.vectors.samples import AWKWARD_IDS, filters, metadata
 from dizuo.vectors import Filter, Patience, Point, RowErrors, Transient, VectorStore, connect
-from dizuo.vectors.filters import matches
-from dizuo.vectors.flat import FALSE, plain
+from dizuo.vectors.exact.flat_columns import FALSE, plain
+from dizuo.vectors.filters.matching import matches
 from dizuo.vectors.points import Block, encode
-from dizuo.vectors.stores import _pinecone_rows as rows_of
+from dizuo.vectors.stores.pinecone import rows as rows_of
 
 pytest.importorskip("pinecone")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, VectorStore, connect
-from dizuo.vectors.naming import physical
+from dizuo.vectors.writing.naming import physical
 
 pytest.importorskip("psycopg")
 
@@ -181,7 +181,7 @@ def test_several_threads_search_at_once(engine_postgresql: Any, opened: Open) ->
 
 @given(st.text(alphabet="\0\x01\x02ab\U0010ffff"), st.text(alphabet="\0\x01\x02ab\U0010ffff"))
 def test_text_without_nul_orders_and_begins_as_it_did(left: str, right: str) -> None:
-    from dizuo.vectors.stores._postgresql_filters import give, hold
+    from dizuo.vectors.stores.postgresql.filters import give, hold
 
     assert give(hold(left)) == left
     assert "\0" not in hold(left)

@@ -206,10 +206,10 @@ def test_words_of_replaced_records_count_for_nothing_and_are_taken_out(tea: tupl
 def test_the_dead_are_taken_out_when_they_are_more_than_the_living(
     tea: tuple[VectorStore, VectorStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dizuo.vectors.stores import _redis_words
+    from dizuo.vectors.stores.redis import words
 
     store, oracle = tea
-    monkeypatch.setattr(_redis_words, "KEEP", 0)
+    monkeypatch.setattr(words, "KEEP", 0)
     for one in tea:
         one.upsert(Point("p0", [1, 0], {}, "green"))
     assert held(store) == {"blue": 19, "cup": 19, "green": 1} | {str(n): 1 for n in range(1, 20)}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dizuo.errors import VectorError
-from dizuo.vectors.reranking import open_reranker, reranked
+from dizuo.vectors.rerankers import open_reranker, reranked
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh"]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}

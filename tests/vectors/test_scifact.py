@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from dizuo.artifacts.home import cache_root
 from dizuo.testing.vectors.comparing import assert_same_answer, assert_same_fusion
 from dizuo.vectors import Hits, VectorStore
-from dizuo.vectors.documents import Document
-from dizuo.vectors.embedding import CallableEmbedder, Embedder, open_embedder
-from dizuo.vectors.knowledge_base import KnowledgeBase
-from dizuo.vectors.retrieval import Retrieval, evaluate_retrieval
+from dizuo.vectors.embedders import CallableEmbedder, Embedder, open_embedder
+from dizuo.vectors.knowledge.documents import Document
+from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
+from dizuo.vectors.knowledge.retrieval import Retrieval, evaluate_retrieval
 
 SHARED = Path(os.environ.get("DIZUO_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FOLDER = SHARED / "scifact" / "beir"

@@ -10,14 +10,15 @@ Importing this package loads the standard library only; each name is bound when 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.data.checks.characters import find_lost
     from dizuo.data.dataset import Dataset, Split, open, order
     from dizuo.data.options import PrepareOptions
     from dizuo.data.preparing import prepare
-    from dizuo.data.representing import find_lost
     from dizuo.data.task import Task, chat_for, prompt_messages
 
 __all__ = [
@@ -33,25 +34,18 @@ __all__ = [
     "prompt_messages",
 ]
 
-_HOMES = {
-    "Dataset": "dataset",
-    "PrepareOptions": "options",
-    "Split": "dataset",
-    "Task": "task",
-    "chat_for": "task",
-    "find_lost": "representing",
-    "open": "dataset",
-    "order": "dataset",
-    "prepare": "preparing",
-    "prompt_messages": "task",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "Dataset": "dataset",
+        "PrepareOptions": "options",
+        "Split": "dataset",
+        "Task": "task",
+        "chat_for": "task",
+        "find_lost": "checks.characters",
+        "open": "dataset",
+        "order": "dataset",
+        "prepare": "preparing",
+        "prompt_messages": "task",
+    },
+)

@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
-from dizuo.data import reading
-from dizuo.data.assigning import assign
-from dizuo.data.columns import ALIASES, Columns
+from dizuo.data.checks.duplicates import assign
+from dizuo.data.checks.ledger import Ledger
 from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
 from dizuo.data.dataset import open as open_dataset
-from dizuo.data.ledger import Ledger
 from dizuo.data.options import PrepareOptions
-from dizuo.data.reading import Staged
-from dizuo.data.sources import Part, find_parts
+from dizuo.data.reading import staging as reading
+from dizuo.data.reading.columns import ALIASES, Columns
+from dizuo.data.reading.sources import Part, find_parts
+from dizuo.data.reading.staging import Staged
 from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task, default_instruction
 from dizuo.errors import DataError, did_you_mean
@@ -210,7 +210,7 @@ def _with_references(rows: Split, chosen: list[int], references: dict[int, list[
 def _num_tokens(tokenizer: Any, example: Example, task: Task) -> int | None:
     if tokenizer is None or isinstance(example, Preference | Feedback):
         return None
-    from dizuo.data.rendering import render
+    from dizuo.data.rendering.conversations import render
 
     return max(len(sequence.ids) for sequence in render(tokenizer, example, task))
 

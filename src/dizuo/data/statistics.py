@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from dizuo.data.identity import num_words
+from dizuo.data.checks.identity import num_words
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference, Text
 
 __all__ = ["SplitStatistics", "excerpt", "plain_text"]

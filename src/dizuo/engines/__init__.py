@@ -84,6 +84,6 @@ def open(
             f"no engine is called {engine!r}{did_you_mean(engine, ENGINES)}",
             hint=f"choose one of: {', '.join(ENGINES)}",
         )
-    from dizuo.engines.embedded import open_engine
+    from dizuo.engines.kinds.embedded.engine import open_engine
 
     return open_engine(model, adapters=dict(adapters or {}), weights=weights, options=options or EngineOptions())

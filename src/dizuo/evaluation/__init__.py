@@ -10,8 +10,9 @@ Importing this package loads the standard library only; each name is bound when 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.evaluation.during import answer_now, watched_items
@@ -19,21 +20,8 @@ if TYPE_CHECKING:
     from dizuo.evaluation.gate import unmet
     from dizuo.evaluation.options import EvaluateOptions
     from dizuo.evaluation.probing import Probe, cheap_rows, probe, recommend
-    from dizuo.evaluation.report import Report, Row
+    from dizuo.evaluation.reporting.report import Report, Row
 
-_HOMES = {
-    "EvaluateOptions": "options",
-    "Probe": "probing",
-    "Report": "report",
-    "Row": "report",
-    "answer_now": "during",
-    "cheap_rows": "probing",
-    "evaluate": "evaluating",
-    "probe": "probing",
-    "recommend": "probing",
-    "unmet": "gate",
-    "watched_items": "during",
-}
 
 __all__ = [
     "EvaluateOptions",
@@ -49,12 +37,19 @@ __all__ = [
     "watched_items",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "EvaluateOptions": "options",
+        "Probe": "probing",
+        "Report": "reporting.report",
+        "Row": "reporting.report",
+        "answer_now": "during",
+        "cheap_rows": "probing",
+        "evaluate": "evaluating",
+        "probe": "probing",
+        "recommend": "probing",
+        "unmet": "gate",
+        "watched_items": "during",
+    },
+)

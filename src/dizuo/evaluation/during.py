@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dizuo.data.rendering import render_prompt
+from dizuo.data.rendering.conversations import render_prompt
 from dizuo.evaluation.setting import Item, items_of
 
 if TYPE_CHECKING:

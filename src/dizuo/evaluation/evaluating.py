@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import EvaluationError
-from dizuo.evaluation import classification, findings, generation, heads, numbers, preferences, rewards
-from dizuo.evaluation.curve import training_curve
+from dizuo.evaluation.answering import heads
+from dizuo.evaluation.kinds import classification, generation, preference, regression, reward
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.evaluation.report import Report, Row
-from dizuo.evaluation.rows import Entry, make_rows
+from dizuo.evaluation.reporting import findings
+from dizuo.evaluation.reporting.curve import training_curve
+from dizuo.evaluation.reporting.report import Report, Row
+from dizuo.evaluation.reporting.rows import Entry, make_rows
+from dizuo.evaluation.reporting.verdict import verdict
 from dizuo.evaluation.setting import TRAINING_ROWS, Setting, items_of
-from dizuo.evaluation.verdict import verdict
 from dizuo.events import Finished, Note, Started, Watcher, ignore
 from dizuo.records import Preference
 
@@ -105,7 +107,7 @@ def setting_of(
             spec=model,
             data=data,
             task=task,
-            items=rewards.items_of_pairs(_pairs(splits[name]), limit=options.max_items),
+            items=reward.items_of_pairs(_pairs(splits[name]), limit=options.max_items),
             train=[],
             options=options,
             watch=watch,
@@ -146,16 +148,16 @@ def _report(setting: Setting, split: str) -> Report:
     kind = "" if head is None else head.facts.kind
     choice = is_choice(setting.task) and kind not in ("regression", "reward")
     if head is not None and kind == "regression":
-        metric, title = "r2", numbers.TITLE
-        found = numbers.entries(setting, head, absent)
+        metric, title = "r2", regression.TITLE
+        found = regression.entries(setting, head, absent)
     elif head is not None and kind == "reward":
-        metric, title = "pairs", rewards.TITLE
+        metric, title = "pairs", reward.TITLE
         pairs = _pairs(setting.data.splits()[split])[: len(setting.items)]
-        found = rewards.entries(setting, head, pairs)
+        found = reward.entries(setting, head, pairs)
     elif setting.task.kind == "preference":
-        metric, title = "pairs", preferences.TITLE
+        metric, title = "pairs", preference.TITLE
         pairs = _pairs(setting.data.splits()[split])[: len(setting.items)]
-        found = preferences.entries(setting, pairs)
+        found = preference.entries(setting, pairs)
     elif choice:
         metric, title = "accuracy", "accuracy"
         found = classification.entries(setting, absent)
@@ -192,7 +194,7 @@ def _report(setting: Setting, split: str) -> Report:
             report.curve = training_curve(setting, found)
     findings.add_changes(report, setting, found, binary=choice or metric in ("exact_match", "number", "pairs"))
     if setting.task.kind == "preference" and head is None:
-        report.samples = tuple(preferences.samples(setting, pairs))
+        report.samples = tuple(preference.samples(setting, pairs))
     elif head is None:
         report.samples = tuple(_samples(setting, found, choice=choice))
     return report

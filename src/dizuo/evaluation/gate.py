@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dizuo.evaluation.report import Report, Row
+from dizuo.evaluation.reporting.report import Report, Row
 
 __all__ = ["unmet"]
 

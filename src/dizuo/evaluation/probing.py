@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dizuo.data.rendering import Rendered
+from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import EvaluationError
-from dizuo.evaluation import classification, generation, models
-from dizuo.evaluation.answers import Absent, Answers
+from dizuo.evaluation.answering import models
+from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.answering.likelihood import score_sequences
 from dizuo.evaluation.evaluating import is_choice
-from dizuo.evaluation.likelihood import score_sequences
-from dizuo.evaluation.metrics import accuracy, perplexity
+from dizuo.evaluation.figures import perplexity
+from dizuo.evaluation.kinds import classification, generation
+from dizuo.evaluation.metrics import accuracy
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.evaluation.report import Row
-from dizuo.evaluation.rows import Entry, compare, make_rows
+from dizuo.evaluation.reporting.report import Row
+from dizuo.evaluation.reporting.rows import Entry, compare, make_rows
 from dizuo.evaluation.setting import TRAINING_ROWS, Setting, items_of
 from dizuo.events import Finished, Watcher, ignore
 

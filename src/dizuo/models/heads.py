@@ -48,7 +48,7 @@ class HeadFacts:
     scale: float = 1.0
     """A number is mean + scale × output: targets were standardised with the training rows' mean and deviation."""
     form: str = "chat"
-    """How inputs are rendered: `chat` or `text` (`dizuo.data.last_token`)."""
+    """How inputs are rendered: `chat` or `text` (`dizuo.data.rendering.last_token`)."""
     cue: str = ""
     """What every answer begins with; the head reads the state of its last token."""
     template: str | None = None

@@ -1,9 +1,9 @@
 """What a model needs in memory: for inference, LoRA and full training, from its configuration alone.
 
-The parts are counted off the native decoder (`dizuo.trees.native`) on a CPU: what each layer keeps for its backward
-pass, per token, plus what one layer needs for a moment. Two things are measured instead of counted: what the process
-holds besides (tokenizer, code loaded lately), and how much of freed memory cannot be used again. The slow tests compare
-the totals with peak resident memory, within 15 %.
+The parts are counted off the native decoder (`dizuo.trees.native.decoder`) on a CPU: what each layer keeps for its
+backward pass, per token, plus what one layer needs for a moment. Two things are measured instead of counted: what the
+process holds besides (tokenizer, code loaded lately), and how much of freed memory cannot be used again. The slow tests
+compare the totals with peak resident memory, within 15 %.
 
 Legend: D hidden, H query heads, N key heads, h head size, I intermediate, L layers, V vocabulary, r rank.
 """

@@ -10,15 +10,16 @@ Importing this package loads the standard library only; each name is bound when 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
-    from dizuo.serving.bundle import Bundle
+    from dizuo.serving.bundle.files import Bundle
     from dizuo.serving.chat import Conversation
+    from dizuo.serving.gateway.server import open_named, serve
     from dizuo.serving.options import ServeOptions
     from dizuo.serving.registry import Registry, Release
-    from dizuo.serving.server import open_named, serve
     from dizuo.serving.service import Classified, Service
 
 __all__ = [
@@ -33,24 +34,17 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = {
-    "Bundle": "bundle",
-    "Classified": "service",
-    "Conversation": "chat",
-    "Registry": "registry",
-    "Release": "registry",
-    "ServeOptions": "options",
-    "Service": "service",
-    "open_named": "server",
-    "serve": "server",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "Bundle": "bundle.files",
+        "Classified": "service",
+        "Conversation": "chat",
+        "Registry": "registry",
+        "Release": "registry",
+        "ServeOptions": "options",
+        "Service": "service",
+        "open_named": "gateway.server",
+        "serve": "gateway.server",
+    },
+)

@@ -16,8 +16,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from dizuo.data.last_token import render_for
-from dizuo.data.rendering import render_completions, render_prompt
+from dizuo.data.rendering.conversations import render_completions, render_prompt
+from dizuo.data.rendering.last_token import render_for
 from dizuo.data.task import Task, prompt_messages
 from dizuo.engines import (
     Engine,
@@ -34,9 +34,9 @@ from dizuo.errors import ServingError
 from dizuo.events import Watcher, ignore
 from dizuo.models.heads import Head
 from dizuo.records import Message
-from dizuo.serving.bundle import Bundle
-from dizuo.serving.bundle_heads import bundle_head, check_head
-from dizuo.serving.detokenize import Detokenizer, StopStrings, TokenBytes
+from dizuo.serving.bundle.files import Bundle
+from dizuo.serving.bundle.heads import bundle_head, check_head
+from dizuo.serving.detokenizing import Detokenizer, StopStrings, TokenBytes
 
 __all__ = ["Classified", "Piece", "Service", "open_service"]
 

@@ -20,7 +20,7 @@ from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
 
 if TYPE_CHECKING:
-    from dizuo.serving.bundle import Bundle
+    from dizuo.serving.bundle.files import Bundle
     from dizuo.serving.registry import Release
 
 __all__ = ["deploy", "deploy_step", "deploy_work"]
@@ -105,7 +105,7 @@ def deploy_step(
     watch: Watcher = ignore,
 ) -> tuple[Release, str | None]:
     """Return the release, bundled and registered when anything it is made of changed, and why it was."""
-    from dizuo.serving import bundle as bundles
+    from dizuo.serving.bundle import files as bundles
     from dizuo.serving.registry import Registry
 
     work = deploy_work(run, data, folder, report=report, name=name, options=options, origins=origins)

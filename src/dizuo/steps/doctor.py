@@ -16,7 +16,7 @@ from dizuo.steps.select import select
 from dizuo.steps.settings import bind
 from dizuo.training.doctor import Diagnosis
 from dizuo.training.doctor.examining import ROWS
-from dizuo.training.plans import Plan
+from dizuo.training.planning.plan import Plan
 
 __all__ = ["diagnose"]
 

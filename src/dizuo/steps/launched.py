@@ -12,9 +12,9 @@ from dizuo import data
 from dizuo.events import Watcher
 from dizuo.steps.samples import sample_writer
 from dizuo.training.loop import EvaluateFn
-from dizuo.training.plans import Plan
-from dizuo.training.ranks import Ranks
-from dizuo.training.worker import work
+from dizuo.training.planning.plan import Plan
+from dizuo.training.ranks.group import Ranks
+from dizuo.training.ranks.worker import work
 
 __all__ = ["main"]
 

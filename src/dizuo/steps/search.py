@@ -33,7 +33,7 @@ from dizuo.events import Event, Metric, Note, Progress, Started, Watcher, ignore
 from dizuo.recipe import Recipe
 from dizuo.steps import pipeline
 from dizuo.steps.settings import Settings, bind, to_json
-from dizuo.training.options import TrainOptions
+from dizuo.training.planning.options import TrainOptions
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -144,7 +144,7 @@ def _optuna() -> Any:
 
 def _space(spec: ModelSpec, data: Dataset, settings: Settings) -> dict[str, Any]:
     """Return the first values to try, and the range of each."""
-    from dizuo.training import defaults
+    from dizuo.training.planning import defaults
 
     options = settings.train
     rate = options.learning_rate

@@ -15,7 +15,7 @@ from dizuo.evaluation.options import EvaluateOptions
 from dizuo.recipe import Block, Recipe
 from dizuo.steps.options import DeployOptions, GateOptions, LaunchOptions, SampleOptions, SelectOptions
 from dizuo.training.method import find
-from dizuo.training.options import TrainOptions
+from dizuo.training.planning.options import TrainOptions
 
 __all__ = ["Settings", "bind", "bind_call", "schema", "tables", "to_json"]
 

@@ -16,7 +16,7 @@ from dizuo.steps.samples import sample_writer
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
 from dizuo.training.method import find
-from dizuo.training.options import TrainOptions
+from dizuo.training.planning.options import TrainOptions
 
 __all__ = ["train", "train_step", "train_work"]
 

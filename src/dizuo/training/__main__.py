@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from dizuo.training.worker import work
+from dizuo.training.ranks.worker import work
 
 
 def main(arguments: list[str]) -> int:

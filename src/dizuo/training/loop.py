@@ -19,20 +19,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
-import torch
-
 from dizuo.artifacts.digests import digest_tree
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Note, Progress, Started, Watcher, ignore
-from dizuo.training import references
-from dizuo.training.batching import Stream
+from dizuo.training.building.build import as_planned, guarded, make_network, make_stepper, placed
 from dizuo.training.checkpoints import Checkpoints, State
 from dizuo.training.method import find
-from dizuo.training.network import Network
-from dizuo.training.placement import placed
-from dizuo.training.plans import Plan
-from dizuo.training.ranks import ALONE, Ranks
+from dizuo.training.planning.plan import Plan
+from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.resuming import (
     alone,
     begin,
@@ -44,17 +39,16 @@ from dizuo.training.resuming import (
     refuse_strangers,
 )
 from dizuo.training.run import Metrics, Run
-from dizuo.training.schedule import learning_rate
-from dizuo.training.sharding import shard
-from dizuo.training.stepping import Figures, Stepper
-from dizuo.training.tokens import TokenStore
-from dizuo.trees import Choice, Runner
+from dizuo.training.stepping import reference
+from dizuo.training.stepping.schedule import learning_rate
+from dizuo.training.stepping.stepper import Figures, Stepper
+from dizuo.training.tokens.batching import Stream
+from dizuo.training.tokens.tokenizing import TokenStore
 
 if TYPE_CHECKING:
-    from dizuo.models import Model, ModelSpec
-    from dizuo.models.heads import HeadFacts
+    from dizuo.models import Model
 
-__all__ = ["EvaluateFn", "as_planned", "guarded", "make_network", "make_stepper", "train"]
+__all__ = ["EvaluateFn", "train"]
 
 T = TypeVar("T")
 
@@ -63,8 +57,6 @@ EvaluateFn = Callable[["Model", int], Mapping[str, float]]
 checkpoint is the best, instead of the validation loss. Names that the run writes itself (`OWN`) are refused."""
 OWN = ("epoch", "grad_norm", "learning_rate", "loss", "packed_tokens", "seconds", "step", "tokens", "validation_loss")
 """Names in metrics.jsonl that belong to the run."""
-OUT_OF_MEMORY = ("can't allocate memory", "DefaultCPUAllocator", "not enough memory")
-"""What torch's CPU allocator writes; on other devices it raises `torch.OutOfMemoryError`."""
 
 
 def train(
@@ -84,8 +76,8 @@ def train(
         watch: told progress and the figures of every step, on rank 0.
         evaluate_fn: a further evaluation, run when the validation split is, on rank 0. It needs whole weights there,
             so it cannot be given where they are sharded.
-        ranks: from `dizuo.training.ranks.join`, where several processes train this plan together. Their number may
-            differ from that before the last checkpoint: the result then is the same up to rounding.
+        ranks: from `dizuo.training.ranks.group.join`, where several processes train this plan together. Their number
+            may differ from that before the last checkpoint: the result then is the same up to rounding.
 
     Returns:
         The finished run; at once, without loading anything, when it was finished before.
@@ -143,99 +135,12 @@ def _on_rank_0(model: Model, step: int) -> Mapping[str, float]:
     raise AssertionError("an evaluation runs on rank 0 alone")
 
 
-def make_network(plan: Plan, model: Model) -> Network:
-    """Make a model trainable as the plan says."""
-    return Network(
-        model,
-        adapter=plan["adapter"],
-        rank=plan["rank"],
-        alpha=plan["alpha"],
-        dropout=plan["dropout"],
-        targets=plan["targets"],
-        seed=plan["seed"],
-        num_outputs=plan["num_outputs"] if "num_outputs" in plan.values else 0,
-        head=_head_facts(plan),
-        golden=_golden(plan, model),
-        head_scale=_head_scale(plan),
-    )
-
-
-def as_planned(model: Model | ModelSpec, quantize: str) -> Model:
-    """Return the model with its weights quantised as asked: the one that is loaded already, where it is so."""
-    from dizuo import models
-
-    if isinstance(model, models.Model):
-        if model.quantize == quantize:
-            return model
-        model = model.spec
-    return models.load(model, quantize=quantize)
-
-
-def _head_scale(plan: Plan) -> float:
-    """Return the head's learning rate over that of the rest."""
-    return plan["head_learning_rate"] / plan["learning_rate"] if "head_learning_rate" in plan.values else 1.0
-
-
-def _golden(plan: Plan, model: Model) -> list[tuple[str, list[int]]]:
-    """Return texts of nobody's data, the first labels among them, with the ids that they become when they are asked."""
-    from dizuo.data import Task
-    from dizuo.data.last_token import render_for
-
-    facts = _head_facts(plan)
-    if facts is None or facts.kind == "reward":
-        return []
-    task = Task.from_json(plan.request["task"])
-    texts = [*facts.labels[:3], "Where is it?", "The quick brown fox jumps over the lazy dog, 1,024 times."]
-    rendered = [(text, render_for(facts, model.tokenizer, text, task)) for text in texts]
-    return [(text, one.ids.tolist()) for text, one in rendered if len(one.ids) <= plan["max_length"]]
-
-
-def _head_facts(plan: Plan) -> HeadFacts | None:
-    """Return what the outputs of the plan's head mean."""
-    from dizuo.data import Task
-
-    method, task = find(plan["method"]), plan.request["task"]
-    if method.head is None:
-        return None
-    return method.head(None if task is None else Task.from_json(task), method.Options(**plan.method_options))
-
-
-def make_stepper(plan: Plan, network: Network, ranks: Ranks = ALONE) -> Stepper:
-    """Return what takes the plan's steps; nothing is measured, the plan's choices are followed.
-
-    Where the plan shards weights and there are several ranks, the network is sharded here.
-    """
-    method = find(plan["method"])
-    bfloat16 = plan["dtype"] == "bfloat16"
-    choice = Choice(layout=plan["layout"], backend=plan["backend"], reason=plan.values["layout"].why)
-    runner = Runner(
-        network.module,
-        choice=choice,
-        compute_dtype=torch.bfloat16 if bfloat16 else torch.float32,
-        recompute=plan["checkpoint_activations"],
-        offload=plan["offload_activations"],
-    )
-    if plan["shard"] == "fsdp2" and ranks.world > 1:
-        shard(network, runner, ranks, bfloat16=bfloat16)
-    return Stepper(
-        network,
-        runner,
-        method=method,
-        method_options=method.Options(**plan.method_options),
-        budget=plan["tokens_per_block"],
-        max_grad_norm=plan["max_grad_norm"],
-        weight_decay=plan["weight_decay"],
-        optimizer=plan["optimizer"],
-        ranks=ranks,
-    )
-
-
 def _references(plan: Plan, stepper: Stepper, stores: Mapping[str, TokenStore | None], watch: Watcher) -> None:
     """Compute, once, what the sequences that the run will read are worth to the model before it is trained."""
     for name, store in stores.items():
         if store is not None:
             wanted = _stream(plan, store).every() if name == "train" else range(len(store))
-            references.compute(stepper, store, wanted, name=name, guard=lambda work: guarded(work, plan), watch=watch)
+            reference.compute(stepper, store, wanted, name=name, guard=lambda work: guarded(work, plan), watch=watch)
 
 
 def _stream(plan: Plan, training: TokenStore) -> Stream:
@@ -418,17 +323,3 @@ def _line(step: int, figures: Figures, **more: float) -> dict[str, Any]:
         "packed_tokens": figures.packed_tokens,
         "seconds": figures.seconds,
     }
-
-
-def guarded(work: Callable[[], T], plan: Plan) -> T:
-    """Do a piece of work; running out of memory becomes an error that says what to change."""
-    try:
-        return work()
-    except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(text in str(error) for text in OUT_OF_MEMORY):
-            raise
-        raise TrainingError(
-            f"out of memory with {plan['tokens_per_block']:,} tokens per block",
-            hint=f"set tokens_per_block to {max(16, plan['tokens_per_block'] // 2):,}, or shorten max_length",
-        ) from error

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.models.heads import HeadFacts
     from dizuo.records import Example
     from dizuo.trees import Outputs, Sequences

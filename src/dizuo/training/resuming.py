@@ -15,13 +15,13 @@ from filelock import FileLock, Timeout
 
 from dizuo.errors import TrainingError
 from dizuo.events import Note, Warned, Watcher
-from dizuo.training import machine
 from dizuo.training.checkpoints import Checkpoints, State, random_state, restore_random_state
-from dizuo.training.plans import Plan, request_differences
-from dizuo.training.ranks import ALONE, Ranks
+from dizuo.training.planning import machine
+from dizuo.training.planning.plan import Plan, request_differences
+from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.run import Metrics
-from dizuo.training.stepping import Stepper
-from dizuo.training.tokens import TokenStore
+from dizuo.training.stepping.stepper import Stepper
+from dizuo.training.tokens.tokenizing import TokenStore
 
 __all__ = [
     "alone",

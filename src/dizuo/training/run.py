@@ -23,7 +23,7 @@ from dizuo.errors import TrainingError
 
 if TYPE_CHECKING:
     from dizuo.models import ModelSpec
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 __all__ = ["Metrics", "Run"]
 
@@ -42,7 +42,7 @@ class Run:
         Raises:
             TrainingError: there is no plan in it.
         """
-        from dizuo.training.plans import Plan
+        from dizuo.training.planning.plan import Plan
 
         folder = Path(folder)
         plan = Plan.read(folder)

@@ -26,7 +26,7 @@ from dizuo.errors import DizuoError, PlanError
 from dizuo.events import Event, Metric, Note, Warned, Watcher, ignore
 
 if TYPE_CHECKING:
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 __all__ = ["PACKAGE", "Tracker", "check_names", "settings_of", "tracking"]
 

@@ -24,7 +24,7 @@ from dizuo.trees import hosted
 from dizuo.trees.capability import refusal
 from dizuo.trees.casting import FrozenCast
 from dizuo.trees.head import HeadForm, selected_logprobs
-from dizuo.trees.native import Native, unsupported
+from dizuo.trees.native.decoder import Native, unsupported
 from dizuo.trees.recomputing import Contexts, layers_of, recomputing
 from dizuo.trees.tree import Sequences, build, common_prefix
 

@@ -10,54 +10,24 @@ database client before one is asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dizuo.errors import did_you_mean
+from dizuo import lazy
 
 if TYPE_CHECKING:
-    from dizuo.vectors.answers import Info, Upserted
     from dizuo.vectors.asynchronous import AsyncVectorStore, connect_async
-    from dizuo.vectors.batching import Patience
-    from dizuo.vectors.connecting import connect
-    from dizuo.vectors.copying import Copied, copy
-    from dizuo.vectors.exporting import export_parquet, import_parquet
-    from dizuo.vectors.faults import Denied, Refused, RowErrors, Transient, Unreachable, Unsupported
-    from dizuo.vectors.filters import Filter, field
-    from dizuo.vectors.front import VectorStore
+    from dizuo.vectors.connecting.connect import connect
+    from dizuo.vectors.filters.text import parse as parse_where
+    from dizuo.vectors.filters.tree import Filter, field
+    from dizuo.vectors.moving.copying import Copied, copy
+    from dizuo.vectors.moving.exporting import export_parquet, import_parquet
     from dizuo.vectors.points import Block, Hit, Hits, Part, Point
-    from dizuo.vectors.store import Capabilities, EngineInfo
-    from dizuo.vectors.where import parse as parse_where
+    from dizuo.vectors.protocol.answers import Info, Upserted
+    from dizuo.vectors.protocol.faults import Denied, Refused, RowErrors, Transient, Unreachable, Unsupported
+    from dizuo.vectors.protocol.store import Capabilities, EngineInfo
+    from dizuo.vectors.vector_store import VectorStore
+    from dizuo.vectors.writing.batching import Patience
 
-_HOMES = {
-    "AsyncVectorStore": "asynchronous",
-    "Block": "points",
-    "Capabilities": "store",
-    "Copied": "copying",
-    "Denied": "faults",
-    "EngineInfo": "store",
-    "Filter": "filters",
-    "Hit": "points",
-    "Hits": "points",
-    "Info": "answers",
-    "Part": "points",
-    "Patience": "batching",
-    "Point": "points",
-    "Refused": "faults",
-    "RowErrors": "faults",
-    "Transient": "faults",
-    "Unreachable": "faults",
-    "Unsupported": "faults",
-    "Upserted": "answers",
-    "VectorStore": "front",
-    "connect": "connecting",
-    "connect_async": "asynchronous",
-    "copy": "copying",
-    "export_parquet": "exporting",
-    "field": "filters",
-    "import_parquet": "exporting",
-    "parse_where": "where",
-}
 
 __all__ = [
     "AsyncVectorStore",
@@ -89,15 +59,35 @@ __all__ = [
     "parse_where",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'dizuo.vectors' has no attribute {name!r}{did_you_mean(name, _HOMES)}")
-    module = importlib.import_module(f"dizuo.vectors.{_HOMES[name]}")
-    value = getattr(module, "parse" if name == "parse_where" else name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "AsyncVectorStore": "asynchronous",
+        "Block": "points",
+        "Capabilities": "protocol.store",
+        "Copied": "moving.copying",
+        "Denied": "protocol.faults",
+        "EngineInfo": "protocol.store",
+        "Filter": "filters.tree",
+        "Hit": "points",
+        "Hits": "points",
+        "Info": "protocol.answers",
+        "Part": "points",
+        "Patience": "writing.batching",
+        "Point": "points",
+        "Refused": "protocol.faults",
+        "RowErrors": "protocol.faults",
+        "Transient": "protocol.faults",
+        "Unreachable": "protocol.faults",
+        "Unsupported": "protocol.faults",
+        "Upserted": "protocol.answers",
+        "VectorStore": "vector_store",
+        "connect": "connecting.connect",
+        "connect_async": "asynchronous",
+        "copy": "moving.copying",
+        "export_parquet": "moving.exporting",
+        "field": "filters.tree",
+        "import_parquet": "moving.exporting",
+        "parse_where": "filters.text:parse",
+    },
+)

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.front import VectorStore
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["AsyncVectorStore", "connect_async"]
 

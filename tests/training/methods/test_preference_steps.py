@@ -9,10 +9,10 @@ import torch
 from preference_samples import feedback, move, preferences, rows_for, stepper_of, store_of, texts, words
 
 from dizuo import models
-from dizuo.data import rendering
+from dizuo.data.rendering import conversations
 from dizuo.records import Feedback, Message, Origin, Preference
-from dizuo.training.batching import blocks
 from dizuo.training.method import find
+from dizuo.training.tokens.batching import blocks
 
 METHODS = {
     "dpo": {},
@@ -140,8 +140,8 @@ def test_an_answer_of_several_turns_trains_its_assistant_turns_and_nothing_else(
     tokenizer = models.load_tokenizer(spec)
     prompt = (say("user", "pin"), say("assistant", "new"), say("user", "card"))
     answer = (say("assistant", "at shop"), say("user", "why"), say("assistant", "bank"))
-    one = rendering.render_answer(tokenizer, prompt, answer)
-    assert one.ids[: one.num_prompt].tolist() == rendering.render_prompt(tokenizer, prompt)
+    one = conversations.render_answer(tokenizer, prompt, answer)
+    assert one.ids[: one.num_prompt].tolist() == conversations.render_prompt(tokenizer, prompt)
     assert tokenizer.decode(one.ids[one.weights > 0]) == "at shop<|im_end|>bank<|im_end|>"
     assert not one.weights[: one.num_prompt].any()
 
@@ -149,10 +149,10 @@ def test_an_answer_of_several_turns_trains_its_assistant_turns_and_nothing_else(
 def test_a_turn_of_an_answer_may_have_no_weight(spec):
     tokenizer = models.load_tokenizer(spec)
     answer = (say("assistant", "at shop", weight=0.0), say("user", "why"), say("assistant", "bank", weight=0.5))
-    one = rendering.render_answer(tokenizer, (say("user", "pin"),), answer)
+    one = conversations.render_answer(tokenizer, (say("user", "pin"),), answer)
     assert tokenizer.decode(one.ids[one.weights > 0]) == "bank<|im_end|>"
     assert set(one.weights.tolist()) == {0.0, 0.5}
-    assert one.num_prompt == len(rendering.render_prompt(tokenizer, (say("user", "pin"),)))
+    assert one.num_prompt == len(conversations.render_prompt(tokenizer, (say("user", "pin"),)))
 
 
 def test_tools_are_written_into_the_prompt_of_a_pair(spec):
@@ -168,7 +168,7 @@ def test_tools_are_written_into_the_prompt_of_a_pair(spec):
 def test_answers_that_are_the_same_tokens_are_a_bad_row(spec, tmp_path):
     from training_samples import Rows
 
-    from dizuo.training.tokens import Faults, Rules, tokenize
+    from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
     rows = preferences(3)
     rows[1] = Preference(
@@ -195,7 +195,7 @@ def test_prompts_of_a_pair_are_cut_alike(spec, tmp_path, how, method):
     )
     store = store_of(spec, [pair, *preferences(2)], tmp_path, method=method, max_length=90, over_length=how)
     tokenizer = models.load_tokenizer(spec)
-    full = rendering.render_prompt(tokenizer, pair.prompt)
+    full = conversations.render_prompt(tokenizer, pair.prompt)
     first = [
         number for example in range(len(store)) if store.rows[example] == 0 for number in store.sequences_of(example)
     ]

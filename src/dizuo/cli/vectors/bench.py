@@ -38,7 +38,7 @@ def command(
     """
     from dizuo import pages
     from dizuo.cli.render import emit, heading, line, table, watching
-    from dizuo.vectors.benchmarking import benchmark
+    from dizuo.vectors.benchmarking.bench import benchmark
 
     levels = _levels(concurrency)
     with watching(as_json=as_json) as watch:

@@ -11,7 +11,7 @@ from dizuo.cli.flags import JSON, flags
 from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, opened
 
 if TYPE_CHECKING:
-    from dizuo.vectors.dumps import Layout
+    from dizuo.vectors.moving.dumps import Layout
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command(
     """
     from dizuo.cli.render import emit, line, number, watching
     from dizuo.vectors import import_parquet
-    from dizuo.vectors.exporting import shape_of
+    from dizuo.vectors.moving.exporting import shape_of
 
     layout = _layout(columns)
     dim, own = shape_of(paths, layout=layout)
@@ -53,7 +53,7 @@ def command(
 def _layout(columns: str | None) -> Layout | None:
     if columns is None:
         return None
-    from dizuo.vectors.dumps import Layout
+    from dizuo.vectors.moving.dumps import Layout
 
     given = dict(part.partition("=")[::2] for part in columns.split(","))
     wrong = [role for role in given if role not in COLUMNS]

@@ -40,7 +40,7 @@ def command(
         )
     with opened(url, collection=collection, namespace=namespace, lexical=lexical, create=False) as store:
         if text and embedder:
-            from dizuo.vectors.embedding import open_embedder
+            from dizuo.vectors.embedders import open_embedder
 
             with watching(as_json=as_json) as watch:
                 query = open_embedder(embedder, watch=watch).embed([text], kind="query")[0]

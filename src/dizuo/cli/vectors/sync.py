@@ -37,8 +37,8 @@ def command(
     from dataclasses import asdict
 
     from dizuo.cli.render import emit, line, number, watching
-    from dizuo.vectors.embedding import open_embedder
-    from dizuo.vectors.knowledge_base import KnowledgeBase
+    from dizuo.vectors.embedders import open_embedder
+    from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
 
     options = {"lexical": lexical} if lexical else {}
     with watching(as_json=as_json) as watch:

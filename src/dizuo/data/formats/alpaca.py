@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dizuo.data.columns import Columns, RowError, describe
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.records import Chat, Message, Origin
 
 KIND = Chat

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dizuo.data.columns import Columns, RowError, describe
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.errors import did_you_mean
 from dizuo.records import Labelled
 

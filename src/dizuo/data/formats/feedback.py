@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dizuo.data.columns import Columns, RowError, describe
 from dizuo.data.options import PrepareOptions
-from dizuo.data.turns import is_turn_list, messages_from, tools_from
+from dizuo.data.reading.columns import Columns, RowError, describe
+from dizuo.data.reading.turns import is_turn_list, messages_from, tools_from
 from dizuo.records import Feedback, Message
 
 KIND = Feedback

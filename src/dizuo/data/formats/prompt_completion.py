@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dizuo.data.columns import Columns
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import Columns
+from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from, tools_from
 from dizuo.data.task import Task, prompt_messages
-from dizuo.data.turns import check_answered, is_turn_list, messages_from, tools_from
 from dizuo.records import Chat, Message, Text
 
 KIND = Text

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dizuo.data.columns import Columns, RowError, describe
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.data.task import Task, prompt_messages
 from dizuo.records import Chat, Message, Origin
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dizuo.data.columns import Columns
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import Columns
 from dizuo.records import Text
 
 KIND = Text

@@ -17,7 +17,7 @@ from functools import cache
 from types import ModuleType
 
 from dizuo import plugins
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
 __all__ = ["choose", "read"]

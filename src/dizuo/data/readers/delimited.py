@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dizuo.data.columns import known_column
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.columns import known_column
+from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".tab")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
 SUFFIXES = (".json",)

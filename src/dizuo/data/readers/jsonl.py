@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dizuo.data.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
 SUFFIXES = (".parquet", ".pq")

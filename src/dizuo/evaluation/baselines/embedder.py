@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import DizuoError
-from dizuo.evaluation.answers import Absent, Answers
+from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dizuo.evaluation.answers import Absent, Answers
+from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 

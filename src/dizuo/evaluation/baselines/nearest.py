@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from dizuo.evaluation.answers import Absent, Answers
+from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 

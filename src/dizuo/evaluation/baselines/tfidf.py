@@ -7,7 +7,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 
-from dizuo.evaluation.answers import Absent, Answers
+from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 

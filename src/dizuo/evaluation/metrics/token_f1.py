@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dizuo.evaluation.words import words
+from dizuo.evaluation.text import words
 
 __all__ = ["TITLE", "items"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dizuo.vectors import Filter, Hit, Hits, Point, VectorStore
-from dizuo.vectors.hybrid import RRF
+from dizuo.vectors.lexical.fusion import RRF
 
 __all__ = [
     "TOLERANCE",

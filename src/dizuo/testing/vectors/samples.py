@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dizuo.vectors import Filter, Point, field
-from dizuo.vectors.filters import Scalar
+from dizuo.vectors.filters.tree import Scalar
 from dizuo.vectors.points import Floats
 
 __all__ = [

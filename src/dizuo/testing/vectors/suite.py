@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dizuo.testing.vectors.batches import Batches
-from dizuo.testing.vectors.faults import Faults
-from dizuo.testing.vectors.filtering import Filters
-from dizuo.testing.vectors.hybrid import Hybrid
-from dizuo.testing.vectors.namespaces import Namespaces
-from dizuo.testing.vectors.processes import Processes
-from dizuo.testing.vectors.refusals import Refusals
-from dizuo.testing.vectors.roundtrips import RoundTrips
-from dizuo.testing.vectors.scans import Scans
-from dizuo.testing.vectors.scores import Scores
-from dizuo.testing.vectors.selectivity import Selectivity
-from dizuo.testing.vectors.upkeep import Upkeep
-from dizuo.testing.vectors.writing import Writing
+from dizuo.testing.vectors.areas.batches import Batches
+from dizuo.testing.vectors.areas.faults import Faults
+from dizuo.testing.vectors.areas.filtering import Filters
+from dizuo.testing.vectors.areas.hybrid import Hybrid
+from dizuo.testing.vectors.areas.namespaces import Namespaces
+from dizuo.testing.vectors.areas.processes import Processes
+from dizuo.testing.vectors.areas.refusals import Refusals
+from dizuo.testing.vectors.areas.roundtrips import RoundTrips
+from dizuo.testing.vectors.areas.scans import Scans
+from dizuo.testing.vectors.areas.scores import Scores
+from dizuo.testing.vectors.areas.selectivity import Selectivity
+from dizuo.testing.vectors.areas.upkeep import Upkeep
+from dizuo.testing.vectors.areas.writing import Writing
 
 __all__ = ["AREAS", "VectorStoreSuite"]
 

@@ -14,30 +14,28 @@ scratch folder, and the model is given back as it was.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.training.doctor.examining import Diagnosis, Result, examine
     from dizuo.training.doctor.findings import Finding, green, red, skipped
-    from dizuo.training.doctor.patient import Patient, Row
+    from dizuo.training.doctor.subject import Patient, Row
 
 __all__ = ["Diagnosis", "Finding", "Patient", "Result", "Row", "examine", "green", "red", "skipped"]
 
-_HOME = {
-    "Diagnosis": "examining",
-    "Finding": "findings",
-    "Patient": "patient",
-    "Result": "examining",
-    "Row": "patient",
-    "examine": "examining",
-    "green": "findings",
-    "red": "findings",
-    "skipped": "findings",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "Diagnosis": "examining",
+        "Finding": "findings",
+        "Patient": "subject",
+        "Result": "examining",
+        "Row": "subject",
+        "examine": "examining",
+        "green": "findings",
+        "red": "findings",
+        "skipped": "findings",
+    },
+)

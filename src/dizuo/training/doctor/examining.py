@@ -13,13 +13,13 @@ from dizuo import plugins
 from dizuo.errors import DizuoError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.training.doctor.findings import Finding, red
-from dizuo.training.doctor.patient import Patient
+from dizuo.training.doctor.subject import Patient
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
     from dizuo.models import Model
-    from dizuo.training.options import TrainOptions
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.options import TrainOptions
+    from dizuo.training.planning.plan import Plan
 
 __all__ = ["PACKAGE", "Diagnosis", "Result", "examine"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dizuo.training.doctor.patient import Patient
+from dizuo.training.doctor.subject import Patient
 from dizuo.training.method import Batch
 from dizuo.trees import Outputs
 

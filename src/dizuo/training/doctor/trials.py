@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from dizuo.events import Event, Metric, Watcher
-from dizuo.training.doctor.patient import Patient
+from dizuo.training.doctor.subject import Patient
 from dizuo.training.loop import train
-from dizuo.training.plans import Plan
+from dizuo.training.planning.plan import Plan
 from dizuo.training.run import Run
 
 __all__ = ["Stopped", "copy", "stop_at", "trained"]

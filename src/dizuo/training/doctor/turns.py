@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from dizuo.data import chat_for
-from dizuo.data.rendering import Rendered, render_prompt
+from dizuo.data.rendering.conversations import Rendered, render_prompt
 from dizuo.data.task import Task
 from dizuo.errors import DizuoError
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference
-from dizuo.training.doctor.patient import Patient, Row
+from dizuo.training.doctor.subject import Patient, Row
 
 __all__ = ["Turn", "chats_of", "raw_text", "same_text", "turns", "turns_of"]
 

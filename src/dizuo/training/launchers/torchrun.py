@@ -19,7 +19,7 @@ from typing import Any
 from dizuo import errors, events
 from dizuo.errors import TrainingError
 from dizuo.events import Watcher, ignore
-from dizuo.training.plans import Plan
+from dizuo.training.planning.plan import Plan
 from dizuo.training.run import Run
 
 __all__ = ["launch"]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -80,14 +80,14 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
-    from dizuo.training.pairs import render_pair
+    from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
 
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size: a twentieth of what teaching new text takes."""
-    from dizuo.training.defaults import by_size
+    from dizuo.training.planning.defaults import by_size
 
     return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
@@ -96,16 +96,18 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the summed loss of the block's pairs and their number.
 
     Figures: `accuracy`, `margin` (βΔ), `chosen_reward` and `rejected_reward` (β times the log ratio), see
-    `dizuo.training.pairs`.
+    `dizuo.training.preference_pairs`.
     """
-    from dizuo.training import pairs
+    from dizuo.training import preference_pairs
 
-    ratios = pairs.log_ratios(outputs, batch)
-    per_token = ratios / pairs.counts(outputs)
-    delta = pairs.pairs_of(per_token if options.loss == "ipo" else ratios, batch).difference
+    ratios = preference_pairs.log_ratios(outputs, batch)
+    per_token = ratios / preference_pairs.counts(outputs)
+    delta = preference_pairs.pairs_of(per_token if options.loss == "ipo" else ratios, batch).difference
     total = pair_losses(delta, options).sum()
-    rewards = pairs.pairs_of(options.beta * ratios, batch)
-    return Loss(total, float(len(delta)), pairs.watched(rewards, level=options.beta * pairs.LEVEL))
+    rewards = preference_pairs.pairs_of(options.beta * ratios, batch)
+    return Loss(
+        total, float(len(delta)), preference_pairs.watched(rewards, level=options.beta * preference_pairs.LEVEL)
+    )
 
 
 def pair_losses(delta: Tensor, options: Options) -> Tensor:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -72,9 +72,9 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the answer behind its prompt; of a preference, both answers."""
-    from dizuo.data.rendering import render_answer
+    from dizuo.data.rendering.conversations import render_answer
     from dizuo.records import Feedback
-    from dizuo.training.pairs import render_pair
+    from dizuo.training.preference_pairs import render_pair
 
     if isinstance(example, Feedback):
         return [render_answer(tokenizer, example.prompt, example.completion, tools=example.tools)]
@@ -155,7 +155,7 @@ def check_targets(targets: NDArray[np.float32], options: Options) -> Sequence[st
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.defaults import by_size
+    from dizuo.training.planning.defaults import by_size
 
     return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
@@ -164,7 +164,7 @@ def before(outputs: Outputs, batch: Batch, options: Options) -> Tensor:
     """[2] Σ of the mismatched answers' log ratios, and their number."""
     import torch
 
-    from dizuo.training.pairs import log_ratios
+    from dizuo.training.preference_pairs import log_ratios
 
     ratios = log_ratios(outputs, batch)
     return torch.stack((ratios.sum(), ratios.new_tensor(float(len(ratios)))))
@@ -178,7 +178,7 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     import torch
 
-    from dizuo.training.pairs import LEVEL, ahead, log_ratios
+    from dizuo.training.preference_pairs import LEVEL, ahead, log_ratios
 
     assert batch.context is not None
     ratios = log_ratios(outputs, batch)

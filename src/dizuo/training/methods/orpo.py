@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -49,14 +49,14 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
-    from dizuo.training.pairs import render_pair
+    from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
 
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.defaults import by_size
+    from dizuo.training.planning.defaults import by_size
 
     return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
@@ -67,12 +67,12 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     Figures: `nll` (the first term), `accuracy`, `margin` (the log odds ratio), `chosen_reward` and `rejected_reward`
     (the log odds).
     """
-    from dizuo.training import pairs
+    from dizuo.training import preference_pairs
 
-    means = pairs.pairs_of(pairs.sums(outputs) / pairs.counts(outputs), batch)
-    odds = pairs.Pairs(log_odds(means.chosen), log_odds(means.rejected))
+    means = preference_pairs.pairs_of(preference_pairs.sums(outputs) / preference_pairs.counts(outputs), batch)
+    odds = preference_pairs.Pairs(log_odds(means.chosen), log_odds(means.rejected))
     total = (options.weight * odds_losses(odds.difference) - means.chosen).sum()
-    figures = {"nll": -means.chosen.detach().sum(), **pairs.watched(odds)}
+    figures = {"nll": -means.chosen.detach().sum(), **preference_pairs.watched(odds)}
     return Loss(total, float(len(means.chosen)), figures)
 
 

@@ -32,7 +32,7 @@ from dizuo.training.method import Batch, Entry, Loss
 
 if TYPE_CHECKING:
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -60,7 +60,7 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the document as one sequence, however long; `num_prompt` is the length of its head."""
-    from dizuo.data.rendering import num_before_text, render_text
+    from dizuo.data.rendering.conversations import num_before_text, render_text
     from dizuo.records import Text
 
     assert isinstance(example, Text)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -111,7 +111,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the question, up to the cue of the answer."""
-    from dizuo.data.last_token import render_question
+    from dizuo.data.rendering.last_token import render_question
     from dizuo.records import Labelled
 
     assert isinstance(example, Labelled)
@@ -139,7 +139,7 @@ def targets(example: Example, task: Task | None, options: Options) -> Sequence[f
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training import defaults
+    from dizuo.training.planning import defaults
 
     return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
 

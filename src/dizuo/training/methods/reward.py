@@ -24,7 +24,7 @@ from dizuo.training.method import Batch, Loss
 
 if TYPE_CHECKING:
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -61,7 +61,7 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
     Raises:
         DataError: both are the same tokens.
     """
-    from dizuo.data.last_token import render_conversation
+    from dizuo.data.rendering.last_token import render_conversation
     from dizuo.errors import DataError
     from dizuo.records import Preference
 
@@ -77,7 +77,7 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training import defaults
+    from dizuo.training.planning import defaults
 
     return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
 

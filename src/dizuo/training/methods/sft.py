@@ -23,7 +23,7 @@ from dizuo.training.method import Batch, Loss
 
 if TYPE_CHECKING:
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -45,9 +45,9 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the example's sequences: one as a rule, one per trained turn where a template rewrites earlier turns."""
-    from dizuo.data import rendering
+    from dizuo.data.rendering import conversations
 
-    rendered = rendering.render(tokenizer, example, task)
+    rendered = conversations.render(tokenizer, example, task)
     if not options.prompt_weight:
         return rendered
     return [replace(one, weights=_with_prompt(one, options.prompt_weight)) for one in rendered]

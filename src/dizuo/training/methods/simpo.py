@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dizuo.data import Task
-    from dizuo.data.rendering import Rendered
+    from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
@@ -55,14 +55,14 @@ class Options:
 
 def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
-    from dizuo.training.pairs import render_pair
+    from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
 
 
 def learning_rate(adapter: str, parameters: int) -> float:
     """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.defaults import by_size
+    from dizuo.training.planning.defaults import by_size
 
     return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
@@ -72,11 +72,13 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
 
     Figures: `accuracy`, `margin`, `chosen_reward` and `rejected_reward` (β times the mean log-probability).
     """
-    from dizuo.training import pairs
+    from dizuo.training import preference_pairs
 
-    rewards = pairs.pairs_of(options.beta * pairs.sums(outputs) / pairs.counts(outputs), batch)
+    rewards = preference_pairs.pairs_of(
+        options.beta * preference_pairs.sums(outputs) / preference_pairs.counts(outputs), batch
+    )
     total = pair_losses(rewards.difference, options).sum()
-    return Loss(total, float(len(rewards.chosen)), pairs.watched(rewards))
+    return Loss(total, float(len(rewards.chosen)), preference_pairs.watched(rewards))
 
 
 def pair_losses(margin: Tensor, options: Options) -> Tensor:

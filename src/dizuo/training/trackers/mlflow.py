@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dizuo.training.tracking import settings_of
 
 if TYPE_CHECKING:
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 PACKAGE = "mlflow"
 EXTRA = "dizuo[mlflow]"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dizuo.training.tracking import settings_of
 
 if TYPE_CHECKING:
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 PACKAGE = "swanlab"
 EXTRA = "dizuo[swanlab]"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dizuo.training.tracking import settings_of
 
 if TYPE_CHECKING:
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 PACKAGE = "tensorboard"
 EXTRA = "dizuo[tensorboard]"

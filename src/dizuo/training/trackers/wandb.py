@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from dizuo.training.tracking import settings_of
 
 if TYPE_CHECKING:
-    from dizuo.training.plans import Plan
+    from dizuo.training.planning.plan import Plan
 
 PACKAGE = "wandb"
 EXTRA = "dizuo[wandb]"

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from dizuo.vectors.addresses import Url
+from dizuo.vectors.connecting.addresses import Url
 
 __all__ = ["Resident", "disk_bytes", "server_processes"]
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from dizuo import plugins
-from dizuo.vectors.addresses import parse_url
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.front import VectorStore
+from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.points import Floats
+from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Ours", "Overhead", "Raw", "compare", "open_raw", "raw_clients"]
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from dizuo.errors import VectorError
 from dizuo.events import Progress, Started, Watcher
-from dizuo.vectors.front import VectorStore
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.scores import Metric
+from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["KEY", "SHARES", "Prepared", "Truth", "prepare"]
 
@@ -138,18 +138,18 @@ def _opened(data: str | None, collection: str, rows: int | None, dim: int, queri
         return _Source(name, total, dim, None, _generated(total, dim, inner))
     path = Path(data)
     if (path / "_manifest.json").is_file():
-        from dizuo.vectors.exporting import _exported, read_manifest
+        from dizuo.vectors.moving.exporting import _exported, read_manifest
 
         manifest = read_manifest(path)
         parts = (block for _, block in _exported(path, manifest))
         return _Source(data, manifest["rows"], manifest["dim"], manifest["metric"], parts)
     if path.is_file() or next(_parquet(path), None):
-        from dizuo.vectors.dumps import dump_blocks, dump_dim
+        from dizuo.vectors.moving.dumps import dump_blocks, dump_dim
 
         found = dump_dim(data)
         total, blocks = dump_blocks(data, dim=found)
         return _Source(data, total, found, None, (block for block in blocks))
-    from dizuo.vectors.connecting import connect
+    from dizuo.vectors.connecting.connect import connect
 
     store = connect(data, collection=collection, create=False)
     name = f"{store.url}, collection {collection}"
@@ -196,14 +196,14 @@ class _Writer:
     def __init__(self, path: Path, dim: int) -> None:
         import pyarrow as pa
 
-        from dizuo.vectors.arrow import schema
+        from dizuo.vectors.writing.arrow import schema
 
         self.writer = pa.ipc.new_stream(str(path), schema(dim))
         self.seen: set[str] = set()
         self.rows = self.bytes = self.repeated = 0
 
     def add(self, block: Block) -> None:
-        from dizuo.vectors.arrow import batch
+        from dizuo.vectors.writing.arrow import batch
 
         fresh = [n for n, id in enumerate(block.ids) if not (id in self.seen or self.seen.add(id))]  # type: ignore[func-returns-value]
         self.repeated += len(block) - len(fresh)

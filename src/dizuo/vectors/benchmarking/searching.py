@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from dizuo.vectors.benchmarking.preparing import KEY, Truth
-from dizuo.vectors.filters import field
-from dizuo.vectors.front import VectorStore
+from dizuo.vectors.filters.tree import field
 from dizuo.vectors.points import Floats
+from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Load", "Recall", "load", "recall"]
 

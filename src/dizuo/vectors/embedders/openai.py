@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
-from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ _AGAIN = {408, 429, 500, 502, 503, 504}
 
 
 class Endpoint:
-    """A model behind an address; see `dizuo.vectors.embedding.Embedder`.
+    """A model behind an address; see `dizuo.vectors.embedders.Embedder`.
 
     Its digest is that of its address, name and settings: nobody outside can see whether the weights changed.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dizuo.errors import MissingPackage
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ _BATCH = 64
 
 
 class UniversalSentenceEncoder:
-    """See `dizuo.vectors.embedding.Embedder`."""
+    """See `dizuo.vectors.embedders.Embedder`."""
 
     def __init__(self, model: Any, release: str) -> None:
         self._model = model

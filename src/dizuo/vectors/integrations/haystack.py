@@ -23,10 +23,10 @@ from functools import cached_property
 from typing import Any
 
 from dizuo.errors import MissingPackage, VectorError, redact
-from dizuo.vectors import front
-from dizuo.vectors.addresses import parse_url
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.filters import And, Filter, Not, Or, field
+from dizuo.vectors import vector_store
+from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.filters.tree import And, Filter, Not, Or, field
 from dizuo.vectors.points import Hits, Point
 from dizuo.vectors.scores import Metric
 
@@ -81,7 +81,7 @@ class DizuoDocumentStore:
         self.options = options or {}
 
     @cached_property
-    def store(self) -> front.VectorStore:
+    def store(self) -> vector_store.VectorStore:
         """The dizuo store of the documents with embeddings."""
         url = self.url.resolve_value() if isinstance(self.url, Secret) else self.url
         return connect(
@@ -90,7 +90,7 @@ class DizuoDocumentStore:
         )  # fmt: skip
 
     @cached_property
-    def _bare(self) -> front.VectorStore:
+    def _bare(self) -> vector_store.VectorStore:
         """Documents without embeddings. They have a vector that nobody searches, since every record needs one."""
         return self.store.namespace(f"{self.namespace} without embedding")
 

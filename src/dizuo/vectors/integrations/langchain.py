@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from dizuo.errors import MissingPackage, VectorError, did_you_mean
-from dizuo.vectors import front
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.filters import And, Field, Filter, Not, Or, field
+from dizuo.vectors import vector_store
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.filters.text import parse
+from dizuo.vectors.filters.tree import And, Field, Filter, Not, Or, field
 from dizuo.vectors.points import Hit, Point
-from dizuo.vectors.where import parse
 
 try:
     from langchain_core.documents import Document
@@ -53,7 +53,7 @@ class DizuoVectorStore(VectorStore):
     higher is nearer, always.
     """
 
-    def __init__(self, store: front.VectorStore, embedding: Embeddings) -> None:
+    def __init__(self, store: vector_store.VectorStore, embedding: Embeddings) -> None:
         self.store = store
         self.embedding = embedding
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dizuo.errors import MissingPackage, VectorError
-from dizuo.vectors import front
-from dizuo.vectors.connecting import connect
-from dizuo.vectors.filters import And, Field, Filter, Not, Or, field
+from dizuo.vectors import vector_store
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.filters.tree import And, Field, Filter, Not, Or, field
 from dizuo.vectors.points import Hits, Point
 
 try:
@@ -59,9 +59,9 @@ class DizuoVectorStore(BasePydanticVectorStore):
 
     stores_text: bool = True
     flat_metadata: bool = False
-    _store: front.VectorStore = PrivateAttr()
+    _store: vector_store.VectorStore = PrivateAttr()
 
-    def __init__(self, store: front.VectorStore, **kwargs: Any) -> None:
+    def __init__(self, store: vector_store.VectorStore, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._store = store
 
@@ -76,7 +76,7 @@ class DizuoVectorStore(BasePydanticVectorStore):
         return "DizuoVectorStore"
 
     @property
-    def client(self) -> front.VectorStore:
+    def client(self) -> vector_store.VectorStore:
         """The dizuo store."""
         return self._store
 

@@ -13,7 +13,7 @@ from typing import Any
 from dizuo.artifacts import resolve
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedding import refuse_half_characters, token_batches
+from dizuo.vectors.embedders import refuse_half_characters, token_batches
 
 __all__ = ["CrossEncoder", "open_reranker"]
 
@@ -22,7 +22,7 @@ BUDGET = 4096
 
 
 class CrossEncoder:
-    """A classifier with its tokenizer; see `dizuo.vectors.reranking.Reranker`."""
+    """A classifier with its tokenizer; see `dizuo.vectors.rerankers.Reranker`."""
 
     def __init__(self, name: str, model: Any, tokenizer: Any, max_tokens: int) -> None:
         self.name, self.max_tokens = name, max_tokens

@@ -1,10 +1,11 @@
-"""Chroma, in a folder of this machine (`chroma://PATH`) or behind its server (`chroma://host:8000`, `chroma+https://…`).
+"""Chroma, in a folder of this machine (`chroma://PATH`) or behind its server (`chroma://host:8000`,
+`chroma+https://…`).
 
 Tested against chromadb 1.5.9, embedded and `chroma run`. What it does to values is worked around here:
 
 - an upsert merges metadata into the old; so every record has the same few keys, which an upsert always sets: `m` the
-  metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.flat`). The numbers beside
-  them may be left over, and no condition believes them without a tag;
+  metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.exact.flat_columns`). The
+  numbers beside them may be left over, and no condition believes them without a tag;
 - its server reads some numbers of a JSON text as their neighbours (3.4028234663852886e38), and not the same in a filter
   as in a record; so a number is sent as the whole number that its bits are;
 - its cosine space gives back other vectors than it got; there `v` has the bytes of the original;
@@ -29,15 +30,15 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
-from dizuo.vectors.addresses import Url
-from dizuo.vectors.faults import Denied, Transient, Unreachable
-from dizuo.vectors.filters import Filter
-from dizuo.vectors.flat import All, Any_, Condition, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.naming import physical
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.sortable import ordered
+from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.sortable import ordered
-from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
-from dizuo.vectors.streaming import matching, nearest, scanned
+from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.writing.naming import physical
 
 __all__ = ["Options", "open_store"]
 
@@ -95,7 +96,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
 
 
 class Chroma:
-    """The store; see `dizuo.vectors.store.Store`."""
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20

@@ -3,7 +3,7 @@
 
 Tested against chdb 26.9: in the process, and behind a small HTTP server of the tests; not yet against a ClickHouse
 server. One table per collection, ordered by namespace and id; `t` has the tags and `n` the numbers that filters ask
-for (`dizuo.vectors.flat`). What bites, and what is done:
+for (`dizuo.vectors.exact.flat_columns`). What bites, and what is done:
 
 - a table replaces rows by merging, some time later; every query says FINAL, so that the newest row of an id counts,
   and deleting writes a row that says `gone`;
@@ -30,15 +30,15 @@ import numpy as np
 
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
-from dizuo.vectors.addresses import Url
-from dizuo.vectors.faults import Denied, Transient, Unreachable
-from dizuo.vectors.filters import Filter
-from dizuo.vectors.flat import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, TOKENIZER, query_tokens
-from dizuo.vectors.naming import physical
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened
-from dizuo.vectors.streaming import matching, nearest, scanned
+from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened
+from dizuo.vectors.writing.naming import physical
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +98,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
 
 
 class ClickHouse:
-    """The store; see `dizuo.vectors.store.Store`."""
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20

@@ -6,7 +6,7 @@ of version 9 cannot talk to a server of version 8: install the client of the ser
 collection; a document's `_id` is a hash of namespace and id. What bites, and what is done:
 
 - metadata is no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
-  numbers (`dizuo.vectors.flat`) as texts of the same order, which ranges over one keyword field reach;
+  numbers (`dizuo.vectors.exact.flat_columns`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
@@ -30,16 +30,16 @@ from numpy.typing import NDArray
 
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
-from dizuo.vectors.addresses import Url
-from dizuo.vectors.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.filters import Filter
-from dizuo.vectors.flat import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
-from dizuo.vectors.naming import physical
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
-from dizuo.vectors.streaming import matching, nearest, scanned
+from dizuo.vectors.writing.naming import physical
 
 __all__ = ["Options", "open_store"]
 
@@ -86,7 +86,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
 
 
 class Elasticsearch:
-    """The store; see `dizuo.vectors.store.Store`."""
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20

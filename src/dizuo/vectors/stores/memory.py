@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.events import Watcher
-from dizuo.vectors.addresses import Url
-from dizuo.vectors.filters import Filter, matcher
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.filters.matching import matcher
+from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import LexicalIndex
 from dizuo.vectors.points import Block, Floats, decode
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
 from dizuo.vectors.scores import best, pairwise
-from dizuo.vectors.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
 
 __all__ = ["Options", "open_store"]
 
@@ -105,7 +106,7 @@ class _Space:
 
 
 class Memory:
-    """The store; see `dizuo.vectors.store.Store`."""
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20

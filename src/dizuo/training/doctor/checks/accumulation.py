@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dizuo.training.batching import blocks
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.tokens.batching import blocks
 
 title = "loss and gradient do not depend on the batch's shape"
 trap = 1

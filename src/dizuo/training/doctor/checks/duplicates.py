@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dizuo.data.identity import input_of, key
+from dizuo.data.checks.identity import input_of, key
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
 
 title = "nothing is trained that is tested"

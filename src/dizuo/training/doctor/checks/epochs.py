@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dizuo.training.batching import Stream
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.tokens.batching import Stream
 
 title = "each epoch trains each row once, in whole batches"
 trap = 8

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from dizuo.models import memory
-from dizuo.training import machine
-from dizuo.training.batching import worst_block
+from dizuo.training.building.build import guarded, make_network, make_stepper
 from dizuo.training.doctor import Finding, Patient, green, red
-from dizuo.training.doctor.patient import with_values
-from dizuo.training.loop import guarded, make_network, make_stepper
+from dizuo.training.doctor.subject import with_values
+from dizuo.training.planning import machine
+from dizuo.training.tokens.batching import worst_block
 
 title = "the worst batch fits into memory"
 trap = 14

@@ -7,8 +7,8 @@ import torch
 
 from dizuo.models import adapters
 from dizuo.models.loading import load_module
-from dizuo.training import machine
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.planning import machine
 
 title = "merged weights answer as the adapter does"
 trap = 5

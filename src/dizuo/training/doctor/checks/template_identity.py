@@ -28,7 +28,7 @@ def check(patient: Patient) -> Finding:
             meaning="The model would be asked in another form than it was taught in. Scores drop, and nothing says "
             "why.",
             lines=wrong,
-            hint="let the method render prompts with dizuo.data.rendering, as serving does",
+            hint="let the method render prompts with dizuo.data.rendering.conversations, as serving does",
         )
     several = sum(len(row.sequences) > 1 for row in patient.rows if not patient.method.needs_reference)
     note = f"; the template writes earlier turns anew, so {several:,} rows train one sequence per turn"

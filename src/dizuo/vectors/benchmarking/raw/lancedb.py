@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import Any
 
-from dizuo.vectors.addresses import parse_url
+from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.points import Floats
 
 __all__ = ["open_raw"]

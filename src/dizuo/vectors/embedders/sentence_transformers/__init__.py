@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from dizuo.artifacts import resolve
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
+from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters, token_batches, warn_of_cuts
 from dizuo.vectors.embedders.sentence_transformers.reading import Layout, Pooling, find_folder, read_layout
-from dizuo.vectors.embedding import Kind, checked, digest_of, refuse_half_characters, token_batches, warn_of_cuts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class _Encoder(Protocol):
 
 
 class SentenceTransformer:
-    """An encoder with its tokenizer, pooling and prompts; see `dizuo.vectors.embedding.Embedder`."""
+    """An encoder with its tokenizer, pooling and prompts; see `dizuo.vectors.embedders.Embedder`."""
 
     def __init__(self, name: str, digest: str, layout: Layout, encoder: _Encoder, tokenizer: Any) -> None:
         self.name, self.digest, self.layout = name, digest, layout

@@ -106,7 +106,7 @@ def _modules(folder: Path) -> dict[str, str]:
     if unknown := [kind for kind in steps if kind not in ("Transformer", "Pooling", "Normalize")]:
         raise VectorError(
             f"{folder} has the module {unknown[0]}, which dizuo does not run",
-            hint="wrap the model's own library: dizuo.vectors.embedding.CallableEmbedder(model.encode, …)",
+            hint="wrap the model's own library: dizuo.vectors.embedders.CallableEmbedder(model.encode, …)",
         )
     return steps
 

@@ -1,0 +1,165 @@
+"""Source files: found, decompressed, decoded, and cut into lines at "\\n" and nowhere else.
+
+`str.splitlines()` also cuts at U+0085 and U+2028, which stand inside real texts; every line number that a user sees
+here is the number that their editor shows.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from dizuo.data.reading.encodings import Encoding, check_encoding, detect
+from dizuo.errors import DataError, MissingPackage
+
+__all__ = ["COMPRESSIONS", "Fault", "Row", "SourceFile", "bare_name"]
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip", ".zst": "zstandard"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as its reader found it."""
+
+    line: int | None
+    """1-based line where the row starts; the row's number in formats without lines; None where `path` says it all."""
+    value: dict[str, Any]
+    file: str = ""
+    """The row's own file where the source is a folder of files."""
+    path: str = ""
+    """Place in a JSON document that is read whole, such as `data[3]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row that could not be read."""
+
+    line: int | None
+    reason: str
+    raw: str = ""
+    """The row as it stands in the file, as far as it can be shown."""
+    file: str = ""
+    path: str = ""
+    """Place inside the document or line, as in `Row`."""
+
+
+@dataclass(slots=True)
+class SourceFile:
+    """One file, or one folder of class folders, to read rows from."""
+
+    path: Path
+    name: str
+    """How messages call it: as the user wrote it."""
+    encoding_asked: str = "auto"
+    header: str = "auto"
+    delimiter: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What a reader found and states in the card, such as the delimiter."""
+    _encoding: Encoding | None = None
+
+    @property
+    def compression(self) -> str:
+        """Name of the compression, or an empty string."""
+        return COMPRESSIONS.get(self.path.suffix.lower(), "") if self.path.is_file() else ""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix that tells the container format, without that of the compression: `".csv"`."""
+        return Path(bare_name(self.path.name)).suffix.lower()
+
+    @property
+    def encoding(self) -> Encoding:
+        """The file's encoding, as asked or as found."""
+        if self._encoding is None:
+            if self.encoding_asked != "auto":
+                self._encoding = Encoding(check_encoding(self.encoding_asked), "asked for")
+            else:
+                with self.binary() as file:
+                    self._encoding = detect(file, name=self.name)
+        return self._encoding
+
+    @contextmanager
+    def binary(self) -> Iterator[BinaryIO]:
+        """Open the decompressed bytes.
+
+        Raises:
+            DataError: the file is missing, damaged, or holds several files.
+        """
+        try:
+            with _open(self.path, self.compression, self.name) as file:
+                yield file
+        except FileNotFoundError:
+            raise DataError(f"{self.name} does not exist", hint="check the path") from None
+        except PermissionError:
+            raise DataError(f"{self.name} may not be read by this user", hint="change its permissions") from None
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{self.name} is damaged: {self.compression} says {error}", hint="fetch or compress the file again"
+            ) from error
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {error}", hint="check the file") from error
+
+    @contextmanager
+    def text(self) -> Iterator[io.TextIOWrapper]:
+        """Open the decoded text; bytes that do not decode become lone surrogates, which `unclean` finds per row."""
+        errors = "surrogateescape" if self.encoding.name in ("utf-8", "utf-8-sig") else "replace"
+        with self.binary() as file:
+            yield io.TextIOWrapper(file, encoding=self.encoding.name, errors=errors, newline="\n")
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield (line number from 1, line with its ending)."""
+        with self.text() as file:
+            yield from enumerate(file, start=1)
+
+
+def bare_name(name: str) -> str:
+    """Return a file's name without the suffix of its compression."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in COMPRESSIONS else name
+
+
+@contextmanager
+def _open(path: Path, compression: str, name: str) -> Iterator[BinaryIO]:
+    if compression == "gzip":
+        with gzip.open(path, "rb") as file:
+            yield cast(BinaryIO, file)
+    elif compression == "bzip2":
+        with bz2.open(path, "rb") as file:
+            yield cast(BinaryIO, file)
+    elif compression == "xz":
+        with lzma.open(path, "rb") as file:
+            yield cast(BinaryIO, file)
+    elif compression == "zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [
+                info.filename
+                for info in archive.infolist()
+                if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+            ]
+            if len(members) != 1:
+                raise DataError(
+                    f"{name} holds {len(members)} files; a compressed source holds one",
+                    details=members[:10],
+                    hint="unpack it and name the file or the folder",
+                )
+            with archive.open(members[0]) as file:
+                yield cast(BinaryIO, file)
+    elif compression == "zstandard":
+        try:
+            import zstandard
+        except ImportError:
+            raise MissingPackage("zstandard", purpose=f"reading {name}", install="zstandard") from None
+        with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as file:
+            yield cast(BinaryIO, io.BufferedReader(file))
+    else:
+        with path.open("rb") as file:
+            yield file

@@ -1,0 +1,152 @@
+"""Which files a data set is made of, and which split each belongs to.
+
+A folder is read as what it looks like: files called train/validation/test (a given split); one sub-folder per class;
+or several files of one format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.files import SourceFile, bare_name
+from dizuo.errors import DataError, did_you_mean
+from dizuo.events import Watcher, ignore
+
+__all__ = ["Part", "find_parts"]
+
+_ADDRESS = re.compile(r"(pypi|hf|modelscope):")
+_DATA_SUFFIXES = (
+    ".json", ".jsonl", ".ndjson", ".jsonlines", ".csv", ".tsv", ".tab", ".parquet", ".pq", ".arrow", ".feather", ".ipc",
+    ".txt", ".text",
+)  # fmt: skip
+_NOT_DATA = re.compile(r"(readme|license|licence|source|upstream|citation|dataset_infos?|changelog)\b.*", re.IGNORECASE)
+_SPLIT_NAMES = {
+    "train": re.compile(r"(.*[._-])?(train|training)([._-].*)?", re.IGNORECASE),
+    "validation": re.compile(r"(.*[._-])?(valid|validation|val|dev)([._-].*)?", re.IGNORECASE),
+    "test": re.compile(r"(.*[._-])?test([._-].*)?", re.IGNORECASE),
+}
+
+
+@dataclass(slots=True)
+class Part:
+    """One source of rows."""
+
+    source: SourceFile
+    split: str = ""
+    """The split it was given for; empty for rows that are still to be split."""
+    licence: str | None = None
+
+
+def find_parts(
+    source: str | Path | list[str] | list[Path] | tuple[str, ...], options: PrepareOptions, *, watch: Watcher = ignore
+) -> list[Part]:
+    """Return the sources of a data set in a fixed order.
+
+    Raises:
+        DataError: nothing is there, or a folder can be read in several ways.
+    """
+    given_sources: Sequence[str | Path] = [source] if isinstance(source, str | Path) else list(source)
+    wanted: list[str | Path] = [item for item in given_sources if str(item)]
+    if not wanted and options.source:
+        wanted += [options.source] if isinstance(options.source, str) else options.source
+    if not wanted and options.train:
+        wanted.append(options.train)
+    if not wanted:
+        raise DataError(
+            "no data is named", hint="name a file, a folder or an address, as in: dizuo prepare tickets.csv"
+        )
+    parts = [part for item in wanted for part in _expand(item, options, watch)]
+    for split, given in (("validation", options.validation), ("test", options.test)):
+        if isinstance(given, str) and given:
+            parts = [part for part in parts if part.split != split]
+            for part in _expand(given, options, watch):
+                part.split = split
+                parts.append(part)
+    if not any(part.split in ("", "train") for part in parts):
+        raise DataError(
+            "there are no training rows: every file was given as validation or test", hint="name the source"
+        )
+    names = [part.source.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{name} is named {names.count(name)} times", hint="name each file once")
+    return parts
+
+
+def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[Part]:
+    name, licence = str(item), None
+    if _ADDRESS.match(name):
+        from dizuo import artifacts
+
+        artifact = artifacts.resolve(name, watch=watch)
+        path, name, licence = artifact.path, artifact.address, artifact.licence
+    else:
+        path = Path(item).expanduser()
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{name} does not exist{did_you_mean(path.name, siblings)}", hint="check the path")
+    found = _folder(path, name) if path.is_dir() else [("", path, name)]
+    return [
+        Part(
+            SourceFile(
+                file,
+                shown,
+                encoding_asked=options.encoding,
+                header=options.header,
+                delimiter={"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter),
+            ),
+            split=split,
+            licence=licence,
+        )
+        for split, file, shown in found
+    ]
+
+
+def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
+    name = name.rstrip("/")
+    if (path / "dataset.json").is_file():
+        raise DataError(f"{name} is a prepared data set already", hint="open it with dizuo.data.open, or train on it")
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "__")))
+    files = [entry for entry in entries if entry.is_file() and not _NOT_DATA.fullmatch(entry.name)]
+    data = [entry for entry in files if Path(bare_name(entry.name)).suffix.lower() in _DATA_SUFFIXES]
+    given = {split: [f for f in data if pattern.fullmatch(f.name)] for split, pattern in _SPLIT_NAMES.items()}
+    if given["train"]:
+        several = [split for split, found in given.items() if len({_family(f) for f in found}) > 1]
+        if several:
+            raise DataError(
+                f"{name} holds several files that could be its {several[0]} split",
+                details=[f.name for f in given[several[0]]],
+                hint="name the files: train, validation and test",
+            )
+        return [(split, file, f"{name}/{file.name}") for split, found in given.items() for file in found]
+    classes = [entry for entry in entries if entry.is_dir() and _holds_texts(entry)]
+    if len(classes) > 1 and not data:
+        return [("", path, name)]
+    suffixes = {Path(bare_name(file.name)).suffix.lower() for file in data}
+    if len(suffixes) > 1:
+        raise DataError(
+            f"{name} holds files of several formats: {', '.join(sorted(suffixes))}",
+            details=[file.name for file in data[:10]],
+            hint="name the file",
+        )
+    if not data:
+        raise DataError(
+            f"{name} holds no data files and no class folders",
+            details=[entry.name for entry in entries[:10]],
+            hint="name the file; formats are json, jsonl, csv, tsv, parquet, arrow, txt and a folder per class",
+        )
+    return [("", file, f"{name}/{file.name}") for file in data]
+
+
+def _family(file: Path) -> str:
+    """The file's name without shard numbers: `train-00000-of-00004.parquet` and its sisters are one family."""
+    return re.sub(r"\d+(-of-\d+)?", "#", file.name)
+
+
+def _holds_texts(folder: Path) -> bool:
+    inner = [entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")]
+    return bool(inner) and sum(entry.suffix.lower() in (".txt", ".text", ".md", "") for entry in inner) * 2 > len(inner)

@@ -1,0 +1,274 @@
+"""From sources to staged examples: the format found, every row checked, every bad one reported.
+
+The first pass over the sources finds the format; the second converts each row and writes it to a staging file, and
+keeps a few integers a row in memory: what deduplication and splitting need. Ten million rows take about 600 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dizuo.data import readers
+from dizuo.data.checks.identity import answer_of, input_of, key, order_key, shorten
+from dizuo.data.dataset import SplitWriter
+from dizuo.data.options import PrepareOptions
+from dizuo.data.reading import detection
+from dizuo.data.reading.columns import Columns, RowError
+from dizuo.data.reading.files import Fault, Row
+from dizuo.data.reading.sources import Part
+from dizuo.errors import DataError, did_you_mean
+from dizuo.events import Progress, Watcher
+from dizuo.records import Example, Labelled, Origin, Text, kind_of, to_json, with_identity
+
+__all__ = ["Staged", "choose_readers", "find_format", "report_faults", "stage"]
+
+SHOWN = 20
+"""Bad rows listed in an error."""
+
+
+@dataclass(slots=True)
+class Staged:
+    """Columns of integers over the staged rows, in the order they were read."""
+
+    kind: type[Any] | None = None
+    inputs: array[int] = field(default_factory=lambda: array("Q"))
+    fulls: array[int] = field(default_factory=lambda: array("Q"))
+    groups: array[int] = field(default_factory=lambda: array("Q"))
+    orders: array[int] = field(default_factory=lambda: array("Q"))
+    strata: array[int] = field(default_factory=lambda: array("L"))
+    parts: array[int] = field(default_factory=lambda: array("L"))
+    labels: dict[tuple[str, ...], int] = field(default_factory=dict)
+    multi_label: bool = False
+    shortened: int = 0
+    faults: list[tuple[int, Fault]] = field(default_factory=list)
+    """(part, fault) of every bad row."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def choose_readers(parts: list[Part], options: PrepareOptions) -> list[str]:
+    """Return the reader of each part."""
+    return [readers.choose(part.source, options.reader) for part in parts]
+
+
+def find_format(parts: list[Part], names: list[str], options: PrepareOptions, columns: Columns) -> tuple[str, str]:
+    """Return (the record format, why)."""
+    if options.format != "auto":
+        detection.load(options.format)
+        return options.format, "asked for"
+    asked = set(columns.asked)
+    if {"text", "label"} <= asked:
+        return "classification", "text_column and label_column are named"
+    if {"prompt", "completion"} <= asked:
+        return "prompt_completion", "columns names prompt and completion"
+    evidence = detection.Evidence()
+    faulty = 0
+    for part, name in zip(parts, names):
+
+        def rows(part: Part = part, name: str = name) -> Iterator[Row | Fault]:
+            nonlocal faulty
+            for row in readers.read(part.source, name):
+                faulty += isinstance(row, Fault)
+                yield row
+
+        detection.gather(rows(), columns, evidence)
+    where = parts[0].source.name if len(parts) == 1 else f"{parts[0].source.name} and {len(parts) - 1} more"
+    if evidence.rows == 0:
+        if faulty:
+            return "text", "no row could be read"  # the second pass reports them all
+        raise DataError(f"{where} holds no rows", hint="check that it was written to its end")
+    _must_have(columns, evidence, where)
+    chosen = detection.choose(evidence, name=where)
+    return chosen, f"{', '.join(sorted(evidence.used[chosen]))} in {evidence.fits[chosen]:,} of {evidence.rows:,} rows"
+
+
+def _must_have(columns: Columns, evidence: detection.Evidence, where: str) -> None:
+    """Refuse a column that the user named and no row has: dropping it would prepare another task than was asked for."""
+    keys = list(evidence.keys)
+    lost = [
+        f"{role}: no row has a column {name!r}{did_you_mean(name, keys)}"
+        for role, name in columns.asked.items()
+        if name not in keys and not (name.isdigit() and 1 <= int(name) <= len(keys))
+    ]
+    if lost:
+        raise DataError(
+            f"{where} lacks a column that was named",
+            details=lost,
+            hint=f"its columns are: {', '.join(keys[:12])}",
+        )
+
+
+def stage(
+    parts: list[Part],
+    names: list[str],
+    format_name: str,
+    columns: Columns,
+    options: PrepareOptions,
+    path: Path,
+    watch: Watcher,
+) -> Staged:
+    """Convert all rows and write the good ones to `path`; the bad ones are in the result's `faults`."""
+    fmt = detection.load(format_name)
+    staged = Staged()
+    seen = 0
+    with ExitStack() as stack:
+        writer: SplitWriter | None = None
+        for number, row in _rows(parts, names):
+            part = parts[number]
+            seen += 1
+            if seen % 5000 == 0:
+                watch(Progress("prepare", seen, unit="rows"))
+            if isinstance(row, Fault):
+                staged.faults.append((number, row))
+                continue
+            try:
+                examples = list(_examples(row, part, fmt.read, columns, options, staged))
+            except RowError as error:
+                staged.faults.append((number, _fault(row, error)))
+                continue
+            for example in examples:
+                if isinstance(example, RowError):
+                    staged.faults.append((number, _fault(row, example)))
+                    continue
+                if writer is None:
+                    staged.kind = type(example)
+                    writer = stack.enter_context(SplitWriter(path, kind=type(example)))
+                if type(example) is not staged.kind:
+                    assert staged.kind is not None
+                    reason = f"is a {kind_of(example)}, the rows before it are {staged.kind.__name__.lower()}"
+                    staged.faults.append((number, _fault(row, RowError(reason, path=example.origin.path))))
+                    continue
+                _index(staged, example, number, options.seed)
+                writer.write([example])
+    return staged
+
+
+def _rows(parts: list[Part], names: list[str]) -> Iterator[tuple[int, Row | Fault]]:
+    for number, part in enumerate(parts):
+        for row in readers.read(part.source, names[number]):
+            yield number, row
+
+
+def report_faults(parts: list[Part], staged: Staged) -> DataError:
+    """Return the error that lists the bad rows."""
+    bad, total = len(staged.faults), len(staged.faults) + len(staged)
+    one = len(parts) == 1
+    names = f"{parts[0].source.name}" if one else f"{len(parts)} files"
+    details = []
+    for number, fault in staged.faults[:SHOWN]:
+        file = fault.file or ("" if one else parts[number].source.name)
+        details.append(f"{_place(fault, file, counts_rows=names_rows(parts[number]))}: {fault.reason}")
+    if bad > SHOWN:
+        details.append(f"and {bad - SHOWN:,} more")
+    rows = "row" if bad == 1 else "rows"
+    has = "has" if one else "have"
+    return DataError(
+        f"{names} {has} {bad:,} bad {rows} of {total:,}",
+        details=details,
+        hint="fix the rows, or keep going without them with --quarantine bad_rows.jsonl",
+    )
+
+
+def _place(fault: Fault, file: str, *, counts_rows: bool) -> str:
+    """Return where a bad row stands, as in `line 17`, `a.csv:17`, `data[3].qas[1]` or `line 3: qas[1]`."""
+    line = "" if fault.line is None else f"{fault.line:,}"
+    if fault.file or not line:
+        parts = [file]
+    elif file:
+        parts = [f"{file}:{line}"]
+    else:
+        parts = [f"{'row' if counts_rows else 'line'} {line}"]
+    return ": ".join(part for part in (*parts, fault.path) if part)
+
+
+def _fault(row: Row, error: RowError) -> Fault:
+    raw = _raw(_part(row.value, error.path)) if error.path else _raw(row.value)
+    return Fault(row.line, str(error), raw, row.file, _path(row.path, error.path))
+
+
+def _part(value: Any, path: str) -> Any:
+    """Return the value at a path such as `paragraphs[2].qas[1]`."""
+    for name, index in re.findall(r"([^.\[\]]+)(?:\[(\d+)\])?", path):
+        value = value[name][int(index)] if index else value[name]
+    return value
+
+
+def _path(outer: str, inner: str) -> str:
+    return f"{outer}.{inner}" if outer and inner else outer or inner
+
+
+def names_rows(part: Part) -> bool:
+    """Whether a part counts rows because its format has no lines."""
+    return part.source.suffix in (".parquet", ".pq", ".arrow", ".feather", ".ipc")
+
+
+def _examples(
+    row: Row,
+    part: Part,
+    read: Callable[..., Iterator[Example | RowError]],
+    columns: Columns,
+    options: PrepareOptions,
+    staged: Staged,
+) -> Iterator[Example | RowError]:
+    file = row.file or part.source.name
+    group = ""
+    if options.group_column:
+        if options.group_column not in row.value:
+            near = did_you_mean(options.group_column, row.value)
+            raise RowError(f"has no group column {options.group_column!r}{near}")
+        value = row.value[options.group_column]
+        group = "" if value is None else str(value)
+    for example in read(row.value, columns, options):
+        if isinstance(example, RowError):
+            yield example
+            continue
+        origin = Origin(file, row.line, _path(row.path, example.origin.path))
+        if isinstance(example, Labelled | Text) and (options.text_words or options.max_chars):
+            text = shorten(example.text, words=options.text_words, chars=options.max_chars)
+            staged.shortened += text != example.text
+            example = replace(example, text=text)
+        _check_characters(example)
+        named = with_identity(example)
+        yield replace(named, origin=origin) if isinstance(named, Text) else replace(named, origin=origin, group=group)
+
+
+def _check_characters(example: Example) -> None:
+    """Refuse lone surrogates: bytes that did not decode, or half a character from a JSON escape."""
+    if isinstance(example, Labelled | Text):
+        text = f"{input_of(example)}\n{answer_of(example)}"
+    else:
+        text = json.dumps(to_json(example), ensure_ascii=False)
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        if 0xDC80 <= code <= 0xDCFF:
+            raise RowError(f"holds the byte 0x{code - 0xDC00:02x}, which is not UTF-8") from None
+        raise RowError(f"holds half a character (\\u{code:04x} without its pair)") from None
+
+
+def _index(staged: Staged, example: Example, part: int, seed: int) -> None:
+    asked = key(input_of(example))
+    staged.inputs.append(asked)
+    staged.fulls.append(key(f"{asked} {answer_of(example)}"))
+    group = getattr(example, "group", "")
+    staged.groups.append((key(group) or 1) if group else 0)
+    staged.orders.append(order_key(example.id, seed))
+    labels = example.labels if isinstance(example, Labelled) else ()
+    staged.multi_label |= len(labels) > 1
+    staged.strata.append(staged.labels.setdefault(labels, len(staged.labels)))
+    staged.parts.append(part)
+
+
+def _raw(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, default=str)

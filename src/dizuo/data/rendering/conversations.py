@@ -1,0 +1,222 @@
+"""Conversations as token ids, with the model's own chat template, through one function for every use.
+
+Training, evaluation and serving all call `render_prompt` for what the model reads before it answers. A training
+sequence is `render_prompt(messages before the turn)` followed by the turn's own text, which is encoded apart from
+it: the prompt ids are an exact prefix of the training ids by construction, whatever the tokenizer would merge
+across the boundary. The turn ends where the template ends it, at the first special token after the content; what
+the template writes behind that (a newline, mostly) is context of the next turn and never a target.
+
+Templates that write earlier turns differently once a later turn exists (Qwen3 drops earlier thoughts) give one
+sequence per trained turn; the token tree computes their shared prefix once. Templates that ask for today's date get
+`TEMPLATE_DATE`: what was trained must be what is served next month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dizuo.data.rendering.templates import (
+    TEMPLATE_DATE,
+    apply,
+    encode_after,
+    encode_prompt,
+    facts_of,
+    tail_of,
+    turn_text,
+)
+from dizuo.data.task import Task, chat_for
+from dizuo.errors import DataError
+from dizuo.records import Chat, Example, Labelled, Message, Origin, Text
+
+__all__ = [
+    "TEMPLATE_DATE",
+    "Rendered",
+    "end_of_turn",
+    "num_before_text",
+    "render",
+    "render_answer",
+    "render_chat",
+    "render_completion",
+    "render_completions",
+    "render_prompt",
+    "render_text",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """One token sequence and what of it is trained."""
+
+    ids: npt.NDArray[np.int32]
+    """Token ids, shape [n]."""
+    weights: npt.NDArray[np.float32]
+    """Weight of predicting each token from those before it, shape [n]; 0 is context. `weights[0]` is 0."""
+    num_prompt: int
+    """Number of tokens before the first trained one."""
+
+
+def render_prompt(tokenizer: Any, messages: Sequence[Message], *, tools: Sequence[dict[str, Any]] = ()) -> list[int]:
+    """Return the ids that a model reads before it answers: the conversation with the generation prompt.
+
+    Args:
+        tokenizer: a transformers tokenizer with a chat template.
+        messages: the conversation so far.
+        tools: OpenAI tool definitions.
+
+    Raises:
+        DataError: the model has no chat template, or its template refuses or loses a message.
+    """
+    return encode_prompt(tokenizer, apply(tokenizer, messages, tools, generation=True))
+
+
+def render_chat(tokenizer: Any, chat: Chat) -> list[Rendered]:
+    """Return the training sequences of a conversation: one, or one per trained turn (see the module docstring).
+
+    Raises:
+        DataError: no assistant turn is trained, or the template cannot be used.
+    """
+    turns = [i for i, message in enumerate(chat.messages) if message.role == "assistant" and message.weight > 0]
+    if not turns:
+        raise DataError(
+            f"{_place(chat.origin)}no assistant turn is trained",
+            hint="give the conversation an assistant turn with weight > 0",
+        )
+    sequences: list[tuple[list[int], list[float], int]] = []
+    for turn in turns:
+        prompt_text = apply(tokenizer, chat.messages[:turn], chat.tools, generation=True)
+        prompt_ids = encode_prompt(tokenizer, prompt_text)
+        target_text = turn_text(tokenizer, chat.messages[: turn + 1], chat.tools, prompt_text)
+        target_ids = encode_after(tokenizer, prompt_text, target_text)
+        if sequences and prompt_ids[: len(sequences[-1][0])] == sequences[-1][0]:
+            ids, weights, num_prompt = sequences.pop()
+        else:
+            ids, weights, num_prompt = [], [], len(prompt_ids)
+        weights += [0.0] * (len(prompt_ids) - len(ids)) + [chat.messages[turn].weight] * len(target_ids)
+        sequences.append((prompt_ids + target_ids, weights, num_prompt))
+    return [_rendered(*sequence) for sequence in sequences]
+
+
+def render_answer(
+    tokenizer: Any,
+    prompt: Sequence[Message],
+    answer: Sequence[Message],
+    *,
+    tools: Sequence[dict[str, Any]] = (),
+) -> Rendered:
+    """Return the conversation that `answer` goes on with: its assistant turns are trained, nothing of the prompt is.
+
+    Args:
+        tokenizer: a transformers tokenizer with a chat template.
+        prompt: the messages before the answer.
+        answer: one assistant turn or several, with tool results or questions between.
+        tools: OpenAI tool definitions.
+
+    Returns:
+        One sequence. Its prompt is that of `render_prompt`, whatever the answer.
+
+    Raises:
+        DataError: no assistant turn of the answer is trained, or the template cannot write it as one sequence.
+    """
+    context = tuple(replace(message, weight=0.0) for message in prompt)
+    sequences = render_chat(tokenizer, Chat((*context, *answer), tools=tuple(tools)))
+    if len(sequences) > 1:
+        raise DataError(
+            "the model's chat template writes a turn of this answer differently once the next one stands behind it, "
+            "so the answer is not one sequence",
+            hint="keep the last turn as the answer, and put those before it into the prompt",
+        )
+    first = render_prompt(tokenizer, prompt, tools=tools)
+    (one,) = sequences
+    return replace(one, num_prompt=len(first)) if one.ids[: len(first)].tolist() == first else one
+
+
+def render_completion(
+    tokenizer: Any, messages: Sequence[Message], completion: str, *, tools: Sequence[dict[str, Any]] = ()
+) -> Rendered:
+    """Return the prompt of `messages` with `completion` as the trained answer, end of turn included."""
+    return render_completions(tokenizer, messages, [completion], tools=tools)[0]
+
+
+def render_completions(
+    tokenizer: Any, messages: Sequence[Message], completions: Sequence[str], *, tools: Sequence[dict[str, Any]] = ()
+) -> list[Rendered]:
+    """Return one sequence per answer to the same prompt; the prompt is rendered once.
+
+    Args:
+        tokenizer: a transformers tokenizer with a chat template.
+        messages: the conversation up to the answer.
+        completions: the candidate answers, such as the labels of a classification.
+        tools: OpenAI tool definitions.
+    """
+    prompt_text = apply(tokenizer, messages, tools, generation=True)
+    prompt_ids = encode_prompt(tokenizer, prompt_text)
+    known = facts_of(tokenizer).answers if not tools else {}
+    prompt = np.asarray(prompt_ids, dtype=np.int32)
+    rendered = []
+    for number, completion in enumerate(completions):
+        answer = known.get(completion)
+        if answer is None or number == 0:
+            written = turn_text(tokenizer, [*messages, Message("assistant", completion)], tools, prompt_text)
+            if answer not in (None, written):
+                known = {}  # this template writes the same answer differently after another question
+            answer = known[completion] = written
+        target_ids = encode_after(tokenizer, prompt_text, answer)
+        weights = np.zeros(len(prompt_ids) + len(target_ids), dtype=np.float32)
+        weights[len(prompt_ids) :] = 1.0
+        ids = np.concatenate([prompt, np.asarray(target_ids, dtype=np.int32)])
+        rendered.append(Rendered(ids, weights, len(prompt_ids)))
+    return rendered
+
+
+def render_text(tokenizer: Any, example: Text) -> Rendered:
+    """Return running text as ids, without a template: BOS where the tokenizer adds one, prompt, text, eos.
+
+    The prompt is context; every token of the text and the eos is trained (the first token of all has nothing
+    before it and is not).
+    """
+    prompt_ids = encode_prompt(tokenizer, example.prompt)
+    target_ids = encode_after(tokenizer, example.prompt, example.text)
+    if tokenizer.eos_token_id is not None and target_ids[-1:] != [tokenizer.eos_token_id]:
+        target_ids = [*target_ids, tokenizer.eos_token_id]
+    weights = [0.0] * len(prompt_ids) + [1.0] * len(target_ids)
+    weights[0] = 0.0
+    return _rendered(prompt_ids + target_ids, weights, max(1, len(prompt_ids)))
+
+
+def num_before_text(tokenizer: Any, example: Text) -> int:
+    """Return how many tokens `render_text` puts before the text: BOS, where the tokenizer adds one, and the prompt."""
+    return len(encode_prompt(tokenizer, example.prompt))
+
+
+def render(tokenizer: Any, example: Example, task: Task | None) -> list[Rendered]:
+    """Return the training sequences of a text, a conversation or a labelled example."""
+    if isinstance(example, Text):
+        return [render_text(tokenizer, example)]
+    if isinstance(example, Chat | Labelled):
+        return render_chat(tokenizer, chat_for(example, task))
+    raise DataError(
+        f"{_place(example.origin)}a {type(example).__name__.lower()} has no single sequence to train",
+        hint="choose a training method for this kind of record",
+    )
+
+
+def end_of_turn(tokenizer: Any) -> str:
+    """Return the text with which the model's template ends an assistant's turn, up to its first special token.
+
+    Raises:
+        DataError: the template ends a turn with no special token, so that a model could never learn to stop.
+    """
+    return tail_of(tokenizer)[0]
+
+
+def _rendered(ids: list[int], weights: list[float], num_prompt: int) -> Rendered:
+    return Rendered(np.asarray(ids, dtype=np.int32), np.asarray(weights, dtype=np.float32), num_prompt)
+
+
+def _place(origin: Origin) -> str:
+    return f"{origin}: " if origin.file else ""

@@ -1,0 +1,97 @@
+"""The head of a bundle, and the check that what is served is what was trained.
+
+Training leaves `golden.json` beside a head: a few texts of its own making with the token ids that they became and the
+outputs that the head gave, computed a sequence at a time through transformers' modules. Before a bundle is served the
+same texts are rendered with the bundle's tokenizer and template and run through the engine that will answer requests.
+Other ids, or outputs further away than the bound, and nothing is served.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dizuo.data.rendering.last_token import render_for
+from dizuo.engines import Engine, ScoreRequest, read_states
+from dizuo.errors import ServingError
+from dizuo.models import heads
+from dizuo.models.heads import Head
+from dizuo.serving.bundle.files import Bundle
+
+if TYPE_CHECKING:
+    from dizuo.data import Task
+
+__all__ = ["GOLDEN", "bundle_head", "check_head"]
+
+GOLDEN = "golden.json"
+BOUND = 1e-3
+"""Largest difference of an output, relative to the largest output of the golden texts (at least 1), in float32."""
+
+
+def bundle_head(bundle: Bundle) -> Head | None:
+    """Return the head that a bundle carries, or None.
+
+    Raises:
+        ServingError: its inputs were rendered with another chat template than the bundle's.
+    """
+    folder = bundle.adapter or bundle.weights
+    head = None if folder is None else heads.read(folder)
+    if head is not None and head.facts.form == "chat":
+        digest = heads.template_digest(bundle.tokenizer())
+        if digest != head.facts.template:
+            raise ServingError(
+                f"{bundle.name} was trained with another chat template than the bundle has",
+                details=[f"trained with {head.facts.template}", f"the bundle has {digest}"],
+                hint="train and deploy again",
+            )
+    return head
+
+
+def check_head(
+    folder: Path,
+    head: Head,
+    *,
+    engine: Engine,
+    adapter: str | None,
+    tokenizer: Any,
+    task: Task | None,
+    bound: float = BOUND,
+) -> float | None:
+    """Return how far the engine's outputs are from those of training on the golden texts; None where there are none.
+
+    Args:
+        folder: with golden.json.
+        head: of that folder.
+        engine: what will answer.
+        adapter: its name for the adapter.
+        tokenizer: the bundle's.
+        task: the bundle's.
+        bound: largest difference, relative.
+
+    Raises:
+        ServingError: texts become other ids than in training, or outputs are further away than the bound.
+    """
+    path = folder / GOLDEN
+    if not path.is_file():
+        return None
+    golden = json.loads(path.read_text("utf-8"))
+    rendered = [render_for(head.facts, tokenizer, one["text"], task) for one in golden]
+    for one, ours in zip(golden, rendered, strict=True):
+        if ours.ids.tolist() != one["ids"]:
+            raise ServingError(
+                "what is asked here is not what was asked in training",
+                details=[f"{one['text']!r} became {len(one['ids'])} tokens in training, {len(ours.ids)} others here"],
+                hint="task, tokenizer or template were changed: train and deploy again",
+            )
+    states = read_states(engine, [ScoreRequest(one.ids, one.weights, adapter) for one in rendered])
+    expected = np.array([one["outputs"] for one in golden])
+    error = float(np.abs(head.outputs(states) - expected).max() / max(1.0, float(np.abs(expected).max())))
+    if not error <= bound:
+        raise ServingError(
+            f"the served model differs from the trained one by {error:.1e} on golden texts, and {bound:g} is allowed",
+            hint="deploy again from the run's own folder",
+        )
+    return error

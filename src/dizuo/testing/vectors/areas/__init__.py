@@ -1,0 +1,1 @@
+"""The areas of the conformance suite, one file each."""

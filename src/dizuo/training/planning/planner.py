@@ -1,0 +1,293 @@
+"""Planning: every value resolved, every row rendered and checked, everything that cannot work refused.
+
+`plan` renders the data, chooses what the user left open, measures how the model runs, tries the worst block once, and
+writes plan.json. What was measured is written there and never measured again: planning the same request in the same
+folder returns the plan that is already there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dizuo.errors import PlanError
+from dizuo.events import Note, Warned, Watcher, ignore
+from dizuo.models import heads, quantization
+from dizuo.training.building.build import as_planned, placed
+from dizuo.training.checkpoints import Checkpoints
+from dizuo.training.method import Method, find
+from dizuo.training.planning import machine
+from dizuo.training.planning.measuring import measure_plan
+from dizuo.training.planning.options import TrainOptions
+from dizuo.training.planning.plan import Plan, Value, request_differences
+from dizuo.training.planning.problems import Problems
+from dizuo.training.planning.resolving import Draft
+from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
+
+if TYPE_CHECKING:
+    from dizuo.data import Dataset, Task
+    from dizuo.models import Model, ModelSpec
+
+__all__ = ["plan"]
+
+
+def plan(
+    model: ModelSpec | Model,
+    data: Dataset,
+    *,
+    out: str | Path,
+    options: TrainOptions | None = None,
+    method_options: Any = None,
+    origins: Mapping[str, str] | None = None,
+    measure: bool = True,
+    watch: Watcher = ignore,
+) -> Plan:
+    """Return what training this model on this data will do, and write it to `out/plan.json`.
+
+    Args:
+        model: what to train; a loaded `Model` comes back unchanged.
+        data: with a `train` split and, where there is one, `validation`.
+        out: the run's folder. One that holds a plan of the same request returns that plan.
+        options: of the run.
+        method_options: the method's own options; its defaults where None.
+        origins: where given values came from, by field name, as in `{"rank": "recipe"}`; shown, not used.
+        measure: run the worst block and a usual one once, for memory and time. Without it the plan estimates neither
+            time nor the worst block; what is trained is the same.
+        watch: told progress and notes.
+
+    Raises:
+        PlanError: this training cannot work; every reason at once, rows with file and line.
+    """
+    from dizuo import models
+
+    options = options or TrainOptions()
+    folder = Path(out)
+    spec: ModelSpec = model.spec if isinstance(model, models.Model) else model
+    method = find(options.method)
+    if method_options is None:
+        method_options = method.Options()
+    request = _request(spec, data, options, method_options)
+    known = _known(folder, request, options)
+    if known is not None:
+        watch(Note(f"following the plan in {folder}"))
+        return known
+
+    problems = Problems()
+    _refuse_head(options, problems)
+    _refuse_task(method, data.task, method_options, problems)
+    problems.stop()  # rows of a task that the method cannot train are not worth reading
+    if (why := quantization.fault(options.quantize)) is not None:
+        problems.add(f"quantize {options.quantize} cannot work here: {why}", hint="install it, or leave quantize out")
+    _refuse_dropout(method, options, problems)
+    stores = _tokenize(folder, spec, model, data, options, method, method_options, problems, watch)
+    notes = () if problems else _refuse_data(method, stores["train"], method_options, problems)
+    if problems:
+        shutil.rmtree(folder / "tokens", ignore_errors=True)
+    problems.stop()
+    if method.resolve is not None:
+        method_options = method.resolve(method_options, data.task, stores["train"].targets)
+    draft = Draft(options, dict(origins or {}), spec, stores, method)
+    if method.num_outputs is not None:
+        outputs = method.num_outputs(data.task, method_options)
+        draft.values["num_outputs"] = Value(outputs, "data", f"the head of {method.name}")
+    draft.resolve(problems)
+    problems.stop()
+
+    loaded = as_planned(model, options.quantize)
+    _refuse_head(options, problems, output_layer=_output_layer(loaded.module))
+    if method.num_outputs is not None and (why := heads.classifier_fault(loaded.module.config)) is not None:
+        problems.add(f"{method.name} cannot train this model: {why}", hint="choose another model, or method sft")
+    problems.stop()
+    # A model that is to be sharded may not fit one GPU: it is measured in main memory, and no block is tried.
+    on = draft.values["device"].value
+    sharded = draft.values["shard"].value != "none" and on != "cpu"
+    with placed(loaded, "cpu" if sharded else on):
+        draft.choose_layout(loaded)
+    result = Plan(
+        folder=folder,
+        model=spec,
+        method_options=asdict(method_options),
+        values=draft.values,
+        inputs=_inputs(spec, data, stores),
+        request=request,
+        counts=draft.counts(),
+        estimates=draft.estimates,
+        machine=machine.facts(threads=draft.values["threads"].value, device=draft.values["device"].value),
+        launch=("python", "-m", "dizuo.training", str(folder)),
+        notes=(*draft.notes, *notes),
+        allow_different_machine=options.allow_different_machine,
+    )
+    if measure and not sharded:
+        watch(Note("trying the worst block and two steps"))
+        with placed(loaded, on):
+            measured = measure_plan(result, loaded, stores["train"])
+        result = replace(result, estimates={**result.estimates, **measured})
+    result.write()
+    for note in result.notes:
+        watch(Warned(note))
+    return result
+
+
+def _request(spec: ModelSpec, data: Dataset, options: TrainOptions, method_options: Any) -> dict[str, Any]:
+    wanted = options.as_dict()
+    del wanted["allow_different_machine"]
+    value = {
+        "model": spec.digest,
+        "data.train": data.train.digest,
+        "data.validation": data.validation.digest if len(data.validation) else None,
+        "task": data.task.to_json() if data.task else None,
+        "options": wanted,
+        "method_options": asdict(method_options),
+    }
+    return dict(json.loads(json.dumps(value)))
+
+
+def _known(folder: Path, request: dict[str, Any], options: TrainOptions) -> Plan | None:
+    """Return the plan already in the folder when it is of this request."""
+    stored = Plan.read(folder)
+    if stored is None:
+        return None
+    begun = bool(Checkpoints(folder / "checkpoints").steps()) or (folder / "finished.json").exists()
+    changed = request_differences(stored.request, request)
+    if changed and begun:
+        raise PlanError(
+            f"{folder} holds another run",
+            details=changed,
+            hint="train with the same settings and data, choose another folder, or delete this one to start again",
+        )
+    moved = machine.differences(dict(stored.machine), machine.facts(threads=stored["threads"], device=stored["device"]))
+    if changed or (not begun and (moved or not _has_tokens(stored))):
+        return None
+    return replace(stored, allow_different_machine=options.allow_different_machine)
+
+
+def _has_tokens(stored: Plan) -> bool:
+    """Whether the plan's tokens are beside it; a kill while planning anew leaves others."""
+    names = [name for name in ("train", "validation") if f"tokens.{name}" in stored.inputs]
+    try:
+        digests = {name: TokenStore(stored.folder / "tokens" / name).digest for name in names}
+    except (OSError, ValueError, KeyError):
+        return False
+    return all(digests[name] == stored.inputs[f"tokens.{name}"] for name in names)
+
+
+def _refuse_task(method: Method, task: Task | None, method_options: Any, problems: Problems) -> None:
+    if method.check is None:
+        return
+    try:
+        method.check(task, method_options)
+    except PlanError as error:
+        problems.add(error.message, error.details, hint=error.hint)
+
+
+def _refuse_dropout(method: Method, options: TrainOptions, problems: Problems) -> None:
+    """Refuse dropout where the model is compared with itself before training: they would differ from the start."""
+    if method.needs_reference and options.dropout:
+        problems.add(
+            f"dropout is {options.dropout:g}, and {method.name} compares the model with what it was before training, "
+            "which dropout alone would change",
+            hint="leave dropout at 0",
+        )
+
+
+def _refuse_data(method: Method, store: TokenStore, method_options: Any, problems: Problems) -> Sequence[str]:
+    """Return the method's notes on the training rows' targets; problems receives why it cannot train them."""
+    if method.check_targets is None:
+        return ()
+    try:
+        return method.check_targets(store.targets, method_options)
+    except PlanError as error:
+        problems.add(error.message, error.details, hint=error.hint)
+        return ()
+
+
+def _refuse_head(options: TrainOptions, problems: Problems, *, output_layer: str = "lm_head") -> None:
+    """Refuse adapters on the output layer: log-probabilities are computed from its weights, not through the module.
+
+    Args:
+        options: of the run.
+        problems: receives the refusal.
+        output_layer: its name in the model; before one is loaded, the name that nearly all models give it.
+    """
+    if options.adapter == "full" or isinstance(options.targets, str):
+        return
+    last = output_layer.rpartition(".")[2]
+    wrong = [name for name in options.targets if name.rpartition(".")[2] == last]
+    if wrong:
+        problems.add(
+            f"targets has {wrong[0]}, the output layer, which cannot have an adapter",
+            hint="leave it out of targets, use targets: all-linear (which leaves it out), or adapter: full",
+        )
+
+
+def _output_layer(module: Any) -> str:
+    head = module.get_output_embeddings()
+    return next((str(name) for name, part in module.named_modules() if part is head), "lm_head")
+
+
+def _tokenize(
+    folder: Path,
+    spec: ModelSpec,
+    model: ModelSpec | Model,
+    data: Dataset,
+    options: TrainOptions,
+    method: Method,
+    method_options: Any,
+    problems: Problems,
+    watch: Watcher,
+) -> dict[str, TokenStore]:
+    """Render both splits; problems receives what stands in the way."""
+    from dizuo import models
+
+    limit = options.max_length or spec.context_length
+    if limit > spec.context_length:
+        problems.add(
+            f"max_length is {limit:,}, but {spec.id} reads {spec.context_length:,} tokens",
+            hint=f"set max_length to {spec.context_length:,} or less",
+        )
+        limit = spec.context_length
+    if not len(data.train):
+        problems.add("the training split has no rows", hint="prepare data with training rows")
+    if options.patience is not None and not len(data.validation):
+        problems.add("patience needs a validation split, and there is none", hint="prepare with validation rows")
+    tokenizer = model.tokenizer if isinstance(model, models.Model) else models.load_tokenizer(spec)
+    rules = Rules(
+        method=method,
+        options=method_options,
+        name=options.method,
+        task=data.task,
+        tokenizer=tokenizer,
+        max_length=limit,
+        over_length=options.over_length,
+    )
+    stores = {}
+    for name, split in (("train", data.train), ("validation", data.validation)):
+        if not len(split):
+            continue
+        faults = Faults()
+        stores[name] = tokenize(split, folder / "tokens" / name, rules=rules, faults=faults, name=name, watch=watch)
+        if faults:
+            what = "training" if name == "train" else name
+            problems.add(
+                f"{len(faults):,} of {len(split):,} {what} rows cannot be trained",
+                faults.lines(),
+                hint=_row_hint(faults.lines(), options),
+            )
+    return stores
+
+
+def _row_hint(lines: Sequence[str], options: TrainOptions) -> str:
+    if any("the limit is" in line for line in lines) and options.over_length == "refuse":
+        return "remove the rows, raise max_length, or cut long prompts with over_length: cut_prompt"
+    return "fix or remove the rows"
+
+
+def _inputs(spec: ModelSpec, data: Dataset, stores: Mapping[str, TokenStore]) -> dict[str, str]:
+    out = {"model": spec.digest, "data.train": data.train.digest}
+    if "validation" in stores:
+        out["data.validation"] = data.validation.digest
+    return out | {f"tokens.{name}": store.digest for name, store in stores.items()}

@@ -1,0 +1,100 @@
+"""`connect(url)`: one function for every database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dizuo import plugins
+from dizuo.errors import DizuoError, VectorError, did_you_mean
+from dizuo.vectors.connecting.addresses import bind, parse_url
+from dizuo.vectors.protocol.store import Store, Wanted
+from dizuo.vectors.scores import METRICS, Metric
+from dizuo.vectors.vector_store import VectorStore
+from dizuo.vectors.writing.batching import Patience
+from dizuo.vectors.writing.naming import checked_name
+
+__all__ = ["STORES", "connect"]
+
+STORES = "dizuo.vectors.stores"
+
+
+def connect(
+    url: str,
+    *,
+    dim: int | None = None,
+    metric: Metric | None = None,
+    collection: str = "default",
+    namespace: str = "",
+    create: bool = True,
+    lexical: str | Path | None = None,
+    patience: Patience | None = None,
+    **options: Any,
+) -> VectorStore:
+    """Return a collection of vectors in a database, made where it does not exist yet.
+
+    Args:
+        url: `lancedb://FOLDER` (or just FOLDER), `memory://`, `postgresql://…`, and so on: one scheme per database.
+        dim: numbers in a vector; only needed to make a collection.
+        metric: `cosine` (the default of a new collection), `dot` or `l2`.
+        collection: which set of vectors; several can live in one database.
+        namespace: the part of the collection to work in; `store.namespace(name)` gives another.
+        create: make the collection where there is none.
+        lexical: file of the BM25 side-car, for databases that have no words of their own; beside a database in a
+            folder there is one by default.
+        patience: how often and how long to try again while a server is busy.
+        options: those of the store, as in the URL's query.
+
+    Raises:
+        VectorError: there is no such database, or it disagrees.
+        MissingPackage: its client is not installed.
+
+    Example:
+        >>> import dizuo
+        >>> from dizuo.vectors import Point, field
+        >>> store = dizuo.connect("memory://", dim=2)
+        >>> store.upsert([Point("a", [1, 0], {"lang": "zh"}), Point("b", [0, 1], {"lang": "en"})]).rows
+        2
+        >>> store.search([1, 1], k=1, where=field("lang") == "zh").ids
+        ['a']
+    """
+    parts = parse_url(url)
+    if dim is not None and (type(dim) is not int or not 1 <= dim <= 65_536):
+        raise VectorError(f"dim is {dim!r}, and a vector has 1 to 65,536 numbers")
+    if metric not in (None, *METRICS):
+        raise VectorError(f"there is no metric {metric!r}{did_you_mean(str(metric), METRICS)}", hint=", ".join(METRICS))
+    checked_name(collection, noun="collection")
+    checked_name(namespace, noun="namespace", empty=True)
+    try:
+        module = plugins.load(STORES, parts.scheme, noun="store")
+    except DizuoError as error:
+        raise VectorError(error.message, hint=error.hint) from None
+    bound = bind(module.Options, {**parts.query, **options}, store=parts.scheme)
+    waiting = patience or Patience()
+    store: Store = waiting(lambda: module.open_store(parts, Wanted(collection, dim, metric, create), bound))
+    try:
+        _within(store, parts.scheme)
+        store = _with_words(store, lexical)
+        return VectorStore(store, namespace=namespace, patience=waiting, url=str(parts))
+    except BaseException:
+        store.close()
+        raise
+
+
+def _within(store: Store, scheme: str) -> None:
+    able, spec = store.capabilities, store.spec
+    if spec.metric not in able.metrics:
+        raise VectorError(f"{scheme}:// has no metric {spec.metric!r}", hint=f"it has {', '.join(able.metrics)}")
+    if able.max_dim is not None and spec.dim > able.max_dim:
+        raise VectorError(f"{scheme}:// holds vectors of at most {able.max_dim:,} numbers, not {spec.dim:,}")
+
+
+def _with_words(store: Store, lexical: str | Path | None) -> Store:
+    if store.capabilities.lexical != "none":
+        return store
+    path = lexical if lexical is not None else store.beside
+    if path is None:
+        return store
+    from dizuo.vectors.lexical.sidecar_store import WithSidecar
+
+    return WithSidecar(store, Path(path))

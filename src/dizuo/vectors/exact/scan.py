@@ -1,0 +1,114 @@
+"""Exact answers from a stream of rows, for engines that cannot compare all vectors themselves.
+
+Only what an engine cannot do comes here: an exact search where it has nothing but an approximate index, and filters
+that its own language does not reach. Memory holds k rows a query and one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dizuo.vectors.filters.matching import matcher
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.store import Columns, Found
+from dizuo.vectors.scores import Metric, best, pairwise
+
+__all__ = ["matching", "nearest", "scanned"]
+
+
+def matching(blocks: Iterable[Block], where: Filter | None) -> Iterator[Block]:
+    """Yield the rows of blocks with metadata that match."""
+    if where is None:
+        yield from blocks
+        return
+    true = matcher(where)
+    for block in blocks:
+        kept = [place for place, row in enumerate(block.metadata) if true(row)]
+        if kept:
+            yield block if len(kept) == len(block) else block.take(kept)
+
+
+def scanned(
+    namespace: str | None, names: Callable[[], Iterable[str]], rows: Callable[[str], Iterator[Block]]
+) -> Iterator[Block]:
+    """Yield the rows of one namespace, or of all, which then have the column `namespaces`.
+
+    Args:
+        namespace: None is all.
+        names: returns the namespaces there are.
+        rows: yields those of one namespace.
+    """
+    if namespace is not None:
+        yield from rows(namespace)
+        return
+    for name in names():
+        for block in rows(name):
+            yield block.in_namespaces([name] * len(block))
+
+
+@dataclass(slots=True)
+class _Best:
+    ids: list[str] = field(default_factory=list)
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def nearest(
+    blocks: Iterable[Block], queries: Floats, *, k: int, metric: Metric, columns: Columns, where: Filter | None = None
+) -> list[Found]:
+    """Return the k nearest rows of the stream per query [q, dim], every vector compared.
+
+    Args:
+        blocks: with vectors, and with what `columns` and `where` need.
+        queries: float32 [q, dim].
+        k: answers per query.
+        metric: of the scores.
+        columns: what the answers have.
+        where: what is to be checked here, of rows whose metadata is in the blocks.
+    """
+    tops = [_Best() for _ in queries]
+    seen = [0]
+    for block in matching(_counted(blocks, seen), where):
+        for query, top in zip(queries, tops, strict=True):
+            scores = pairwise(query, block.vectors, metric)
+            chosen = best(scores, block.ids, k)
+            ids = top.ids + [block.ids[place] for place in chosen]
+            both = np.concatenate([top.scores, scores[chosen]])
+            rows = top.rows + [_row(block, place, columns) for place in chosen]
+            kept = best(both, ids, k)
+            top.ids, top.scores = [ids[n] for n in kept], both[kept]
+            top.rows = [rows[n] for n in kept]
+    return [Found(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
+
+
+def _counted(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:
+    for block in blocks:
+        seen[0] += len(block)
+        yield block
+
+
+def _row(block: Block, place: int, columns: Columns) -> tuple[Any, ...]:
+    return (
+        block.vectors[place].copy() if "vectors" in columns else None,
+        block.metadata_texts[place] if "metadata" in columns else None,
+        block.documents[place] if "documents" in columns else None,
+    )
+
+
+def _block(top: _Best, columns: Columns, dim: int) -> Block:
+    vectors: Floats = np.empty((len(top.rows), dim), np.float32)
+    if "vectors" in columns:
+        for place, row in enumerate(top.rows):
+            vectors[place] = row[0]
+    return Block(
+        top.ids,
+        vectors if "vectors" in columns else None,
+        [row[1] for row in top.rows] if "metadata" in columns else None,
+        [row[2] for row in top.rows] if "documents" in columns else None,
+    )

@@ -1,0 +1,74 @@
+"""What a filter says of a record: the definition of its meaning, which every engine is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Operator, Or, StartsWith
+
+__all__ = ["equal", "matcher", "matches"]
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Return whether two scalars are equal in a filter's sense: bool is not int, 1 is 1.0."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, int | float):
+        return isinstance(right, int | float) and left == right
+    if isinstance(left, str):
+        return isinstance(right, str) and left == right
+    return left is None and right is None
+
+
+_MISSING = object()
+
+
+def matches(filter: Filter, metadata: Mapping[str, Any]) -> bool:
+    """Return whether a record's metadata satisfies the filter. This function is the meaning of filters."""
+    match filter:
+        case Compare(key, operator, value):
+            held = metadata.get(key, _MISSING)
+            if operator == "==":
+                return held is not _MISSING and equal(held, value)
+            if operator == "!=":
+                return held is _MISSING or not equal(held, value)
+            return _orders(operator, held, value)
+        case In(key, values):
+            held = metadata.get(key, _MISSING)
+            return held is not _MISSING and any(equal(held, value) for value in values)
+        case Exists(key):
+            return key in metadata
+        case Contains(key, value):
+            held = metadata.get(key)
+            return isinstance(held, list) and any(equal(element, value) for element in held)
+        case StartsWith(key, prefix):
+            held = metadata.get(key)
+            return isinstance(held, str) and held.startswith(prefix)
+        case And(filters):
+            return all(matches(one, metadata) for one in filters)
+        case Or(filters):
+            return any(matches(one, metadata) for one in filters)
+        case Not(inner):
+            return not matches(inner, metadata)
+    raise AssertionError(filter)
+
+
+def _orders(operator: Operator, held: Any, value: Any) -> bool:
+    if isinstance(held, bool):
+        return False
+    number = isinstance(held, int | float) and isinstance(value, int | float)
+    if not number and not (isinstance(held, str) and isinstance(value, str)):
+        return False
+    if operator == "<":
+        return bool(held < value)
+    if operator == "<=":
+        return bool(held <= value)
+    return bool(held > value) if operator == ">" else bool(held >= value)
+
+
+def matcher(filter: Filter | None) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a function that says whether metadata matches; everything matches no filter."""
+    if filter is None:
+        return lambda metadata: True
+    return lambda metadata: matches(filter, metadata)

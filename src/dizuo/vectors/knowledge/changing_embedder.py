@@ -1,0 +1,134 @@
+"""Another embedder for a knowledge base: a shadow beside the old index, a gate on a query set, and one write to swap.
+
+Every chunk is embedded again from the text that the database holds, so no source file is needed. Until the swap
+nothing that is searched changes; a process killed before it leaves a shadow that the next attempt replaces.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from dizuo.errors import VectorError
+from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.vectors.embedders import Embedder
+from dizuo.vectors.knowledge.knowledge_base import Head, KnowledgeBase, read_head, write_head
+from dizuo.vectors.knowledge.retrieval import Relevant, Retrieval, evaluate_retrieval, sources_of
+from dizuo.vectors.points import Point
+
+__all__ = ["Changed", "change_embedder"]
+
+_MARK = "change"
+"""Record of `about` that says which two generations a change is between, while it lasts."""
+_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of an attempt to change the embedder."""
+
+    swapped: bool
+    before: Retrieval
+    after: Retrieval
+    reason: str
+    knowledge_base: KnowledgeBase
+    """The current one: the new generation where `swapped`, else the old."""
+
+
+def change_embedder(
+    knowledge_base: KnowledgeBase,
+    embedder: Embedder,
+    queries: Mapping[str, str],
+    relevant: Relevant,
+    *,
+    k: int = 10,
+    tolerance: float = 0.0,
+    keep_old: bool = False,
+    watch: Watcher = ignore,
+) -> Changed:
+    """Embed everything anew with another model, and take it only if it finds as much.
+
+    Args:
+        knowledge_base: as it is; do not sync it meanwhile.
+        embedder: the new one.
+        queries: query id → text, the gate's.
+        relevant: query id → source → grade.
+        k: the gate compares recall@k, dense and exact.
+        tolerance: recall that may be lost, 0 to 1.
+        keep_old: leave the old generation's collection, for a way back by hand.
+        watch: hears of the progress.
+
+    Raises:
+        VectorError: the knowledge base was changed by somebody else meanwhile; the shadow is removed.
+    """
+    old = knowledge_base.head
+    if embedder.digest == old.digest:
+        raise VectorError(f"{embedder.name} is the embedder that {knowledge_base.name!r} has already")
+    before = evaluate_retrieval(sources_of(knowledge_base, k=k, mode="dense", exact=True), queries, relevant, k=k)
+    head = Head(
+        old.generation + 1, embedder.name, embedder.digest, embedder.dim, embedder.metric, old.size, old.overlap
+    )
+    _sweep(knowledge_base)
+    row = {"old": asdict(old), "new": asdict(head)}
+    knowledge_base.about.upsert(Point(_MARK, [1.0], {"change": row}))
+    shadow = KnowledgeBase(knowledge_base.url, knowledge_base.name, embedder, head, knowledge_base.options)
+    try:
+        _fill(knowledge_base, shadow, watch)
+        after = evaluate_retrieval(sources_of(shadow, k=k, mode="dense", exact=True), queries, relevant, k=k)
+        reason = (
+            f"recall@{k} {before.recall.estimate:.4f} → {after.recall.estimate:.4f}, at most {tolerance:g} may be lost"
+        )
+        if after.recall.estimate < before.recall.estimate - tolerance:
+            _remove(shadow)
+            knowledge_base.about.delete(_MARK)
+            watch(Note(f"{embedder.name} was not taken: {reason}"))
+            return Changed(False, before, after, reason, knowledge_base)
+        if read_head(knowledge_base.about) != old or knowledge_base.documents() != shadow.documents():
+            raise VectorError(f"{knowledge_base.name!r} was changed while its embedder was", hint="do it again")
+    except BaseException:
+        _remove(shadow)
+        raise
+    write_head(shadow.about, head)
+    watch(Note(f"{embedder.name} was taken: {reason}"))
+    if keep_old:
+        knowledge_base.close()
+    else:
+        _remove(knowledge_base)
+    shadow.about.delete(_MARK)
+    return Changed(True, before, after, reason, shadow)
+
+
+def _sweep(knowledge_base: KnowledgeBase) -> None:
+    """Remove what an attempt left that was killed: its shadow, or the old generation after the swap."""
+    mark = knowledge_base.about.get(_MARK)
+    if mark is None:
+        return
+    for row in mark.metadata["change"].values():
+        left = Head(**row)
+        if left.generation != knowledge_base.head.generation:
+            knowledge_base.about.namespace(f"g{left.generation}").clear()
+            knowledge_base.open_generation(left).drop()
+    knowledge_base.about.delete(_MARK)
+
+
+def _fill(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher) -> None:
+    began, done, total = time.monotonic(), 0, source.chunks.count()
+    watch(Started("re-embed", total, "chunks"))
+    for block in source.chunks.scan(columns=["metadata", "documents"], rows=_ROWS):
+        texts = [text or "" for text in block.documents]
+        vectors = target.embedder.embed(texts, watch=watch)
+        rows = zip(block.ids, vectors, block.metadata, texts, strict=True)
+        target.chunks.upsert([Point(id, vector, row, text) for id, vector, row, text in rows])
+        done += len(texts)
+        watch(Progress("re-embed", done, total, "chunks", rate=done / max(1e-9, time.monotonic() - began)))
+    for block in source.records.scan():
+        target.records.upsert(block.points())
+    watch(Finished("re-embed", time.monotonic() - began, f"{done:,} chunks"))
+
+
+def _remove(generation: KnowledgeBase) -> None:
+    """Remove a generation's chunks and records, and close it."""
+    generation.records.clear()
+    generation.chunks.drop()
+    generation.about.close()

@@ -1,0 +1,123 @@
+"""From a file to a document: the reader is chosen by the file's suffix.
+
+Parsers, each the best kept of its kind in 2026, each without a compiler or a server: markdown-it-py (CommonMark's own
+tests pass; gives the source lines of every block), selectolax (Lexbor: HTML5 as browsers build it, which lxml's HTML 4
+parser does not), pypdf (pure Python, BSD; says what is encrypted or broken), python-docx (reads paragraphs and tables
+in document order). They come with `pip install "dizuo[documents]"`; plain text needs none.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dizuo import plugins
+from dizuo.errors import DataError, DizuoError, did_you_mean
+from dizuo.events import Watcher, ignore
+from dizuo.vectors.knowledge.documents.document import Document
+
+__all__ = ["READERS", "files_below", "read_document", "read_text", "suffixes"]
+
+READERS = "dizuo.vectors.knowledge.documents.readers"
+
+
+def suffixes() -> dict[str, str]:
+    """Return suffix → reader, of all readers there are."""
+    return {
+        suffix: name
+        for name in plugins.names(READERS)
+        for suffix in plugins.load(READERS, name, noun="reader").SUFFIXES
+    }
+
+
+def read_document(path: str | Path, *, source: str | None = None, watch: Watcher = ignore) -> Document:
+    """Read one file.
+
+    Args:
+        path: a file with one of `suffixes()`.
+        source: what citations call it; the file's name otherwise.
+        watch: hears of what a reader had to leave out.
+
+    Raises:
+        DataError: nobody reads this kind of file, or it is broken, encrypted or without text; names file and page.
+        MissingPackage: its parser is not installed.
+    """
+    path = Path(path)
+    known = suffixes()
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        raise DataError(
+            f"{path.name}: no reader for {suffix or 'a file without a suffix'}{did_you_mean(suffix, known)}",
+            hint=f"dizuo reads {', '.join(sorted(known))}",
+        )
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    module = plugins.load(READERS, known[suffix], noun="reader")
+    name = source or path.name
+    try:
+        document: Document = module.read(path, watch=watch).finish(name)
+    except DizuoError:
+        raise
+    except Exception as error:  # a parser's own surprise at a damaged file must not end a folder's reading
+        raise DataError(
+            f"{name} cannot be read: {type(error).__name__}: {error}", hint="is the file whole? open it once by hand"
+        ) from error
+    if not document.text.strip():
+        raise DataError(f"{name} has no text in it", hint="a scanned document needs OCR first")
+    _refuse_half_characters(document)
+    return document
+
+
+def files_below(root: str | Path, *, patterns: Sequence[str] = ("**/*",)) -> Iterator[tuple[str, Path]]:
+    """Yield (name relative to the root, path) of the files that dizuo reads, sorted by name; hidden ones are left out.
+
+    Args:
+        root: a folder, or one file.
+        patterns: globs below the folder.
+    """
+    root = Path(root)
+    if root.is_file():
+        yield root.name, root
+        return
+    if not root.is_dir():
+        raise DataError(f"{root} does not exist", hint="give a folder or a file")
+    known = suffixes()
+    found = {path for pattern in patterns for path in root.glob(pattern) if path.suffix.lower() in known}
+    named = sorted((path.relative_to(root).as_posix(), path) for path in found if path.is_file())
+    yield from ((name, path) for name, path in named if not any(part.startswith(".") for part in name.split("/")))
+
+
+def read_text(path: Path) -> str:
+    """Return a text file's text: UTF-8 with or without mark, UTF-16 with one, else what charset-normalizer finds."""
+    raw = path.read_bytes()
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8-sig"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+        (b"", "utf-8"),
+    ):
+        if raw.startswith(mark):
+            try:
+                return raw.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    best = importlib.import_module("charset_normalizer").from_bytes(raw).best()
+    if best is None or b"\0" in raw:
+        raise DataError(f"{path.name} is not text in any known encoding", hint="save it as UTF-8")
+    return str(best)
+
+
+def _refuse_half_characters(document: Document) -> None:
+    try:
+        document.text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        page = next((block.page for block in document.blocks if block.start <= error.start < block.end), None)
+        place = f" on page {page}" if page else ""
+        raise DataError(
+            f"{document.source} has half a character (U+{ord(document.text[error.start]):04X}) in its text{place}",
+            hint="write the file anew with another program",
+        ) from error

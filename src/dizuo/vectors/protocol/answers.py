@@ -1,0 +1,63 @@
+"""What a store tells its user: what an upsert did, what the store is, and hits out of what an engine found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dizuo.vectors.points import Hit, Hits
+from dizuo.vectors.protocol.store import Capabilities, EngineInfo, Found
+from dizuo.vectors.scores import Metric, best
+
+__all__ = ["Info", "Upserted", "hits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What an upsert did."""
+
+    rows: int = 0
+    """Rows that are in the store; of an id that came several times within one batch, one."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """The reason by id of rows that are not; only with `errors="collect"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What there is to know of a store."""
+
+    url: str
+    collection: str
+    namespace: str
+    dim: int
+    metric: Metric
+    count: int
+    """Rows of this namespace."""
+    namespaces: Mapping[str, int]
+    engine: EngineInfo
+    capabilities: Capabilities
+
+
+def hits(found: Found, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
+    """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
+    rows, scores = found.rows, found.scores
+    ids, columns = rows.ids, rows.columns
+    metadata = rows.metadata
+    documents = rows.documents
+    vectors = rows.vectors if "vectors" in columns else None
+    return Hits(
+        [
+            Hit(
+                ids[place],
+                float(scores[place]),
+                metadata[place],
+                documents[place],
+                None if vectors is None else vectors[place],
+                parts[ids[place]] if parts is not None else {},
+            )
+            for place in best(scores, ids, k)
+        ],
+        path=found.path,
+        fetched=found.fetched,
+    )

@@ -1,0 +1,458 @@
+"""`lancedb://FOLDER`: LanceDB, embedded; the default. A folder on disk, safe with several writer processes.
+
+Facts that shaped this file (lancedb 0.40.0):
+
+- A handle sees other processes' commits only with `read_consistency_interval=0`.
+- `merge_insert` inserts twice what comes twice, also when two processes insert the same new id at once: writers of one
+  collection take turns through a lock file beside it. An object store has none: there one process writes at a time.
+- JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sortable texts
+  (`dizuo.vectors.exact.sortable`), or a column of its own for each hot key; `metadata` is the exact text.
+- Every write adds a version and a fragment; `optimize` merges them, and so does every 200th write.
+- Product quantisation without refinement has a recall of 0.40: the index is IVF_HNSW_SQ, refined, from 50,000 rows.
+- Full-text search takes our tokens through its whitespace tokenizer; rows after the index are searched as well.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Note, Watcher
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.sortable import shadow_texts, sortable
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.lexical import query_tokens
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.faults import Transient
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted, with_ties
+from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
+from dizuo.vectors.stores.lancedb.filters import among, compiled, row_key, shadow_value
+from dizuo.vectors.writing.columns import flat_columns, shadow_column
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+EXACT_ROWS = 50_000
+"""Up to here all vectors are compared; beyond it `optimize` builds an index."""
+FEW = 20_000
+"""Matching rows up to which a filtered search compares all of them although there is an index."""
+_ANY = 2**31 - 1
+BULK = 1000
+"""Rows from which a write first looks whether all of them are new."""
+BETWEEN = 200
+"""Writes of this process between two compactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a LanceDB folder is used."""
+
+    hot: tuple[str, ...] = ()
+    """Metadata keys that get a column and, by `optimize`, an index of their own: for filters over many rows."""
+    keep_minutes: float = 60.0
+    """How long old versions of the data stay on disk for readers in the middle of a scan."""
+    ef: int = 200
+    """Candidates that an index search keeps."""
+    refine: int = 5
+    """How many times k are compared exactly after an index search."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+    """Return the collection in that folder, made where it is not there."""
+    try:
+        import lancedb
+    except ImportError:
+        raise MissingPackage("lancedb", purpose="lancedb://", install="dizuo[lancedb]") from None
+    import pyarrow as pa
+
+    place = url.place or "."
+    local = "://" not in place
+    table_name = physical(wanted.collection)
+    lock: Any = nullcontext()
+    if local:
+        from filelock import FileLock
+
+        try:
+            Path(place).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
+        lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
+    database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
+    with lock, _faults(place):
+        names = database.list_tables().tables if hasattr(database, "list_tables") else database.table_names()
+        if table_name in names:
+            table = database.open_table(table_name)
+            metadata = table.schema.metadata or {}
+            if b"dizuo.metric" not in metadata:
+                raise VectorError(f"the table {table_name} in {place} was not made by dizuo", hint="use another folder")
+            spec = wanted.agreed(table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode())
+        else:
+            spec = wanted.new()
+            fields = [
+                pa.field("key", pa.string(), nullable=False),
+                pa.field("namespace", pa.string(), nullable=False),
+                pa.field("id", pa.string(), nullable=False),
+                pa.field("vector", pa.list_(pa.float32(), spec.dim), nullable=False),
+                pa.field("metadata", pa.string(), nullable=False),
+                pa.field("shadow", pa.json_()),
+                pa.field("document", pa.string()),
+                pa.field("words", pa.string()),
+            ]
+            schema = pa.schema(fields, metadata={"dizuo.metric": spec.metric})
+            table = database.create_table(table_name, schema=schema)
+        store = LanceStore(database, table, spec, options, place, lock)
+        store.warm(options.hot)
+    return store
+
+
+@contextmanager
+def _faults(place: str) -> Iterator[None]:
+    """Map what LanceDB raises; it knows only RuntimeError, ValueError and OSError."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        text = str(error).split(", /root/")[0][:500]
+        if "ommit conflict" in text or "Too many concurrent writers" in text:
+            raise Transient(f"another writer was faster at {place}") from error
+        raise VectorError(f"LanceDB at {place}: {text}") from error
+
+
+class LanceStore:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 20_000
+    batch_bytes = 64 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(atomic_batches=True, lexical="own")
+
+    def __init__(
+        self, database: Any, table: Any, spec: Spec, options: Options, place: str, lock: AbstractContextManager[Any]
+    ) -> None:
+        self.database, self.table, self.spec, self.options, self.place, self.lock = (
+            database, table, spec, options, place, lock,
+        )  # fmt: skip
+        if "://" in place:
+            note = "writers of a local folder take turns through a lock file, and an object store has none"
+            self.capabilities = replace(self.capabilities, several_writers=False, notes={"several_writers": note})
+        self.hot: dict[str, str] = {}
+        self.writes = 0
+        self.mixed = False
+        self.known: tuple[float, Any] = (-60.0, None)
+        self.has_words_index: bool | None = None
+
+    def warm(self, keys: Sequence[str]) -> None:
+        """Learn which keys have a column of their own, and add the missing ones of these."""
+        fields = {field.name: field for field in self.table.schema}
+        self.hot = {
+            field.metadata[b"dizuo.key"].decode(): name
+            for name, field in fields.items()
+            if field.metadata and b"dizuo.key" in field.metadata
+        }
+        for key in keys:
+            if key not in self.hot:
+                name = physical(key, prefix="hot_")
+                if name not in fields:
+                    self.table.add_columns({name: shadow_value(key)})
+                self.table.replace_field_metadata(name, {"dizuo.key": key})
+                self.hot[key] = name
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        import pyarrow as pa
+
+        rows = self._rows(namespace, block)
+        columns = {
+            **rows,
+            "namespace": pa.repeat(pa.scalar(namespace, pa.string()), len(block)),
+            "id": block.ids_arrow,
+            "vector": block.vectors_arrow,
+            "document": block.documents_arrow,
+            "words": self._words(block),
+        }
+        batch = pa.table({name: columns[name] for name in self.table.schema.names})
+        with self.lock, _faults(self.place):
+            if self._are_new(columns["key"]):
+                self.table.add(batch)
+            else:
+                merge = self.table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
+                merge.execute(batch)
+            self._written()
+
+    def _are_new(self, keys: Any) -> bool:
+        """Return whether it is certain that no row has one of these keys, as in a first load: adding is half the work.
+
+        Nobody else writes meanwhile. Where the keys have an index, merging asks it, and reading all would take longer;
+        and so it would where few rows come and many fragments are there.
+        """
+        import pyarrow.compute as pc
+
+        if len(keys) < BULK or any(index.columns == ["key"] for index in self.table.list_indices()):
+            return False
+        held = self.table.search().select(["key"]).to_batches(65_536)
+        return not any(pc.any(pc.is_in(part.column("key"), keys)).as_py() for part in held)
+
+    def _words(self, block: Block) -> Any:
+        import pyarrow as pa
+
+        if block.documents_arrow.null_count == len(block):  # no Python object per row where there is nothing to cut
+            return pa.nulls(len(block), pa.string())
+        return pa.array([" ".join(tokens) if tokens else None for tokens in block.tokens], pa.string())
+
+    def _rows(self, namespace: str, block: Block) -> dict[str, Any]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns = {
+            "key": pc.binary_join_element_wise(pa.scalar(row_key(namespace, "")), block.ids_arrow, ""),
+            "metadata": block.metadata_arrow,
+        }
+        columns["shadow"] = _shadow(block, columns["metadata"])
+        for key, name in self.hot.items():
+            values = [sortable(row[key]) if key in row else None for row in block.metadata]
+            columns[name] = pa.array(values, pa.string())
+        return columns
+
+    def _written(self) -> None:
+        self.writes += 1
+        if self.writes % BETWEEN == 0:
+            self.table.optimize(cleanup_older_than=datetime.timedelta(minutes=self.options.keep_minutes))
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        import pyarrow as pa
+
+        with self.lock, _faults(self.place):
+            merge = self.table.merge_insert("key").when_matched_update_all()
+            result = merge.execute(pa.table(self._rows(namespace, block)))
+            self._written()
+        return int(result.num_updated_rows)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        chosen = self._where(namespace, where) if ids is None else among(namespace, ids)
+        with self.lock, _faults(self.place):
+            result = self.table.delete(chosen)
+            self._written()
+        return int(result.num_deleted_rows)
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        with _faults(self.place):
+            query = self.table.search().where(among(namespace, ids)).select(_names(columns))
+            return _block(query.limit(len(ids)).to_arrow(), columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        indexed = not exact and self._vector_index() is not None
+        if indexed and where is not None:
+            indexed = self.count(namespace, where=where) > FEW
+        return [self._one(namespace, query, k, where, exact, indexed, columns) for query in queries]
+
+    def _one(
+        self, namespace: str, query: Floats, k: int, where: Filter | None, exact: bool, indexed: bool, columns: Columns
+    ) -> Found:
+        """Return the answer to one query.
+
+        Filtering by namespace costs more than the search where there is only one. So it is left out until a row of
+        another namespace turns up among the answers: while there is none, they are those of the namespace alone.
+        """
+        from lancedb.query import LanceVectorQueryBuilder
+
+        names = ["key", *_names(columns)[1:], "_distance"]
+        prefix = row_key(namespace, "")
+
+        def ask(n: int) -> Found:
+            # `table.search`, and a builder without row ids, ask for the schema: three round trips, 0.9 ms of 11.
+            builder = LanceVectorQueryBuilder(self.table, query, "vector").with_row_id(True)
+            builder = builder.distance_type(self.spec.metric)
+            condition = self._where(namespace if self.mixed else None, where)
+            if condition != "true":
+                builder = builder.where(condition, prefilter=True)
+            builder = builder.limit(n).select(names)
+            if indexed:
+                builder = builder.ef(max(self.options.ef, self.options.refine * n))
+                builder = builder.refine_factor(self.options.refine).nprobes(64)
+            else:
+                builder = builder.bypass_vector_index()
+            with _faults(self.place):
+                answer = builder.to_batches().read_all()
+            keys = answer.column("key").to_pylist()
+            if not self.mixed and not all(key.startswith(prefix) for key in keys):
+                self.mixed = True
+                return ask(n)
+            ids = [key[len(prefix) :] for key in keys]
+            distances = answer.column("_distance").to_numpy()
+            to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
+            path = "index" if indexed else "exact"
+            return Found(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+
+        if indexed:
+            found = ask(k)
+            if len(found.scores) >= k:
+                return found
+            indexed = False  # an index that came back short is not asked again
+        return with_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        from lancedb.query import MatchQuery
+
+        tokens = query_tokens(query)
+        if not tokens or not self._words_index():
+            return Found(Block([]), np.empty(0))
+        chosen = self._where(namespace, where)
+
+        def ask(n: int) -> Found:
+            builder = self.table.search(MatchQuery(" ".join(tokens), column="words"), query_type="fts")
+            builder = builder.where(chosen, prefilter=True).limit(n).select(["id", "_score"])
+            with _faults(self.place):
+                answer = builder.to_arrow()
+            scores = answer.column("_score").to_numpy().astype(np.float64)
+            return Found(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
+
+        return with_ties(ask, k, most=10 * k, budget=10 * k)
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        names = _names(columns) + (["namespace"] if namespace is None else [])
+        with _faults(self.place):
+            query = self.table.search().where(self._where(namespace, where)).select(names)
+            for batch in query.to_batches(rows):
+                for start in range(0, batch.num_rows, rows):
+                    part = batch.slice(start, rows)
+                    block = _block(part, columns)
+                    yield block.in_namespaces(part.column("namespace")) if namespace is None else block
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        with _faults(self.place):
+            return int(self.table.count_rows(self._where(namespace, where)))
+
+    def namespaces(self) -> dict[str, int]:
+        from collections import Counter
+
+        import pyarrow.compute as pc
+
+        counts: Counter[str] = Counter()
+        with _faults(self.place):
+            for batch in self.table.search().select(["namespace"]).to_batches(65_536):
+                for pair in pc.value_counts(batch.column("namespace")).to_pylist():
+                    counts[pair["values"]] += pair["counts"]
+        return dict(sorted(counts.items()))
+
+    def _where(self, namespace: str | None, where: Filter | None) -> str:
+        return compiled(where, namespace=namespace, hot=self.hot)
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        pass
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        from lancedb.index import BTree, HnswSq
+
+        old = datetime.timedelta(minutes=self.options.keep_minutes)
+        with self.lock, _faults(self.place):
+            rows = self.table.count_rows()
+            held = {column for index in self.table.list_indices() for column in index.columns}
+            for column in ("key", *self.hot.values()):
+                if rows and column not in held:
+                    self.table.create_index(column, config=BTree())
+            if rows and self.table.count_rows("words IS NOT NULL"):
+                self._words_index()
+            if "vector" not in held and rows and (force_index or rows > EXACT_ROWS):
+                watch(Note(f"building a vector index over {rows:,} rows"))
+                partitions = max(1, rows // 1_000_000)
+                config = HnswSq(distance_type=self.spec.metric, num_partitions=partitions, m=20, ef_construction=300)
+                self.table.create_index("vector", config=config)
+            self.table.optimize(cleanup_older_than=old)
+            self._vector_index(fresh=True)
+
+    def _vector_index(self, *, fresh: bool = False) -> Any:
+        """Return the vector index or None; asked again after some seconds, since other processes build it too."""
+        if fresh or time.monotonic() - self.known[0] > 5:
+            found = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
+            self.known = (time.monotonic(), found)
+        return self.known[1]
+
+    def _words_index(self) -> bool:
+        """Return whether there is an index of words; it is built when words are first asked for."""
+        if self.has_words_index:
+            return True
+        with self.lock, _faults(self.place):
+            if not any(index.columns == ["words"] for index in self.table.list_indices()):
+                if not self.table.count_rows("words IS NOT NULL"):
+                    return False
+                from lancedb.index import FTS
+
+                self.table.create_index(
+                    "words",
+                    config=FTS(
+                        with_position=False, base_tokenizer="whitespace", max_token_length=None, lower_case=False,
+                        stem=False, remove_stop_words=False, ascii_folding=False,
+                    ),
+                )  # fmt: skip
+        self.has_words_index = True
+        return True
+
+    def info(self) -> EngineInfo:
+        import lancedb
+
+        with _faults(self.place):
+            index = self._vector_index(fresh=True)
+            stats = self.table.stats()
+        kind = "none" if index is None else "ivf_hnsw_sq"
+        rows = 0 if index is None else int(index.num_indexed_rows)
+        details = {
+            "bytes": stats["total_bytes"],
+            "fragments": stats["fragment_stats"]["num_fragments"],
+            "hot keys": sorted(self.hot),
+            "exact up to rows": EXACT_ROWS,
+        }
+        return EngineInfo("LanceDB", lancedb.__version__, kind, rows, f"{self.place}/{self.table.name}.lance", details)
+
+    def drop(self) -> None:
+        with self.lock, _faults(self.place):
+            self.database.drop_table(self.table.name, ignore_missing=True)
+
+    def close(self) -> None:
+        pass
+
+
+def _shadow(block: Block, texts: Any) -> Any:
+    import pyarrow as pa
+
+    if (flat := block.flat or flat_columns(texts)) is not None:
+        return shadow_column(flat).cast(pa.json_())
+    return pa.array(shadow_texts(block.metadata), pa.json_())
+
+
+def _names(columns: Columns) -> list[str]:
+    held = {"vectors": "vector", "metadata": "metadata", "documents": "document"}
+    return ["id", *(name for column, name in held.items() if column in columns)]
+
+
+def _block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Block:
+    """Return the columns of an Arrow table or batch; the ids too, unless they are given."""
+
+    def column(name: str) -> Any:
+        found = rows.column(name)
+        return found.combine_chunks() if hasattr(found, "combine_chunks") else found
+
+    vectors = None
+    if "vectors" in columns:
+        held = column("vector")
+        flat = held.flatten().to_numpy(zero_copy_only=False)
+        vectors = cast(Floats, flat.reshape(len(held), held.type.list_size))
+    return Block(
+        column("id") if ids is None else ids,
+        vectors,
+        column("metadata") if "metadata" in columns else None,
+        column("document") if "documents" in columns else None,
+    )

@@ -1,0 +1,377 @@
+"""Marqo 2.13 or later, `marqo://host:8882` or `marqo+https://…`; a password is sent as the API key of Marqo Cloud.
+
+Upstream no longer works on the open source, so this is best effort: tested against an emulator of ours, written after
+Marqo's own source (2.13), and against a real server where DIZUO_TEST_MARQO_URL names one. Its client is abandoned;
+these are its routes over httpx. One structured index per collection, with the model `no_model`. What bites:
+
+- fields are those of the making, ranges are inclusive: filters are tags only (`_marqo_rows.py`);
+- 128 documents a request, 100,000 characters a document, 1,000 answers a search;
+- there is no scroll: records have a place by their id, and a scan asks for places that hold less than 1,000;
+- nothing counts what matches: a count is a scan of ids;
+- scores are a closeness in float32; they are computed anew from the vectors of the hits;
+- a deletion counts records that were not there: they are looked up before;
+- a change of the index while another is going on is a conflict, and is tried again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import FALSE, Condition, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.marqo import rows as rows_of
+from dizuo.vectors.stores.marqo.rows import PLACES, fields_of, filter_of, key_of, read, space_of
+from dizuo.vectors.writing.batching import Patience
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+SPACES = {"cosine": "angular", "dot": "dotproduct", "l2": "euclidean"}
+TOP = 1000
+"""Most answers of one search (MARQO_MAX_SEARCH_LIMIT)."""
+ONCE = Patience(attempts=1)
+REGISTRY = "registry"
+"""The space of the records that name the namespaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    m: int = 16
+    """Links per vector in the HNSW graph; only at the making of a collection."""
+    ef_construction: int = 512
+    """Candidates looked at while a vector is linked; only at the making of a collection."""
+    ef_search: int = 2000
+    """Candidates looked at in a search."""
+    timeout: float = 120.0
+    """Seconds after which a call has failed; the making of an index takes its time."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Marqo:
+    """Return the collection, made where it is not there."""
+    try:
+        import httpx
+    except ImportError as error:
+        raise MissingPackage("httpx", purpose="marqo://", install="dizuo[marqo]") from error
+    scheme = "https" if url.extra == "https" else "http"
+    key = url.password or url.user
+    client = httpx.Client(
+        base_url=f"{scheme}://{url.host or '127.0.0.1'}:{url.port or (443 if scheme == 'https' else 8882)}{url.path}",
+        headers={"x-api-key": key} if key else {},
+        timeout=options.timeout,
+    )
+    return opened(Marqo(client, options, str(url)), wanted)
+
+
+class Marqo:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 128
+    batch_bytes = 4 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(max_dim=3000, notes={"lexical": "Marqo's BM25 has tokens of its own"})
+    spec: Spec
+    index: str
+
+    def __init__(self, client: Any, options: Options, address: str) -> None:
+        self.client, self.options, self.address = client, options, address
+        self.named: set[str] = set()
+
+    def open(self, wanted: Wanted) -> None:
+        """Find or make the index."""
+        self.index = physical(wanted.collection)
+        found = self._sent("GET", "/settings", missing=True, opening=True)
+        if found is None:
+            spec = wanted.new()
+            settings = {
+                "type": "structured",
+                "model": "no_model",
+                "modelProperties": {"type": "no_model", "dimensions": spec.dim},
+                "normalizeEmbeddings": False,
+                "vectorNumericType": "float",
+                "annParameters": {
+                    "spaceType": SPACES[spec.metric],
+                    "parameters": {"efConstruction": self.options.ef_construction, "m": self.options.m},
+                },
+                "allFields": rows_of.FIELDS,
+                "tensorFields": ["vector"],
+            }
+            self._sent("POST", "", settings, existing=True)
+            found = self._sent("GET", "/settings")
+        ours = {theirs: metric for metric, theirs in SPACES.items()}
+        theirs = found["annParameters"]["spaceType"]
+        self.spec = wanted.agreed(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        """Marqo's writes are visible when they return, whether waited for or not."""
+        space = self._named(namespace)
+        rows, refused = rows_of.written(space, block)
+        by_key = {row["_id"]: id for id, row in rows.items()}
+        if rows:
+            for item in self._items("POST", list(rows.values())):
+                if item["status"] >= 400:
+                    refused[by_key[item["_id"]]] = str(item.get("message") or item.get("error"))
+        if refused:
+            raise RowErrors(refused)
+
+    def _named(self, namespace: str) -> str:
+        """Return the space of a namespace that has a record in the registry."""
+        space = space_of(namespace)
+        if namespace not in self.named:
+            name = Block([namespace], np.ones((1, self.spec.dim), np.float32), ["{}"], [None])
+            rows, _ = rows_of.written(REGISTRY, name)
+            for item in self._items("POST", list(rows.values())):
+                if item["status"] >= 400:
+                    raise VectorError(f"Marqo: {item}")
+            self.named.add(namespace)
+        return space
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        space = space_of(namespace)
+        there = {row["_id"]: row for row in self._held(space, block.ids)}
+        changes = []
+        for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
+            if (key := key_of(space, id)) in there:
+                changes.append({"_id": key, **rows_of.seen(metadata, text)})
+        items = self._items("PATCH", changes) if changes else []
+        failed = {
+            rows_of.read([there[item["_id"]]], frozenset(), self.spec.dim).ids[0]: str(item.get("message"))
+            for item in items
+            if item["status"] >= 400 and item["status"] != 404
+        }
+        if failed:
+            raise RowErrors(failed)
+        return sum(item["status"] < 300 for item in items)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        space = space_of(namespace)
+        if ids is not None:
+            keys = [row["_id"] for row in self._held(space, ids)]
+        else:
+            keys = [row["_id"] for page in self._pages(space, where, frozenset()) for row in page]
+        for start in range(0, len(keys), TOP):
+            self._sent("POST", "/documents/delete-batch", keys[start : start + TOP])
+        return len(keys)
+
+    def _items(self, method: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self._sent(method, "/documents", {"documents": documents})["items"]
+        if any(item["status"] in (429, 503, 504) for item in items):
+            raise Transient(f"{self.address} is busy")
+        return items
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        return read(self._held(space_of(namespace), ids), columns, self.spec.dim)
+
+    def _held(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        keys = [key_of(space, id) for id in ids]
+        for start in range(0, len(keys), self.batch_rows):
+            answer = self._sent("GET", "/documents", keys[start : start + self.batch_rows])
+            found += [row for row in answer["results"] if row.get("_found")]
+        return found
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        condition, same = plain(where)
+        if condition == FALSE:
+            return [Found(read([], columns, self.spec.dim), np.empty(0)) for _ in queries]
+        if not same or k >= TOP:
+            rows = self._rows(namespace, where, columns | {"vectors"}, TOP)
+            return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        space, out = space_of(namespace), []
+        for query in queries:
+
+            def ask(number: int, exactly: bool, query: Floats = query) -> Found:
+                return self._nearest(space, query, number, condition, columns, exactly)
+
+            # In exact mode as far as one search goes; a tie of more than a thousand is cut where Vespa cuts it.
+            found = with_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
+            if found is not None and len(found.scores) == TOP and found.scores.min() == np.sort(found.scores)[-k]:
+                found = nearest(
+                    self._rows(namespace, where, columns | {"vectors"}, TOP),
+                    query[None], k=k, metric=self.spec.metric, columns=columns,
+                )[0]  # fmt: skip
+            if found is None:
+                found = with_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
+                if len(found.scores) < k:  # either no more match, or the graph did not reach them
+                    found = ask(k, True)
+            out.append(found)
+        return out
+
+    def _nearest(
+        self, space: str, query: Floats, number: int, condition: Condition, columns: Columns, exactly: bool
+    ) -> Found:
+        needed = columns | {"vectors"}
+        asked = {
+            "context": {"tensor": [{"vector": query.tolist(), "weight": 1}]},
+            "limit": number,
+            "approximate": not exactly,
+            **({} if exactly else {"efSearch": max(number, self.options.ef_search)}),
+        }
+        hits = self._hits(asked, filter_of(condition, space), needed)
+        block = read(hits, needed, self.spec.dim)
+        scores = pairwise(query, block.vectors, self.spec.metric)
+        best = np.argsort(-scores, kind="stable")
+        return Found(block.only(columns).take(best), scores[best], "exact" if exactly else "index", len(hits))
+
+    def _hits(self, asked: dict[str, Any], chosen: str, columns: Columns) -> list[dict[str, Any]]:
+        body = {
+            "searchMethod": "TENSOR",
+            "filter": chosen,
+            "attributesToRetrieve": fields_of(columns),
+            "showHighlights": False,
+            **asked,
+        }
+        hits: list[dict[str, Any]] = self._sent("POST", "/search", body)["hits"]
+        return hits
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        raise AssertionError("Marqo has no words of ours")
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        patience = Patience()  # a scan that was begun cannot be begun again by the front
+        return scanned(
+            namespace, lambda: patience(self._names), lambda name: self._rows(name, where, columns, rows, patience)
+        )
+
+    def _rows(
+        self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
+    ) -> Iterator[Block]:
+        for page in self._pages(space_of(namespace), where, columns, patience):
+            for start in range(0, len(page), rows):
+                yield read(page[start : start + rows], columns, self.spec.dim)
+
+    def _pages(
+        self, space: str, where: Filter | None, columns: Columns, patience: Patience = ONCE
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the records that match in the order of their places, less than a thousand at a time."""
+        condition, same = plain(where)
+        if condition == FALSE:
+            return
+        needed = columns if same else columns | {"metadata"}
+        anywhere = {"context": {"tensor": [{"vector": [1.0] * self.spec.dim, "weight": 1}]}, "approximate": False}
+        # Half full: places are by hash, so few of these ranges have to be halved.
+        total = int(patience(lambda: self._sent("GET", "/stats"))["numberOfDocuments"])
+        count = 1 + total // (TOP // 2)
+        edges = [PLACES * part // count for part in range(count + 1)]
+        ranges = [(low, high - 1) for low, high in itertools.pairwise(edges)][::-1]
+        while ranges:
+            low, high = ranges.pop()
+            chosen = filter_of(condition, space, low, high)
+            hits = patience(lambda chosen=chosen: self._hits({**anywhere, "limit": TOP}, chosen, needed))  # type: ignore[misc]
+            if len(hits) == TOP and low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+                continue
+            if not same:
+                block = read(hits, frozenset({"metadata"}), self.spec.dim)
+                kept = {id for one in matching([block], where) for id in one.ids}
+                hits = [hit for hit, id in zip(hits, block.ids, strict=True) if id in kept]
+            if hits:
+                yield hits
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        names = [namespace] if namespace is not None else self._names()
+        return sum(len(page) for name in names for page in self._pages(space_of(name), where, frozenset()))
+
+    def _names(self) -> list[str]:
+        pages = self._pages(REGISTRY, None, frozenset())
+        return sorted(id for page in pages for id in read(page, frozenset(), self.spec.dim).ids)
+
+    def namespaces(self) -> Mapping[str, int]:
+        counts = {name: self.count(name, where=None) for name in self._names()}
+        return {name: count for name, count in counts.items() if count}
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        """Marqo's writes are visible when they return."""
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        """Vespa keeps its HNSW graph by itself."""
+
+    def info(self) -> EngineInfo:
+        version = str(self._sent("GET", None)["version"])
+        rows = sum(self.namespaces().values())
+        details = {"ef_search": self.options.ef_search, "m": self.options.m}
+        return EngineInfo("Marqo", version, "hnsw", rows, where=f"{self.address} {self.index}", details=details)
+
+    def drop(self) -> None:
+        self._sent("DELETE", "", missing=True)
+        self.named.clear()
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _sent(
+        self,
+        method: str,
+        path: str | None,
+        body: Any = None,
+        *,
+        missing: bool = False,
+        existing: bool = False,
+        opening: bool = False,
+    ) -> Any:
+        """Return the answer of a route of the index (of the server where `path` is None).
+
+        Args:
+            missing: None instead of an error where there is no such index.
+            existing: None instead of an error where there is one.
+            opening: the first call: a server that does not answer is not there.
+        """
+        with self._mapped(opening):
+            url = "/" if path is None else f"/indexes/{self.index}{path}"
+            answer = self.client.request(method, url, **({} if body is None else {"json": body}))
+        if answer.is_success:
+            return answer.json()
+        try:
+            told = answer.json()
+        except ValueError:
+            told = {}
+        code, message = told.get("code"), told.get("message") or told.get("detail") or answer.text[:300]
+        if (missing and code == "index_not_found") or (existing and code == "index_already_exists"):
+            return None
+        if answer.status_code in (401, 403):
+            raise Denied(f"{self.address} refused the API key", hint="check the password in the address")
+        if answer.status_code in (429, 502, 503, 504) or code == "operation_conflict_error":
+            after = answer.headers.get("retry-after", "")
+            raise Transient(f"{self.address} is busy: {message}", after=float(after) if after.isdecimal() else None)
+        raise VectorError(f"Marqo: {message}", details=[f"{method} {url}: {answer.status_code} {code}"])
+
+    @contextmanager
+    def _mapped(self, opening: bool) -> Iterator[None]:
+        import httpx
+
+        try:
+            yield
+        except (httpx.TimeoutException, httpx.TransportError) as error:
+            if opening:
+                hint = "is the server running, and is it marqo+https://?"
+                raise Unreachable(f"no Marqo answers at {self.address}", hint=hint) from error
+            raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+        except RuntimeError as error:
+            if not self.client.is_closed:
+                raise
+            raise VectorError("the store was closed", hint="connect again") from error

@@ -1,0 +1,455 @@
+"""Milvus: Lite in a file of this machine (`milvus://PATH.db`) or a server (`milvus://user:password@host:19530`).
+
+Tested against Milvus Lite 3.2.2, which is an implementation of its own, and the real standalone server 2.3.5. Both hold
+a record as: `pk` a hash of namespace and id, `id`, `ns` a hash of the namespace, `v` the vector, `m` and `d` metadata
+and document as pieces of text (a text field ends at 65,535 bytes), `t` tags and `n` numbers for filters
+(`dizuo.vectors.exact.flat_columns`). What bites:
+
+- a quote, a backslash or a line break in an id breaks the expression that pymilvus or Lite makes of it; so no text of
+  a user is ever part of an expression, only hashes;
+- their `!=`, `not in` and missing keys disagree with each other; only tags are ever negated here;
+- Lite's HNSW loses filtered rows (recall .50, measured), so Lite has an exact index; the server has HNSW, and what it
+  cannot do, an exact search, is read and compared here;
+- the server finds what was written only under Strong consistency, which every call asks for;
+- the server has neither BM25 nor sparse vectors before 2.4, and Lite counts documents and lengths by segment, not by
+  namespace; so words are searched in dizuo's side-car file;
+- the server indexes what it has sealed when it comes to it, half a second or minutes later: `optimize` waits for it;
+- neither lists the namespaces of a collection: rows with `ns` = `!` name them, and the first says dim and metric.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors import scores
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.stores.milvus.errors import mapped
+from dizuo.vectors.stores.milvus.lite import lite_done, lite_server
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
+NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
+PIECE, PIECES, TAGS = 60_000, 256, 4096
+WINDOW = 16_384
+"""Rows that one answer of Milvus has at most."""
+DIGEST = 16
+PATIENCE = 600.0
+"""Seconds that `optimize` waits for the server to flush, and then for its index."""
+MARK = "!"
+QUIET = {"grpc.keepalive_time_ms": 3_600_000}
+"""pymilvus pings every 10 s, and Lite's server throws out who does (too_many_pings, measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    m: int = 16
+    """Links per vector in the server's HNSW graph; only at the making of a collection."""
+    ef_construction: int = 200
+    """Candidates looked at while a vector is linked; only at the making of a collection."""
+    ef: int = 200
+    """Candidates looked at in a search, at least k."""
+    timeout: float = 60.0
+    """Seconds after which a call that got no answer has failed."""
+    database: str = ""
+    """Milvus' database, on a server that has several."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
+    """Return the collection, made where it is not there."""
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as error:
+        raise MissingPackage("pymilvus", purpose="milvus://", install="dizuo[milvus]") from error
+    # It writes every failed call to the standard error with a traceback, though it raises it too.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    lite = not url.extra and url.place.endswith(".db")
+    with mapped(str(url), opening=True):
+        if lite:
+            path = Path(url.place).expanduser().resolve()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client = MilvusClient(uri=lite_server(path), grpc_options=QUIET)
+            return opened(Milvus(client, options, str(url), path), wanted)
+        scheme = "https" if url.extra == "https" else "http"
+        token = f"{url.user}:{url.password}" if url.user else (url.password or "")
+        client = MilvusClient(
+            uri=f"{scheme}://{url.host or '127.0.0.1'}:{url.port or 19530}",
+            token=token,
+            db_name=options.database,
+            timeout=10.0,
+        )
+        return opened(Milvus(client, options, str(url), None), wanted)
+
+
+class Milvus:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 1000
+    batch_bytes = 16 * 2**20
+
+    spec: Spec
+    name: str
+
+    def __init__(self, client: Any, options: Options, address: str, path: Path | None) -> None:
+        self.client, self.options, self.address, self.path = client, options, address, path
+        self.lite = path is not None
+        self.beside: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
+        self.known: set[str] = set()
+        self.closed = False
+        self.capabilities = Capabilities(
+            several_writers=not self.lite,
+            index=not self.lite,
+            max_dim=32_768,
+            notes={
+                "several_writers": "Milvus Lite locks its file for one process",
+                "index": "Milvus Lite's HNSW loses filtered rows (recall .50): all vectors are compared",
+                "lexical": "Milvus 2.3 has neither BM25 nor sparse vectors, and Lite counts words by segment",
+            },
+        )
+
+    def open(self, wanted: Wanted) -> None:
+        """Find or make the collection."""
+        self.name = physical(wanted.collection)
+        with self._mapped():
+            if not self.client.has_collection(self.name):
+                self._make(wanted.new())
+            self.client.load_collection(self.name)
+            marks = self._query(f'pk == "{MARK}"', ["m"], 1)
+            if not marks:  # made by somebody who was killed right after, or who is about to write it
+                self.spec = spec = wanted.new()
+                self._mark(MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}))
+                marks = self._query(f'pk == "{MARK}"', ["m"], 1)
+        facts = json.loads("".join(marks[0]["m"]))
+        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+
+    def _make(self, spec: Spec) -> None:
+        from pymilvus import DataType, MilvusException
+
+        self.spec = spec
+        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=64)
+        schema.add_field("id", DataType.VARCHAR, max_length=600)
+        schema.add_field("ns", DataType.VARCHAR, max_length=DIGEST)
+        schema.add_field("v", DataType.FLOAT_VECTOR, dim=spec.dim)
+        for name, most, length in (("t", TAGS, 20), ("m", PIECES, 65_535), ("d", PIECES, 65_535)):
+            schema.add_field(name, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=most, max_length=length)
+        schema.add_field("n", DataType.JSON)
+        index = self.client.prepare_index_params()
+        graph = {"M": self.options.m, "efConstruction": self.options.ef_construction}
+        index.add_index(
+            "v",
+            index_type="FLAT" if self.lite else "HNSW",
+            metric_type=METRICS[spec.metric],
+            params={} if self.lite else graph,
+        )
+        try:
+            self.client.create_collection(self.name, schema=schema, index_params=index, consistency_level="Strong")
+        except MilvusException as error:
+            if not self.client.has_collection(self.name):  # another process made it first
+                raise error
+            return
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+        self._mark(MARK, json.dumps(facts))
+
+    def _mark(self, key: str, text: str) -> None:
+        vector = np.zeros(self.spec.dim, np.float32)
+        vector[0] = 1.0
+        row = {"pk": key, "id": "", "ns": MARK, "v": vector, "t": [MARK], "m": _pieces(text), "d": [""], "n": {}}
+        self.client.upsert(self.name, [row])
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        digest = _digest(namespace)
+        rows = []
+        for id, vector, row, text, document in zip(
+            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
+        ):
+            flat = flatten(row)
+            rows.append(
+                {
+                    "pk": _key(digest, id),
+                    "id": id,
+                    "ns": digest,
+                    "v": vector,
+                    "t": flat.tags,
+                    "m": _pieces(text),
+                    "d": _pieces("" if document is None else f"={document}"),
+                    "n": flat.numbers,
+                }
+            )
+        with self._mapped():
+            if namespace not in self.known:
+                self._mark(f"{MARK}{digest}", json.dumps(namespace))
+                self.known.add(namespace)
+            self.client.upsert(self.name, rows)
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        # Milvus 2.3 replaces whole records only.
+        old = self.fetch(namespace, block.ids, columns=frozenset({"vectors", "documents"}))
+        new = dict(zip(block.ids, block.metadata_texts, strict=True))
+        if len(old):
+            texts = [new[id] for id in old.ids]
+            self.upsert(namespace, Block(old.ids, old.vectors, texts, old.documents), wait=True)
+        return len(old)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        if ids is None:
+            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+        else:
+            ids = self.fetch(namespace, ids, columns=frozenset()).ids
+        digest = _digest(namespace)
+        with self._mapped():
+            for start in range(0, len(ids), self.batch_rows):
+                part = ids[start : start + self.batch_rows]
+                self.client.delete(self.name, filter=_listed(digest, part), timeout=self.options.timeout)
+        return len(ids)
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        digest = _digest(namespace)
+        found: list[Mapping[str, Any]] = []
+        for start in range(0, len(ids), self.batch_rows):
+            part = ids[start : start + self.batch_rows]
+            with self._mapped():
+                found += self._query(_listed(digest, part), _fields(columns), len(part))
+        return self._block(found, columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        condition, same = plain(where)
+        most = WINDOW if self.lite else 10 * k
+        if not same or (exact and not self.lite) or k >= WINDOW:
+            return self._compared(namespace, queries, k, where, columns)
+        text = _within(namespace, condition)
+        # All queries in one call: a strongly consistent one waits for 0.2 s, however many they are.
+        want = min(k + 1, most)
+        out = []
+        for query, first in zip(queries, self._asked(text, queries, want, columns), strict=True):
+
+            def ask(number: int, query: Floats = query, first: Found = first) -> Found:
+                return first if number == want else self._asked(text, query[None], number, columns)[0]
+
+            found = with_ties(ask, k, most=most)
+            if len(found.scores) < k and not self.lite:  # either no more match, or the graph did not reach them
+                found = self._compared(namespace, query[None], k, where, columns)[0]
+            out.append(found)
+        return out
+
+    def _asked(self, text: str, queries: Floats, number: int, columns: Columns) -> list[Found]:
+        number = min(number, WINDOW)
+        with self._mapped():
+            answers = self.client.search(
+                self.name,
+                data=list(queries),
+                anns_field="v",
+                filter=text,
+                limit=number,
+                output_fields=_fields(columns),
+                search_params={"params": {} if self.lite else {"ef": max(number, self.options.ef)}},
+                consistency_level="Strong",
+                timeout=self.options.timeout,
+            )
+        out = []
+        for got in answers:
+            distances = np.array([hit["distance"] for hit in got], np.float64)
+            found = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
+            block = self._block([hit["entity"] for hit in got], columns)
+            out.append(Found(block, found, "exact" if self.lite else "index", len(got)))
+        return out
+
+    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+        rows = self._rows(namespace, where, columns | {"vectors"}, 4000)
+        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        raise AssertionError("words are in the side-car")
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        return scanned(namespace, self._spaces, lambda name: self._rows(name, where, columns, rows))
+
+    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        condition, same = plain(where)
+        needed = columns if same else columns | {"metadata"}
+        rows = min(rows, WINDOW)
+        last = _digest(namespace)
+        text = _within(namespace, condition)
+        while True:
+            with self._mapped():
+                # Only for an iterator does Lite answer in the order of keys.
+                got = self._query(f'{text} and pk > "{last}"', ["pk", *_fields(needed)], rows, iterator="True")
+            if not got:
+                return
+            yield from matching([self._block(got, needed)], None if same else where)
+            if len(got) < rows:
+                return
+            last = max(row["pk"] for row in got)
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        if namespace is None:
+            return sum(self.count(name, where=where) for name in self._spaces())
+        condition, same = plain(where)
+        if not same:
+            return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
+        with self._mapped():
+            got = self._query(_within(namespace, condition), ["count(*)"], None)
+        return int(got[0]["count(*)"])
+
+    def namespaces(self) -> Mapping[str, int]:
+        counts = {name: self.count(name, where=None) for name in self._spaces()}
+        return {name: count for name, count in counts.items() if count}
+
+    def _spaces(self) -> list[str]:
+        with self._mapped():
+            marks = self._query(f'ns == "{MARK}"', ["pk", "m"], WINDOW)
+        return sorted(json.loads("".join(row["m"])) for row in marks if row["pk"] != MARK)
+
+    def _query(self, text: str, fields: list[str], limit: int | None, **more: Any) -> list[dict[str, Any]]:
+        window = {} if limit is None else {"limit": limit}
+        got = self.client.query(
+            self.name,
+            filter=text,
+            output_fields=fields,
+            consistency_level="Strong",
+            timeout=self.options.timeout,
+            **window,
+            **more,
+        )
+        return list(got)
+
+    def _block(self, rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+        ids = [row["id"] for row in rows]
+        vectors: Floats | None = None
+        if "vectors" in columns:
+            vectors = np.array([row["v"] for row in rows], np.float32).reshape(len(ids), self.spec.dim)
+        documents = ["".join(row["d"]) for row in rows] if "documents" in columns else None
+        return Block(
+            ids,
+            vectors,
+            ["".join(row["m"]) for row in rows] if "metadata" in columns else None,
+            None if documents is None else [text[1:] if text else None for text in documents],
+        )
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        """Every call asks for Strong consistency."""
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        if self.lite:
+            return
+        with self._mapped():
+            # Sealed, the server indexes a segment; growing ones it compares as they are.
+            self.client.flush(self.name, timeout=PATIENCE)
+            began, pause = time.monotonic(), 0.05
+            while pending := self._pending():  # the server comes to it later, and says so
+                if time.monotonic() - began > PATIENCE:
+                    raise VectorError(
+                        f"{self.address} has left {pending:,} rows without an index for {PATIENCE:.0f} s",
+                        hint="is its index node running? optimize again later",
+                    )
+                time.sleep(pause)
+                pause = min(2 * pause, 1.0)
+            self.client.refresh_load(self.name, timeout=PATIENCE)
+
+    def _pending(self) -> int:
+        """Return how many rows of sealed segments the index does not cover yet."""
+        return int(self.client.describe_index(self.name, "v").get("pending_index_rows", 0))
+
+    def info(self) -> EngineInfo:
+        with self._mapped():
+            version = str(self.client.get_server_version())
+            pending = self._pending()
+        rows = sum(self.namespaces().values())
+        kind = "none" if self.lite else "hnsw"
+        covered = 0 if self.lite else max(0, rows - pending)
+        name = "Milvus Lite" if self.lite else "Milvus"
+        details = {} if self.lite else {"M": self.options.m, "ef": self.options.ef}
+        return EngineInfo(name, version, kind, covered, where=f"{self.address} {self.name}", details=details)
+
+    def drop(self) -> None:
+        with self._mapped():
+            self.client.drop_collection(self.name)
+        self.known.clear()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.client.close()
+            if self.path is not None:
+                lite_done(self.path)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        with mapped(self.address):
+            yield
+
+
+def _digest(namespace: str) -> str:
+    return hashlib.sha256(namespace.encode()).hexdigest()[:DIGEST]
+
+
+def _fields(columns: Columns) -> list[str]:
+    return ["id", *(NAMES[column] for column in sorted(columns))]
+
+
+def _pieces(text: str) -> list[str]:
+    """Return the text cut into pieces of at most 60,000 bytes in UTF-8; one empty piece where it is empty."""
+    if len(text) * 4 <= PIECE:
+        return [text]
+    size = PIECE // 4
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _key(digest: str, id: str) -> str:
+    return digest + base64.b32encode(hashlib.blake2b(id.encode(), digest_size=20).digest()).decode().lower()
+
+
+def _listed(digest: str, ids: Sequence[str]) -> str:
+    keys = ", ".join(f'"{_key(digest, id)}"' for id in ids)
+    return f"pk in [{keys}]"
+
+
+def _within(namespace: str, condition: Condition) -> str:
+    inner = _written(condition)
+    space = f'ns == "{_digest(namespace)}"'
+    return space if inner is None else f"{space} and ({inner})"
+
+
+def _written(condition: Condition) -> str | None:
+    """Return a condition as an expression; None is true for all. Tags and columns need no escaping."""
+    match condition:
+        case Has(tag):
+            return f'array_contains(t, "{tag}")'
+        case Lacks(tag):
+            return f'not array_contains(t, "{tag}")'
+        case Number(column, order, value):
+            return f'n["{column}"] {order} {value!r}'
+        case All(parts):
+            return " and ".join(f"({_written(part)})" for part in parts) if parts else None
+        case Any_(parts):
+            return " or ".join(f"({_written(part)})" for part in parts) if parts else f'array_contains(t, "{MARK}")'
+    raise AssertionError(condition)

@@ -1,0 +1,46 @@
+"""pymilvus' exceptions as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dizuo.errors import VectorError
+from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+
+__all__ = ["mapped"]
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and what it came from; pymilvus raises errors from themselves, so the chain may be a ring."""
+    found: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and all(following is not one for one in found):
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return found
+
+
+@contextmanager
+def mapped(address: str, *, opening: bool = False) -> Iterator[None]:
+    """Turn pymilvus' exceptions into ours."""
+    import grpc
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except (MilvusException, grpc.RpcError) as error:
+        text = str(getattr(error, "message", "") or error)
+        low = " ".join(map(str, _chain(error))).lower()  # pymilvus calls a wrong password a failed connection
+        if "auth check failure" in low or "unauthenticated" in low or "permission" in low:
+            raise Denied(f"{address} refused the user or password", hint="check the address") from error
+        if opening and ("fail connecting" in low or "unavailable" in low):
+            raise Unreachable(
+                f"no Milvus answers at {address}", hint="is the server running, and the port right?"
+            ) from error
+        if any(
+            sign in low
+            for sign in ("fail connecting", "unavailable", "deadline", "timeout", "rate limit", "closed channel")
+        ):
+            raise Transient(f"{address} does not answer: {text}", hint="is the server running?") from error
+        raise VectorError(f"Milvus: {text}") from error

@@ -1,0 +1,42 @@
+"""Milvus Lite's server in this process: one per file, as long as a store is open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from dizuo.errors import MissingPackage
+from dizuo.vectors.protocol.faults import Unreachable
+
+__all__ = ["lite_done", "lite_server"]
+
+_open: dict[Path, int] = {}
+_lock = threading.Lock()
+
+
+def lite_server(path: Path) -> str:
+    """Return the address of Lite's server for this file, which runs in this process and locks the file."""
+    try:
+        from milvus_lite.server_manager import server_manager_instance
+    except ImportError as error:
+        raise MissingPackage("milvus_lite", purpose="milvus://FILE.db", install="dizuo[milvus]") from error
+    logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+    with _lock:
+        address = server_manager_instance.start_and_get_uri(str(path))
+        if address is None:
+            hint = "Milvus Lite serves one process at a time; close the other one, or run a Milvus server"
+            raise Unreachable(f"{path} is open in another process, or cannot be opened", hint=hint)
+        _open[path] = _open.get(path, 0) + 1
+    return str(address)
+
+
+def lite_done(path: Path) -> None:
+    """Stop the server with its last store: pymilvus would hold the file until the process ends."""
+    from milvus_lite.server_manager import server_manager_instance
+
+    with _lock:
+        _open[path] -= 1
+        if not _open[path]:
+            del _open[path]
+            server_manager_instance.release_server(str(path))

@@ -1,0 +1,487 @@
+"""Pinecone, `pinecone://:API-KEY@` or with PINECONE_API_KEY in the environment; serverless indexes.
+
+Tested against an emulator of ours behind a proxy that validates every request by the vendor's OpenAPI documents
+(2025-10), and against the real service where PINECONE_API_KEY is set. One index per collection. What bites:
+
+- it is eventually consistent: a write's answer says its number (LSN, per namespace), a read's up to which one it sees.
+  A write waits for its number, and a read that lags behind what this connection wrote is asked again. The client (9.1)
+  does not show a deletion's number, so a removed record is fetched until it is gone;
+- vectors of zeros are refused whatever the metric, so under dot and l2 every vector has one number more, a 1, and a
+  query a 0 or a 1: scores stay what they are;
+- ids are ASCII, values flat, 40 KB a record, 2 MB a request (`_pinecone_rows.py`);
+- there is no exact search: `exact=True` reads the matching vectors and compares them here. The score of l2 is a squared
+  distance in float32, so it is computed from the vectors of the hits;
+- the number of records that a namespace claims lags, so counting asks for an update of what matches, as a dry run.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import FALSE, TRUE, Condition, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.pinecone import rows as rows_of
+from dizuo.vectors.stores.pinecone.rows import HELD, NUMBER, filter_of, key_of, read, size_of, space_of
+from dizuo.vectors.writing.batching import Patience
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+METRICS = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
+TOP = 10_000
+"""Most answers of one query."""
+ANSWER = 3_500_000
+"""Bytes that an answer may have at worst; Pinecone's limit is 4 MB."""
+ONCE = Patience(attempts=1)
+FETCHED = 100
+"""Ids of one fetch, which stand in its URL."""
+COMMITTED = ("x-pinecone-lsn-committed", "x-pinecone-request-lsn")
+RECONCILED = ("x-pinecone-lsn-reconciled", "x-pinecone-max-indexed-lsn")
+"""Headers with numbers of writes, as the client calls them and as the vendor's guide does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    cloud: str = "aws"
+    """Where a new index is made: aws, gcp or azure."""
+    region: str = "us-east-1"
+    """Region of that cloud."""
+    keep_bytes: bool = False
+    """Keep the vectors' bytes in the metadata too, should Pinecone ever give back other numbers than it got."""
+    timeout: float = 60.0
+    """Seconds after which a call has failed, or a write that cannot be seen yet."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
+    """Return the collection, made where it is not there."""
+    try:
+        import pinecone
+    except ImportError as error:
+        raise MissingPackage("pinecone", purpose="pinecone://", install="dizuo[pinecone]") from error
+    key = url.password or url.user or os.environ.get("PINECONE_API_KEY")
+    if not key:
+        raise VectorError(
+            "pinecone:// has no API key", hint="set PINECONE_API_KEY, or write it as the address' password"
+        )
+    host = url.host or "api.pinecone.io"
+    client = pinecone.Pinecone(
+        api_key=key,
+        host=f"{url.extra or 'https'}://{host}{f':{url.port}' if url.port else ''}",
+        timeout=options.timeout,
+        retry_config=pinecone.RetryConfig(max_retries=0),  # the front tries again, and says so
+    )
+    return opened(Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), wanted)
+
+
+class Pinecone:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 1000
+    batch_bytes = 2 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(max_dim=19_999, notes={"lexical": "Pinecone's dense indexes have no words"})
+    spec: Spec
+    index: Any
+
+    def __init__(self, client: Any, options: Options, address: str) -> None:
+        self.client, self.options, self.address = client, options, address
+        self.index = None
+        self.committed: dict[str, int] = {}
+        self.reconciled: dict[str, int] = {}
+
+    def open(self, wanted: Wanted) -> None:
+        """Find or make the index, and wait until it is ready."""
+        import pinecone
+
+        self.name = physical(wanted.collection, limit=45).replace("_", "-")
+        for _ in self._patiently(f"the index {self.name} is not ready"):
+            with self._mapped(opening=True):
+                found = self._described()
+                if found is None or found.status.state == "Terminating":
+                    spec = wanted.new()
+                    if found is None:
+                        self._create(spec, pinecone)
+                    continue
+            ours = {theirs: metric for metric, theirs in METRICS.items()}
+            metric = ours.get(found.metric, found.metric)
+            self.spec = wanted.agreed(found.dimension - (metric != "cosine"), metric)
+            if found.status.ready:
+                break
+        assert found is not None
+        self.one_more = self.spec.metric != "cosine"
+        self.index = self.client.index(host=found.host)
+
+    def _create(self, spec: Spec, pinecone: Any) -> None:
+        try:
+            self.client.indexes.create(
+                name=self.name,
+                dimension=spec.dim + (spec.metric != "cosine"),
+                metric=METRICS[spec.metric],
+                spec=pinecone.ServerlessSpec(cloud=self.options.cloud, region=self.options.region),
+                timeout=-1,
+            )
+        except pinecone.ConflictError:
+            return  # somebody else made it at this moment
+
+    def _described(self) -> Any | None:
+        from pinecone import NotFoundError
+
+        try:
+            return self.client.indexes.describe(self.name)
+        except NotFoundError:
+            return None
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        stamp = secrets.token_hex(6)
+        rows, refused = rows_of.written(block, one_more=self.one_more, stamp=stamp, keep=self.options.keep_bytes)
+        space = space_of(namespace)
+        for part in rows_of.parts(rows):
+            with self._mapped():
+                self._wrote(space, self.index.upsert(vectors=part, namespace=space, show_progress=False))
+        if wait:
+            self._settle(space)
+        if refused:
+            raise RowErrors(refused)
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        space = space_of(namespace)
+        held = self._fetched(space, [key_of(id) for id in block.ids])
+        refused: dict[str, str] = {}
+        for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
+            key = key_of(id)
+            if key not in held:
+                continue
+            new = rows_of.seen(metadata, text)
+            size = size_of({**held[key].metadata, **new})
+            if size > HELD:
+                refused[id] = f"its metadata would take {size:,} bytes in Pinecone, which holds {HELD:,}"
+                continue
+            with self._mapped():
+                self._wrote(space, self.index.update(id=key, set_metadata=new, namespace=space))
+        self._settle(space)
+        if refused:
+            raise RowErrors(refused)
+        return len(held)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        space = space_of(namespace)
+        if ids is None and where is None:
+            first, _ = self._page(space, TRUE, 1, None)
+            there = self._count(space, TRUE) if first else 0
+            if first:
+                self._remove(space, first, everything=True)
+            return there
+        if ids is not None:
+            held = list(self._fetched(space, [key_of(id) for id in ids]).values())
+        else:
+            # Read to the end first: rows that go would shift the pages.
+            held = [row for page in self._pages(space, where, 1000) for row in page]
+        for start in range(0, len(held), self.batch_rows):
+            self._remove(space, held[start : start + self.batch_rows])
+        return len(held)
+
+    def _remove(self, space: str, rows: Sequence[Any], *, everything: bool = False) -> None:
+        """Remove rows, or all, and wait until the first of them is seen gone, or written anew by somebody else."""
+        first = rows[0]
+        chosen: dict[str, Any] = {"delete_all": True} if everything else {"ids": [row.id for row in rows]}
+        self._asked(space, lambda: self.index.delete(namespace=space, **chosen))
+        for _ in self._patiently(f"a removed record is still seen in {space}"):
+            answer = self._asked(space, lambda: self.index.fetch(ids=[first.id], namespace=space))
+            still = answer.vectors.get(first.id) if answer is not None else None
+            if still is None or still.metadata["u"] != first.metadata["u"]:
+                if answer is not None:  # all that was written up to here is seen: later reads must not fall behind it
+                    now = _number(answer, RECONCILED) or 0
+                    self.committed[space] = max(self.committed.get(space, 0), now)
+                return
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        rows = self._fetched(space_of(namespace), [key_of(id) for id in ids])
+        return read(list(rows.values()), columns, self.spec.dim, self.address)
+
+    def _fetched(self, space: str, keys: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for start in range(0, len(keys), FETCHED):
+            part = list(keys[start : start + FETCHED])
+            answer = self._asked(space, lambda part=part: self.index.fetch(ids=part, namespace=space))  # type: ignore[misc]
+            found |= {} if answer is None else answer.vectors
+        return found
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        condition, same = plain(where)
+        if condition == FALSE:
+            return [Found(read([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
+        if exact or not same or k >= TOP or not queries.any(axis=1).all():
+            return self._compared(namespace, queries, k, where, columns)
+        space, out = space_of(namespace), []
+        for query in queries:
+
+            def ask(number: int, query: Floats = query) -> Found:
+                return self._nearest(space, query, number, condition, columns)
+
+            found = with_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
+            # Fewer than k: either no more match, or the index did not reach them.
+            if len(found.scores) < k and self._count(space, condition) > len(found.scores):
+                found = self._compared(namespace, query[None], k, where, columns)[0]
+            out.append(found)
+        return out
+
+    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+        """Return the answer of one query; where it would be too large, ids first and then their records."""
+        l2, dim = self.spec.metric == "l2", self.spec.dim
+        needed = columns | {"vectors"} if l2 else columns
+        worst = HELD + (NUMBER * (dim + 1) if "vectors" in needed else 0)
+        at_once = number * worst <= ANSWER
+        vector = query.tolist() + ([1.0] if l2 else [0.0] if self.one_more else [])
+        asked: dict[str, Any] = {"include_metadata": at_once, "include_values": at_once and "vectors" in needed}
+        if condition != TRUE:
+            asked["filter"] = filter_of(condition)
+        call = lambda: self.index.query(vector=vector, top_k=number, namespace=space, **asked)  # noqa: E731
+        answer = self._asked(space, call)
+        matches = [] if answer is None else list(answer.matches)
+        rows: list[Any] = matches
+        if not at_once:
+            held = self._fetched(space, [match.id for match in matches])
+            matches = [match for match in matches if match.id in held]
+            rows = [held[match.id] for match in matches]
+        block = read(rows, needed, dim, self.address)
+        if l2:
+            scores = pairwise(query, block.vectors, "l2")
+            best = np.argsort(-scores, kind="stable")
+            scores = scores[best]
+            block = block.only(columns).take(best)
+        else:
+            scores = np.array([match.score for match in matches], np.float64)
+        return Found(block, scores, "index", len(rows))
+
+    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        raise AssertionError("Pinecone has no words")
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        patience = Patience()  # a scan that was begun cannot be begun again by the front
+        return scanned(
+            namespace, lambda: patience(self.namespaces), lambda name: self._rows(name, where, columns, rows, patience)
+        )
+
+    def _rows(
+        self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
+    ) -> Iterator[Block]:
+        for page in self._pages(space_of(namespace), where, rows, patience):
+            yield read(page, columns, self.spec.dim, self.address)
+
+    def _pages(self, space: str, where: Filter | None, rows: int, patience: Patience = ONCE) -> Iterator[list[Any]]:
+        """Yield the records that match, page by page, never more than an answer may hold."""
+        condition, same = plain(where)
+        limit = max(1, min(rows, 1000, ANSWER // (NUMBER * (self.spec.dim + 1) + 1000)))
+        token: str | None = None
+        while condition != FALSE:
+            page, token = patience(lambda token=token: self._page(space, condition, limit, token))  # type: ignore[misc]
+            if not same:
+                block = read(page, frozenset({"metadata"}), self.spec.dim, self.address)
+                kept = {id for one in matching([block], where) for id in one.ids}
+                page = [row for row in page if row.metadata["i"] in kept]
+            if page:
+                yield page
+            if token is None:
+                return
+
+    def _page(self, space: str, condition: Condition, limit: int, token: str | None) -> tuple[list[Any], str | None]:
+        chosen = filter_of(condition)
+        call = lambda: self.index.fetch_by_metadata(  # noqa: E731
+            filter=chosen, namespace=space, limit=limit, pagination_token=token
+        )
+        answer = self._asked(space, call)
+        if answer is None:
+            return [], None
+        return list(answer.vectors.values()), answer.pagination.next if answer.pagination else None
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        condition, same = plain(where)
+        if namespace is None:
+            return sum(self.count(name, where=where) for name in self.namespaces())
+        if not same:
+            return sum(len(page) for page in self._pages(space_of(namespace), where, 1000))
+        return self._count(space_of(namespace), condition)
+
+    def _count(self, space: str, condition: Condition) -> int:
+        if condition == FALSE:
+            return 0
+        chosen = filter_of(condition)
+        call = lambda: self.index.update(  # noqa: E731
+            filter=chosen, set_metadata={"u": ""}, namespace=space, dry_run=True
+        )
+        answer = self._asked(space, call)
+        return 0 if answer is None else int(answer.matched_records or 0)
+
+    def namespaces(self) -> Mapping[str, int]:
+        with self._mapped():
+            listed = [one.name for page in self.index.list_namespaces() for one in page.namespaces]
+        counts = {rows_of.logical(space): self._count(space, TRUE) for space in {*listed, *self.committed}}
+        return {name: counts[name] for name in sorted(counts) if counts[name]}
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        for space in list(self.committed):
+            self._settle(space)
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        """Pinecone builds and keeps its index by itself."""
+
+    def info(self) -> EngineInfo:
+        import pinecone
+
+        rows = sum(self.namespaces().values())
+        details = {"cloud": self.options.cloud, "region": self.options.region}
+        where = f"{self.address} {self.name}"
+        version = f"API 2025-10, client {pinecone.__version__}"
+        return EngineInfo("Pinecone", version, "serverless", rows, where=where, details=details)
+
+    def drop(self) -> None:
+        from pinecone import NotFoundError
+
+        with self._mapped():
+            try:
+                self.client.indexes.delete(self.name, timeout=-1)
+            except NotFoundError:
+                return
+        for _ in self._patiently(f"the index {self.name} is still being removed"):
+            with self._mapped():
+                if self._described() is None:
+                    return
+
+    def close(self) -> None:
+        for one in (self.index, self.client):
+            if one is not None:
+                one.close()
+        self.index = self.client = _Closed()
+
+    # ---- what is seen yet
+
+    def _wrote(self, space: str, answer: Any) -> None:
+        number = _number(answer, COMMITTED)
+        if number is None:
+            raise VectorError(
+                f"{self.address} does not say which number a write has", hint="dizuo needs a serverless index"
+            )
+        self.committed[space] = max(self.committed.get(space, 0), number)
+
+    def _settle(self, space: str) -> None:
+        """Wait until all that this connection wrote to a namespace is seen."""
+        if self.reconciled.get(space, 0) >= self.committed.get(space, 0):
+            return
+        from pinecone import NotFoundError
+
+        probe = [1.0] + [0.0] * (self.spec.dim - 1 + self.one_more)
+        for _ in self._patiently(f"what was written to {space} is not seen yet"):
+            try:
+                with self._mapped():
+                    answer = self.index.query(vector=probe, top_k=1, namespace=space)
+            except NotFoundError:
+                continue  # a namespace that was just made
+            now = _number(answer, RECONCILED)
+            if now is None:
+                raise VectorError(
+                    f"{self.address} does not say how fresh an answer is", hint="is it a serverless index?"
+                )
+            self.reconciled[space] = now
+            if now >= self.committed[space]:
+                return
+
+    def _asked(self, space: str, call: Callable[[], Any]) -> Any | None:
+        """Return an answer that sees all that this connection wrote; None where there is no such namespace yet."""
+        from pinecone import NotFoundError
+
+        self._settle(space)
+        for _ in self._patiently(f"the answers from {space} lag behind"):
+            try:
+                with self._mapped():
+                    answer = call()
+            except NotFoundError:
+                return None
+            now = _number(answer, RECONCILED)
+            if now is None or now >= self.committed.get(space, 0):
+                return answer
+        raise AssertionError("unreachable")
+
+    def _patiently(self, what: str) -> Iterator[None]:
+        """Yield again and again, with growing pauses, until it is too late."""
+        until, pause = time.monotonic() + self.options.timeout, 0.005
+        while True:
+            yield
+            if time.monotonic() > until:
+                raise Transient(f"{self.address}: {what} after {self.options.timeout:.0f} s")
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    @contextmanager
+    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
+        import pinecone
+
+        try:
+            yield
+        except pinecone.UnauthorizedError as error:
+            raise Denied(f"{self.address} refused the API key", hint="check the key") from error
+        except pinecone.ForbiddenError as error:  # the key's permissions, or the project's quota
+            raise Denied(f"{self.address} does not allow this: {error}", hint="see the project's limits") from error
+        except pinecone.RateLimitError as error:
+            raise Transient(f"{self.address} is busy: {error}", after=error.retry_after) from error
+        except pinecone.ServiceError as error:
+            raise Transient(f"{self.address} is in trouble: {error}") from error
+        except pinecone.NotFoundError as error:
+            if opening or "namespace" in str(error).lower():
+                raise
+            raise VectorError(f"Pinecone: {error}", hint="was the collection dropped?") from error
+        except (pinecone.PineconeConnectionError, pinecone.PineconeTimeoutError) as error:
+            if opening:
+                hint = "is this machine on the net, and the host right?"
+                raise Unreachable(f"no Pinecone answers at {self.address}", hint=hint) from error
+            raise Transient(f"{self.address} does not answer: {error}", hint="is this machine on the net?") from error
+        except pinecone.PineconeError as error:
+            raise VectorError(f"Pinecone: {error}") from error
+
+
+class _Closed:
+    def close(self) -> None:
+        """Closed again."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise VectorError("the store was closed", hint="connect again")
+
+
+def _number(answer: Any, names: Sequence[str]) -> int | None:
+    """Return the number of a write that an answer's headers tell."""
+    info = getattr(answer, "response_info", None)
+    for name in names:
+        text = info.raw_headers.get(name) if info is not None else None
+        if text is not None and text.isdecimal():
+            return int(text)
+    return None

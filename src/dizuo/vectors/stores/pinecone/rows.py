@@ -1,0 +1,192 @@
+"""How a record of ours is written in Pinecone, and a filter of ours in its language.
+
+Pinecone holds text, float64 numbers, booleans and lists of text, 40 KB a record. So a record's metadata there are `i`
+its id, `m` its metadata and `d` its document as JSON texts (compressed from 4,000 characters on), `t` and some numbers
+for filters (`dizuo.vectors.exact.flat_columns`), `c` a checksum of the vector, `u` the stamp of the call that wrote it,
+and `v` the vector's bytes, where numbers may not survive the way.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dizuo.errors import VectorError
+from dizuo.vectors.exact.flat_columns import EVERY, All, Any_, Condition, Has, Lacks, Number, flatten
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.store import Columns
+
+__all__ = ["HELD", "filter_of", "key_of", "logical", "parts", "read", "seen", "size_of", "space_of", "written"]
+
+HELD = 40 * 1024
+"""Bytes of metadata that a record holds."""
+REQUEST_ROWS, REQUEST_BYTES = 1000, 2_000_000
+LONG = 4000
+"""Characters from which on a text is compressed."""
+NUMBER = 24
+"""Bytes of the longest float32 written exactly, with its comma."""
+LIST = 5000
+"""Values of one `$in`; Pinecone takes 10,000."""
+_PLAIN_KEY = re.compile(r"(?!sha-)[A-Za-z0-9][A-Za-z0-9_.:#-]{0,63}")
+_PLAIN_SPACE = re.compile(r"(?!b32-)[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
+_ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
+
+
+def key_of(id: str) -> str:
+    """Return Pinecone's id of a record: the same where it is plain ASCII, else a hash."""
+    return id if _PLAIN_KEY.fullmatch(id) else "sha-" + hashlib.sha256(id.encode()).hexdigest()[:40]
+
+
+def space_of(namespace: str) -> str:
+    """Return Pinecone's name of a namespace."""
+    if not namespace:
+        return "__default__"
+    if _PLAIN_SPACE.fullmatch(namespace):
+        return namespace
+    return "b32-" + base64.b32encode(namespace.encode()).decode().rstrip("=").lower()
+
+
+def logical(space: str) -> str:
+    """Return our name of one of Pinecone's namespaces."""
+    if space in ("", "__default__"):
+        return ""
+    if not space.startswith("b32-"):
+        return space
+    text = space[4:].upper()
+    return base64.b32decode(text + "=" * (-len(text) % 8)).decode()
+
+
+def seen(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return the fields that change with a record's metadata."""
+    flat = flatten(metadata)
+    return {"m": _packed(text), "t": flat.tags, **flat.numbers}
+
+
+def size_of(fields: Mapping[str, Any]) -> int:
+    """Return the bytes of a record's metadata as JSON."""
+    return len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def written(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the rows of an upsert, and why some cannot be held, by id.
+
+    Args:
+        block: all columns.
+        one_more: every vector gets a last number 1, see `pinecone.py`.
+        stamp: of this call.
+        keep: keep every vector's bytes in the metadata too; those are kept anyway that JSON may bend.
+    """
+    rows: list[dict[str, Any]] = []
+    refused: dict[str, str] = {}
+    columns = (block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents)
+    for id, vector, metadata, text, document in zip(*columns, strict=True):
+        raw = vector.tobytes()
+        fields: dict[str, Any] = {"i": id, "d": _packed(json.dumps(document, ensure_ascii=False)), "u": stamp}
+        fields |= {"c": zlib.crc32(raw), **seen(metadata, text)}
+        if keep or _fragile(vector):
+            fields["v"] = base64.b64encode(raw).decode("ascii")
+        size = size_of(fields)
+        if size > HELD:
+            refused[id] = f"its metadata and document take {size:,} bytes in Pinecone, which holds {HELD:,}"
+            continue
+        values = vector.tolist()
+        if one_more:
+            values.append(1.0)
+        rows.append({"id": key_of(id), "values": values, "metadata": fields})
+    return rows, refused
+
+
+def _fragile(vector: Floats) -> bool:
+    """Return whether a number is −0.0 or below the normal ones: JSON on its way through JavaScript loses the sign."""
+    small = np.abs(vector) < np.finfo(np.float32).tiny
+    return bool((small & ((vector != 0) | np.signbit(vector))).any())
+
+
+def parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows in requests of at most 1000 rows and 2 MB."""
+    part: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        more = NUMBER * len(row["values"]) + size_of(row["metadata"]) + 200
+        if part and (len(part) == REQUEST_ROWS or size + more > REQUEST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += more
+    if part:
+        yield part
+
+
+def read(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> Block:
+    """Return what Pinecone sent as a block.
+
+    Raises:
+        VectorError: a vector is not the one that was sent to it.
+    """
+    fields = [row.metadata or {} for row in rows]
+    vectors: Floats | None = None
+    if "vectors" in columns:
+        vectors = np.empty((len(rows), dim), np.float32)
+        for place, row in enumerate(rows):
+            held = fields[place]
+            if "v" in held:
+                vectors[place] = np.frombuffer(base64.b64decode(held["v"]), np.float32)
+            else:
+                vectors[place] = row.values[:dim]
+            if zlib.crc32(vectors[place].tobytes()) != int(held["c"]):
+                raise VectorError(
+                    f"{address} gave back another vector of {held['i']!r} than it was given",
+                    hint="write the records again with keep_bytes=true, which keeps the vectors' bytes beside them",
+                )
+    return Block(
+        [held["i"] for held in fields],
+        vectors,
+        [_unpacked(held["m"]) for held in fields] if "metadata" in columns else None,
+        [json.loads(_unpacked(held["d"])) for held in fields] if "documents" in columns else None,
+    )
+
+
+def filter_of(condition: Condition) -> dict[str, Any]:
+    """Return a condition in Pinecone's language; there is none for the one that is never true."""
+    match condition:
+        case Has(tag):
+            return {"t": {"$in": [tag]}}
+        case Lacks(tag):
+            return {"t": {"$nin": [tag]}}
+        case Number(column, order, value):
+            return {column: {_ORDERS[order]: value}}
+        case All(parts):
+            lacking = [part.tag for part in parts if isinstance(part, Lacks)]
+            rest = [filter_of(part) for part in parts if not isinstance(part, Lacks)]
+            return _joined("$and", [*_lists("$nin", lacking), *rest] or [{"t": {"$in": [EVERY]}}])
+        case Any_(parts) if parts:
+            having = [part.tag for part in parts if isinstance(part, Has)]
+            rest = [filter_of(part) for part in parts if not isinstance(part, Has)]
+            return _joined("$or", [*_lists("$in", having), *rest])
+    raise AssertionError(condition)
+
+
+def _lists(operator: str, tags: list[str]) -> list[dict[str, Any]]:
+    return [{"t": {operator: tags[start : start + LIST]}} for start in range(0, len(tags), LIST)]
+
+
+def _joined(operator: str, inner: list[dict[str, Any]]) -> dict[str, Any]:
+    return inner[0] if len(inner) == 1 else {operator: inner}
+
+
+def _packed(text: str) -> str:
+    """Return a JSON text, or `z` and it compressed; no JSON text begins with z."""
+    if len(text) < LONG:
+        return text
+    return "z" + base64.b85encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
+def _unpacked(text: str) -> str:
+    return zlib.decompress(base64.b85decode(text[1:])).decode() if text.startswith("z") else text

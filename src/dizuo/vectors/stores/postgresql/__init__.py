@@ -1,0 +1,483 @@
+"""`postgresql://user:password@host/database`: PostgreSQL with pgvector; records, words and counts in one transaction.
+
+A collection is three tables: records, postings (for BM25, `dizuo.vectors.lexical.bm25`) and counts by namespace.
+Writers of one namespace take turns by an advisory lock from the moment their batch is on the server.
+
+Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
+
+- A filtered HNSW search with defaults returned 1 row of 50: `hnsw.iterative_scan`, and where few rows match, or the
+  answer is short, all that match are compared. Strict order drops what the scan finds late (recall 0.87 where 10 %
+  match and lie to one side); relaxed order over more rows, put in order afterwards, does not.
+- HNSW takes at most 2,000 numbers, 4,000 as halfvec; beyond that everything is exact.
+- `SET LOCAL` inside a transaction, so that a connection pooler in between hands no settings on.
+- U+0000 is rejected in text and jsonb (`_postgresql_filters.hold`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Note, Watcher
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
+from dizuo.vectors.stores.postgresql import wire as wire
+from dizuo.vectors.stores.postgresql.filters import compiled, facts, facts_texts, give, held_texts
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+EXACT_ROWS = 50_000
+"""Up to here all vectors are compared; beyond it `optimize` builds an index."""
+FEW = 10_000
+"""Matching rows up to which a filtered search compares all of them although there is an index."""
+WIDER = 4
+"""How many times k an index search looks at before it puts them in order."""
+_DISTANCE = {"cosine": "<=>", "dot": "<#>", "l2": "<->"}
+_OPS = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a PostgreSQL database is used."""
+
+    schema: str | None = None
+    """Schema of the tables; the first of the search path unless set."""
+    connect_timeout: int = 10
+    """Seconds to wait for the server to answer."""
+    sslmode: str | None = None
+    """As in libpq: `disable`, `prefer`, `require`, `verify-full`."""
+    ef_search: int = 200
+    """Candidates that an index search keeps, 1 to 1000."""
+    m: int = 16
+    """Links of a point in the index, 2 to 100."""
+    ef_construction: int = 128
+    """Candidates while the index is built; at least twice m."""
+    build_memory: str = "512MB"
+    """maintenance_work_mem while the index is built; a build that outgrows it is many times slower."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+    """Return the collection in that database, made where it is not there."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise MissingPackage("psycopg", purpose="postgresql://", install="dizuo[postgresql]") from None
+    from dizuo.vectors.stores.postgresql.pool import Pool
+
+    pool = Pool(url, connect_timeout=options.connect_timeout, sslmode=options.sslmode)
+    try:
+        with pool.connection() as connection, connection.transaction():
+            return _opened(pool, connection, wanted, options)
+    except BaseException:
+        pool.close()
+        raise
+
+
+def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> PostgresStore:
+    name = physical(wanted.collection, limit=40)
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dizuo open {name}"])
+    if connection.execute("SHOW server_encoding").fetchone()[0] != "UTF8":
+        raise VectorError(f"the database {pool.shown} is not in UTF-8", hint="CREATE DATABASE … ENCODING 'UTF8'")
+    table = f'"{options.schema}"."{name}"' if options.schema else f'"{name}"'
+    found = connection.execute(
+        "SELECT a.atttypmod, obj_description(a.attrelid) FROM pg_attribute a"
+        " WHERE a.attrelid = to_regclass(%s) AND a.attname = 'vector'",
+        [table],
+    ).fetchone()
+    if found is not None:
+        mark, _, metric = (found[1] or "").partition(":")
+        if mark != "dizuo":
+            raise VectorError(f"the table {name} in {pool.shown} was not made by dizuo", hint="use another collection")
+        return PostgresStore(pool, wanted.agreed(found[0], metric), options, table)
+    spec = wanted.new()
+    if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
+        raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
+    import psycopg
+
+    from dizuo.vectors.stores.postgresql.pool import know_vectors
+
+    try:
+        if options.schema:
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{options.schema}"')
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dizuo extension', 0))")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        know_vectors(connection)
+    except psycopg.errors.InsufficientPrivilege:
+        raise VectorError(f"the extension vector is not in {pool.shown}", hint="CREATE EXTENSION vector") from None
+    except psycopg.errors.FeatureNotSupported as error:
+        raise VectorError("the server has no pgvector", hint="install the package pgvector beside it") from error
+    words, counts = _beside(table, "words"), _beside(table, "counts")
+    for statement in (
+        f'CREATE TABLE {table} (row bigint GENERATED ALWAYS AS IDENTITY UNIQUE, namespace text COLLATE "C" NOT NULL,'
+        f' id text COLLATE "C" NOT NULL, vector vector({spec.dim}) NOT NULL, metadata text NOT NULL,'
+        f" facts jsonb NOT NULL, document text, length int NOT NULL, PRIMARY KEY (namespace, id))",
+        f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE EXTERNAL",  # floats do not compress
+        f'CREATE TABLE {words} (namespace text COLLATE "C" NOT NULL, token text COLLATE "C" NOT NULL,'
+        f" row bigint NOT NULL, count int NOT NULL, PRIMARY KEY (namespace, token, row) INCLUDE (count))",
+        f"CREATE INDEX ON {words} (row)",
+        f'CREATE TABLE {counts} (namespace text COLLATE "C" PRIMARY KEY, rows bigint NOT NULL,'
+        f" documents bigint NOT NULL, tokens bigint NOT NULL)",
+        f"COMMENT ON TABLE {table} IS 'dizuo:{spec.metric}'",
+    ):
+        connection.execute(statement)
+    return PostgresStore(pool, spec, options, table)
+
+
+def _beside(table: str, what: str) -> str:
+    return f'{table[:-1]}_{what}"'
+
+
+class PostgresStore:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 10_000
+    batch_bytes = 32 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, lexical="portable")
+
+    def __init__(self, pool: Any, spec: Spec, options: Options, table: str) -> None:
+        self.pool, self.spec, self.options, self.table = pool, spec, options, table
+        self.words, self.counts = _beside(table, "words"), _beside(table, "counts")
+        self.index = f'"{table.split(chr(34))[-2]}_hnsw"'
+        self.known: tuple[float, bool] = (-60.0, False)
+        self.mixed = False
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        import pyarrow as pa
+
+        tokens = block.tokens if block.documents_arrow.null_count < len(block) else []
+        lengths = np.fromiter(map(len, tokens), np.int32) if tokens else np.zeros(len(block), np.int32)
+        rows = [
+            wire.one_text(namespace),
+            wire.text_fields(block.ids_arrow),
+            wire.vector_fields(block.vectors),
+            wire.text_fields(block.metadata_arrow),
+            wire.json_fields(facts_texts(block.metadata_arrow)),
+            wire.text_fields(held_texts(block.documents_arrow)),
+            wire.int_fields(lengths),
+        ]
+        with self.pool.connection() as connection, connection.transaction():
+            if lengths.any():
+                connection.execute(
+                    'CREATE TEMP TABLE IF NOT EXISTS dizuo_words (id text COLLATE "C", token text, count int)'
+                    " ON COMMIT DELETE ROWS"
+                )
+                counted = [
+                    (id, *pair) for id, one in zip(block.ids, tokens, strict=True) for pair in Counter(one).items()
+                ]
+                ids, names, counts = zip(*counted, strict=True)
+                fields = [
+                    *(wire.text_fields(pa.array(texts)) for texts in (ids, names)),
+                    wire.int_fields(np.array(counts)),
+                ]
+                _copy(connection, "dizuo_words", fields, len(counted))
+            self._lock(connection, namespace)
+            # What is replaced goes first. Then nothing is in the way, and the rows need no staging table.
+            given = self.pool.texts(block.ids_arrow)
+            self._remove(connection, "t.namespace = %s AND t.id = ANY(%s::text[])", [namespace, given])
+            into = f"{self.table} (namespace, id, vector, metadata, facts, document, length)"
+            _copy(connection, into, rows, len(block))
+            if lengths.any():
+                connection.execute(
+                    f"INSERT INTO {self.words} SELECT t.namespace, w.token, t.row, w.count FROM dizuo_words w"
+                    f" JOIN {self.table} t ON t.namespace = %s AND t.id = w.id",
+                    [namespace],
+                )
+            self._count(connection, namespace, len(block), int(np.count_nonzero(lengths)), int(lengths.sum()))
+
+    def _lock(self, connection: Any, namespace: str) -> None:
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"dizuo write {self.table} {namespace}"]
+        )
+
+    def _remove(self, connection: Any, which: str, parameters: list[Any]) -> int:
+        """Remove records with their words, and count them off; return how many there were."""
+        removed = connection.execute(
+            f"WITH old AS (DELETE FROM {self.table} t WHERE {which} RETURNING t.row, t.namespace, t.length),"
+            f" words AS (DELETE FROM {self.words} w USING old WHERE w.row = old.row AND old.length > 0),"
+            f" counts AS (UPDATE {self.counts} c SET rows = c.rows - o.rows, documents = c.documents - o.documents,"
+            " tokens = c.tokens - o.tokens FROM (SELECT namespace, count(*) AS rows,"
+            " count(*) FILTER (WHERE length > 0) AS documents, sum(length) AS tokens FROM old GROUP BY namespace) o"
+            " WHERE c.namespace = o.namespace) SELECT count(*) FROM old",
+            parameters,
+        )
+        return int(removed.fetchone()[0])
+
+    def _count(self, connection: Any, namespace: str, rows: int, documents: int, tokens: int) -> None:
+        connection.execute(
+            f"INSERT INTO {self.counts} AS c VALUES (%s, %s, %s, %s) ON CONFLICT (namespace) DO UPDATE SET"
+            " rows = c.rows + excluded.rows, documents = c.documents + excluded.documents,"
+            " tokens = c.tokens + excluded.tokens",
+            [namespace, rows, documents, tokens],
+        )
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        texts = block.metadata_texts
+        with self.pool.connection() as connection, connection.transaction():
+            self._lock(connection, namespace)
+            done = connection.execute(
+                f"UPDATE {self.table} t SET metadata = u.metadata, facts = u.facts::jsonb"
+                " FROM unnest(%s::text[], %s::text[], %s::text[]) AS u (id, metadata, facts)"
+                " WHERE t.namespace = %s AND t.id = u.id",
+                [block.ids, texts, [facts(text) for text in texts], namespace],
+            )
+            return int(done.rowcount)
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        if ids is None:
+            condition, parameters = compiled(where)
+        else:
+            condition, parameters = "t.id = ANY(%s::text[])", [list(ids)]
+        which = f"t.namespace = %s AND {condition}"
+        with self.pool.connection() as connection, connection.transaction():
+            self._lock(connection, namespace)
+            removed = self._remove(connection, which, [namespace, *parameters])
+            connection.execute(f"DELETE FROM {self.counts} WHERE namespace = %s AND rows = 0", [namespace])
+            return removed
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        with self.pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            cursor.execute(
+                f"SELECT {_names(columns)} FROM {self.table} WHERE namespace = %s AND id = ANY(%s::text[])",
+                [namespace, list(ids)],
+            )
+            return self._block(cursor.fetchall(), columns)
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        condition, parameters = compiled(where)
+        with self.pool.connection() as connection:
+            matching = 0
+            if not exact and self._has_index(connection):
+                matching = self._at_least(connection, namespace, where)
+            indexed = matching > FEW
+            out = []
+            for query in queries:
+                found = None
+                if indexed:
+                    found = self._asked(connection, namespace, query, k, condition, parameters, columns, True)
+                if found is None or len(found.scores) < min(k, matching):
+                    found = self._asked(connection, namespace, query, k, condition, parameters, columns, False)
+                out.append(found)
+        return out
+
+    def _asked(
+        self, connection: Any, namespace: str, query: Floats, k: int, condition: str, parameters: list[Any],
+        columns: Columns, indexed: bool,
+    ) -> Found:  # fmt: skip
+        """Return the answer to one query, from the index or from all that match.
+
+        Looking at the namespace of every row takes 80 ns where its distance takes 500. So it is left out, in
+        collections without an index, until a row of another namespace turns up among the answers: while there is none,
+        they are those of the namespace alone.
+        """
+        distance, names = f"vector {_DISTANCE[self.spec.metric]} %s", _names(columns)
+        which = f"namespace = %s AND {condition}"
+        point = self.pool.vector(query)
+        path: Literal["exact", "index"] = "index" if indexed else "exact"
+        if not indexed:
+            # A sum is no index's expression, so all that match are compared.
+            # Only the best rows are read as a whole. k is no parameter, so that the plan can count on few.
+            mixed = self.mixed or self.known[1]
+            statement = (
+                f"WITH near AS MATERIALIZED (SELECT ctid AS place, ({distance}) + 0.0 AS distance FROM {self.table}"
+                f" WHERE {which if mixed else condition} ORDER BY distance, id LIMIT {k})"
+                f" SELECT {names}, namespace, distance FROM near JOIN {self.table} t ON t.ctid = near.place"
+                " ORDER BY distance, id"
+            )
+            with connection.cursor(binary=True) as cursor:
+                cursor.execute(statement, [point, *([namespace] if mixed else []), *parameters])
+                rows = cursor.fetchall()
+            if not mixed and any(row[-2] != namespace for row in rows):
+                self.mixed = True
+                return self._asked(connection, namespace, query, k, condition, parameters, columns, indexed)
+        else:
+            # Relaxed order finds what strict order throws away as late; more than k are taken, then put in order.
+            near = self._halfway(distance) if self.spec.dim > 2000 else distance
+            reach = min(1000, max(self.options.ef_search, WIDER * k))
+            statement = (
+                f"WITH near AS MATERIALIZED (SELECT {names}, {distance} AS distance FROM {self.table} WHERE {which}"
+                f" ORDER BY {near} LIMIT %s) SELECT {names}, distance FROM near ORDER BY distance, id LIMIT %s"
+            )
+            with connection.transaction(), connection.pipeline(), connection.cursor(binary=True) as cursor:
+                connection.execute("SET LOCAL hnsw.iterative_scan = relaxed_order")
+                connection.execute(f"SET LOCAL hnsw.ef_search = {reach}")
+                # Only the index gives the inner order without sorting.
+                connection.execute("SET LOCAL enable_sort = off")
+                cursor.execute(statement, [point, namespace, *parameters, point, WIDER * k, k])
+                rows = cursor.fetchall()
+        distances = np.array([row[-1] for row in rows], np.float64)
+        scores = 1.0 - distances if self.spec.metric == "cosine" else -distances
+        return Found(self._block(rows, columns), scores, path, len(rows))
+
+    def _halfway(self, distance: str) -> str:
+        return distance.replace("vector ", f"vector::halfvec({self.spec.dim}) ").replace("%s", "%s::halfvec")
+
+    def _at_least(self, connection: Any, namespace: str, where: Filter | None) -> int:
+        """Return how many rows match, counted no further than it matters."""
+        if where is None:
+            row = connection.execute(f"SELECT rows FROM {self.counts} WHERE namespace = %s", [namespace]).fetchone()
+            return int(row[0]) if row else 0
+        condition, parameters = compiled(where)
+        inner = f"SELECT 1 FROM {self.table} WHERE namespace = %s AND {condition} LIMIT {FEW + 1}"
+        counted = connection.execute(f"SELECT count(*) FROM ({inner}) AS few", [namespace, *parameters]).fetchone()
+        return int(counted[0])
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        tokens = sorted(set(query_tokens(query)))
+        condition, parameters = compiled(where)
+        share = SQL_WEIGHT.format(
+            documents="c.documents", matching="m.matching", count="w.count", length="t.length",
+            average="(c.tokens::float8 / c.documents)",
+        )  # fmt: skip
+        statement = (
+            f"WITH m AS (SELECT token, count(*) AS matching FROM {self.words} WHERE namespace = %s"
+            " AND token = ANY(%s::text[]) GROUP BY token)"
+            f" SELECT t.id, sum({share})::float8 AS score FROM m JOIN {self.words} w ON w.namespace = %s"
+            f" AND w.token = m.token JOIN {self.table} t ON t.row = w.row"
+            f" JOIN {self.counts} c ON c.namespace = w.namespace WHERE {condition}"
+            " GROUP BY t.id ORDER BY round(sum(" + share + ")::numeric, 9) DESC, t.id LIMIT %s"
+        )
+        with self.pool.connection() as connection:
+            rows = connection.execute(statement, [namespace, tokens, namespace, *parameters, k]).fetchall()
+        return Found(
+            Block([row[0] for row in rows]), np.array([row[1] for row in rows], np.float64), "exact", len(rows)
+        )
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        condition, parameters = compiled(where)
+        inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
+        names = _names(columns) + (", namespace" if namespace is None else "")
+        with self.pool.connection() as connection, connection.transaction():
+            cursor = connection.cursor("dizuo_scan", binary=True)
+            with cursor:
+                cursor.execute(
+                    f"SELECT {names} FROM {self.table} WHERE {inside} AND {condition}", [*space, *parameters]
+                )
+                while part := cursor.fetchmany(rows):
+                    block = self._block(part, columns)
+                    yield block.in_namespaces([row[-1] for row in part]) if namespace is None else block
+
+    def _block(self, rows: list[Any], columns: Columns) -> Block:
+        """Return rows (id, then the columns in the order of `_names`) as a block."""
+        held = dict(zip(_held(columns), zip(*rows, strict=True), strict=False)) if rows else {}
+        vectors = metadata = documents = None
+        if "vectors" in columns:
+            dim = self.spec.dim
+            vectors = wire.from_wire(held["vector"], dim) if rows else np.empty((0, dim), np.float32)
+        if "metadata" in columns:
+            metadata = list(held.get("metadata", ()))
+        if "documents" in columns:
+            documents = [None if text is None else give(text) for text in held.get("document", ())]
+        return Block(list(held.get("id", ())), vectors, metadata, documents)
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        condition, parameters = compiled(where)
+        inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
+        if where is None:
+            statement = f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts} WHERE {inside}"
+        else:
+            statement = f"SELECT count(*) FROM {self.table} WHERE {inside} AND {condition}"
+        with self.pool.connection() as connection:
+            return int(connection.execute(statement, [*space, *parameters]).fetchone()[0])
+
+    def namespaces(self) -> dict[str, int]:
+        with self.pool.connection() as connection:
+            return dict(
+                connection.execute(f"SELECT namespace, rows FROM {self.counts} WHERE rows > 0 ORDER BY 1").fetchall()
+            )
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        pass
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        facts_index = f'"{self.index[1:-6]}_facts"'
+        with self.pool.connection() as connection:
+            rows = int(connection.execute(f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts}").fetchone()[0])
+            if rows > 1000:
+                connection.execute(
+                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {facts_index} ON {self.table} USING gin (facts)"
+                )
+            wanted = (force_index or rows > EXACT_ROWS) and self.spec.dim <= 4000
+            if wanted and not self._has_index(connection, fresh=True):
+                watch(Note(f"building a vector index over {rows:,} rows"))
+                kind = "vector" if self.spec.dim <= 2000 else f"(vector::halfvec({self.spec.dim}))"
+                ops = f"{'vector' if self.spec.dim <= 2000 else 'halfvec'}_{_OPS[self.spec.metric]}_ops"
+                schema = f'"{self.options.schema}".' if self.options.schema else ""
+                connection.execute(f"DROP INDEX IF EXISTS {schema}{self.index}")  # an unfinished one
+                connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", [self.options.build_memory])
+                connection.execute(
+                    f"CREATE INDEX CONCURRENTLY {self.index} ON {self.table} USING hnsw ({kind} {ops})"
+                    f" WITH (m = {self.options.m}, ef_construction = {self.options.ef_construction})"
+                )
+                connection.execute("RESET maintenance_work_mem")
+            for table in (self.table, self.words, self.counts):
+                connection.execute(f"VACUUM (ANALYZE) {table}")
+            self._has_index(connection, fresh=True)
+
+    def _has_index(self, connection: Any, *, fresh: bool = False) -> bool:
+        """Return whether there is a whole vector index; asked again after half a minute, since others build it too."""
+        if fresh or time.monotonic() - self.known[0] > 30:
+            schema = f'"{self.options.schema}".' if self.options.schema else ""
+            statement = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+            row = connection.execute(statement, [f"{schema}{self.index}"]).fetchone()
+            self.known = (time.monotonic(), bool(row and row[0]))
+        return self.known[1]
+
+    def info(self) -> EngineInfo:
+        with self.pool.connection() as connection:
+            indexed = self._has_index(connection, fresh=True)
+            server, vector, size, rows = connection.execute(
+                "SELECT current_setting('server_version'),"
+                " (SELECT extversion FROM pg_extension WHERE extname = 'vector'),"
+                f" pg_total_relation_size(%s), (SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts})",
+                [self.table],
+            ).fetchone()
+            scans = connection.execute(
+                "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s", [self.index.strip('"')]
+            ).fetchone()
+        details = {"bytes": size, "exact up to rows": EXACT_ROWS, "index scans": scans[0] if scans else 0}
+        version = f"{server.split()[0]}, pgvector {vector}"
+        name = self.table.replace('"', "")
+        return EngineInfo("PostgreSQL", version, "hnsw" if indexed else "none", rows if indexed else 0, name, details)
+
+    def drop(self) -> None:
+        with self.pool.connection() as connection, connection.transaction():
+            for table in (self.table, self.words, self.counts):
+                connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+def _held(columns: Columns) -> list[str]:
+    held = {"vectors": "vector", "metadata": "metadata", "documents": "document"}
+    return ["id", *(name for column, name in held.items() if column in columns)]
+
+
+def _names(columns: Columns) -> str:
+    return ", ".join(_held(columns))
+
+
+def _copy(connection: Any, table: str, columns: list[wire.Fields], rows: int) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
+        for piece in wire.copy_stream(columns, rows):
+            copy.write(piece)

@@ -1,0 +1,129 @@
+"""Filters as SQL over a jsonb column, with bound parameters; and text that PostgreSQL can hold.
+
+jsonb compares numbers exactly (numeric), keeps bool, number and text apart, and a GIN index answers `@>`. What it
+cannot hold is U+0000, so U+0000 and U+0001 are written as two characters each, which keeps order and prefixes; and it
+compares 1e22 as that decimal, so whole floats beyond 2^53 are written out as integers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Or, StartsWith
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["compiled", "facts", "facts_texts", "give", "held_texts", "hold"]
+
+FEW = 16
+"""Values of `in` up to which each is looked up by itself, which the index can do."""
+
+
+def hold(text: str) -> str:
+    """Return text without U+0000 that orders and begins as the text does; `give` is the inverse."""
+    if "\0" in text or "\x01" in text:
+        return text.replace("\x01", "\x01\x02").replace("\0", "\x01\x01")
+    return text
+
+
+def give(text: str) -> str:
+    """Return the text that `hold` was given."""
+    return text.replace("\x01\x01", "\0").replace("\x01\x02", "\x01") if "\x01" in text else text
+
+
+def facts(text: str) -> str:
+    """Return the JSON that filters read, from metadata as JSON text; mostly the same text."""
+    if "\\u0000" in text or "\\u0001" in text or "e+" in text:
+        return json.dumps(_plain(json.loads(text)), ensure_ascii=False)
+    return text
+
+
+def held_texts(texts: pa.Array) -> pa.Array:
+    """Return `hold` of a string array; mostly the same array."""
+    return texts if _lacks(texts, b"\0", b"\x01") else _each(texts, hold)
+
+
+def facts_texts(texts: pa.Array) -> pa.Array:
+    """Return `facts` of a string array; mostly the same array."""
+    return texts if _lacks(texts, b"\\u0000", b"\\u0001", b"e+") else _each(texts, facts)
+
+
+def _lacks(texts: pa.Array, *words: bytes) -> bool:
+    """Return whether no text has any of these words."""
+    _, ends, data = texts.buffers()
+    if data is None:
+        return True
+    first, last = np.frombuffer(ends, np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    together = data.slice(first, last - first).to_pybytes()
+    return not any(word in together for word in words)
+
+
+def _each(texts: pa.Array, change: Callable[[str], str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if text is None else change(text) for text in texts.to_pylist()], pa.string())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return hold(value)
+    if isinstance(value, float) and abs(value) >= 2.0**53:
+        return int(value)
+    if isinstance(value, dict):
+        return {hold(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def compiled(filter: Filter | None) -> tuple[str, list[Any]]:
+    """Return a condition over the column `facts` that is never null, and its parameters."""
+    parameters: list[Any] = []
+    return _sql(filter, parameters) if filter is not None else "true", parameters
+
+
+def _sql(filter: Filter, out: list[Any]) -> str:
+    match filter:
+        case And(filters):
+            return f"({' AND '.join(_sql(one, out) for one in filters)})" if filters else "true"
+        case Or(filters):
+            return f"({' OR '.join(_sql(one, out) for one in filters)})" if filters else "false"
+        case Not(inner):
+            return f"(NOT {_sql(inner, out)})"
+        case Exists(key):
+            out.append(hold(key))
+            return "(facts ? %s::text)"
+        case Compare(key, "==", value):
+            out.append(_json({key: value}))
+            return "(facts @> %s::jsonb)"
+        case Compare(key, "!=", value):
+            out.append(_json({key: value}))
+            return "(NOT facts @> %s::jsonb)"
+        case In(key, values) if len(values) <= FEW:
+            out.extend(_json({key: value}) for value in values)
+            return f"({' OR '.join(['facts @> %s::jsonb'] * len(values))})" if values else "false"
+        case In(key, values):
+            out += [hold(key), [_json(value) for value in values]]
+            return "coalesce((facts -> %s::text) = ANY(%s::text[]::jsonb[]), false)"
+        case Contains(key, value):
+            out.append(_json({key: [value]}))
+            return "(facts @> %s::jsonb)"
+        case StartsWith(key, prefix):
+            out += [hold(key), hold(key), hold(prefix)]
+            return "coalesce(jsonb_typeof(facts -> %s::text) = 'string' AND starts_with(facts ->> %s::text, %s), false)"
+        case Compare(key, operator, str(value)):
+            out += [hold(key), hold(key), hold(value)]
+            test = f'(facts ->> %s::text) COLLATE "C" {operator} %s::text'
+            return f"coalesce(jsonb_typeof(facts -> %s::text) = 'string' AND {test}, false)"
+        case Compare(key, operator, value):
+            out += [hold(key), hold(key), _json(value)]
+            test = f"(facts -> %s::text) {operator} %s::jsonb"
+            return f"coalesce(jsonb_typeof(facts -> %s::text) = 'number' AND {test}, false)"
+    raise AssertionError(filter)

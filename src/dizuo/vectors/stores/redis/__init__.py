@@ -1,0 +1,488 @@
+"""Redis with the search module, `redis://:password@host:6379/0`; `redis+tls://` for TLS.
+
+Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` the vector's bytes, `m` the metadata as JSON,
+`d` the document, `t` the tags and further fields the numbers that filters ask for (`dizuo.vectors.exact.flat_columns`),
+`o` a hash of the id that scans walk along. Every namespace has an index of its own. What bites, and what is done:
+
+- a number can only be filtered by if its field is in the index's schema, and adding one builds the whole index anew,
+  vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, which are given to
+  metadata keys in the order of their coming; filters on keys beyond that are answered by reading metadata;
+- a server that restarted builds its indexes behind our back: after every new connection they are waited for;
+- answers are cut at 10 rows, and at whatever was found after 500 ms, unless the command says otherwise: it does;
+- `exact=True` is the module's own brute force, which wants a filter: the tag that all records have;
+- its BM25 is wrong after records were replaced: dizuo keeps postings of its own in Redis (`_redis_words.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher
+from dizuo.vectors import scores
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.exact.flat_columns import EVERY, flatten, plain
+from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.filters.tree import Filter
+from dizuo.vectors.lexical import TOKENIZER, query_tokens
+from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, with_ties
+from dizuo.vectors.stores.redis.filters import columns_of, written
+from dizuo.vectors.stores.redis.words import Words
+from dizuo.vectors.writing.naming import physical
+
+__all__ = ["Options", "open_store"]
+
+DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
+PLACES = 2**53
+NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
+METADATA: Columns = frozenset({"metadata"})
+ASSIGN = """
+local held = redis.call('HLEN', KEYS[1])
+for place = 2, #ARGV do
+  if held < tonumber(ARGV[1]) and redis.call('HSETNX', KEYS[1], ARGV[place], held) == 1 then held = held + 1 end
+end
+return redis.call('HGETALL', KEYS[1])
+"""
+"""Gives slots to numbers that have none, as far as there are any, and returns all."""
+CHANGE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1
+"""
+"""Sets fields of a hash only if it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the address may set."""
+
+    m: int = 16
+    """Links per vector in the HNSW graph; only at the making of a namespace."""
+    ef_construction: int = 200
+    """Candidates looked at while a vector is linked; only at the making of a namespace."""
+    ef_runtime: int = 200
+    """Candidates looked at in a search, at least k."""
+    slots: int = 256
+    """Numbers that filters can reach, over all metadata keys: one for a number, up to four for a text; only at the
+    making of a collection, at most 900."""
+    timeout: float = 60.0
+    """Seconds after which a call that got no answer has failed."""
+
+
+def open_store(url: Url, wanted: Wanted, options: Options) -> Redis:
+    """Return the collection, made where it is not there."""
+    try:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise MissingPackage("redis", purpose="redis://", install="dizuo[redis]") from error
+    database = url.path.strip("/") or "0"
+    if not database.isdecimal():
+        raise VectorError(f"{url} names the database {database!r}, and Redis numbers them", hint="redis://HOST:PORT/0")
+    client = redis.Redis(
+        host=url.host or "127.0.0.1",
+        port=url.port or 6379,
+        db=int(database),
+        username=url.user or None,
+        password=url.password or None,
+        ssl=url.extra == "tls",
+        protocol=2,
+        socket_connect_timeout=5.0,
+        socket_timeout=options.timeout,
+        retry=Retry(NoBackoff(), 0),  # the front tries again, and says so
+    )
+    return Redis(client, wanted, options, str(url))
+
+
+class Redis:
+    """The store; see `dizuo.vectors.protocol.store.Store`."""
+
+    batch_rows = 1000
+    batch_bytes = 16 * 2**20
+    beside: Path | None = None
+    capabilities = Capabilities(atomic_batches=True, lexical="portable")
+
+    def __init__(self, client: Any, wanted: Wanted, options: Options, address: str) -> None:
+        self.client, self.options, self.address = client, options, address
+        self.root = physical(wanted.collection)
+        self.ready: set[str] = set()
+        """Namespaces whose index is known to be whole."""
+        self.slots: dict[str, str] = {}
+        """Fields by number."""
+        pool = client.connection_pool
+        pool.connection_kwargs["redis_connect_func"] = self._on_connect
+        self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
+        self.words = Words(client)
+        self.spec = self._open(wanted)
+
+    def _on_connect(self, connection: Any) -> None:
+        connection.on_connect()
+        # Perhaps the server was restarted and is building its indexes.
+        self.ready.clear()
+
+    def _open(self, wanted: Wanted) -> Spec:
+        with self._mapped(opening=True):
+            found = self.client.get(self.root)
+            if found is None:
+                spec = wanted.new()
+                facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+                facts |= {"slots": self.options.slots, "words": TOKENIZER}
+                self.client.execute_command("FT._LIST")  # is the module there?
+                self.client.set(self.root, json.dumps(facts), nx=True)
+                found = self.client.get(self.root)
+        facts = json.loads(found)
+        self.most = int(facts["slots"])
+        wanted.agreed_words(facts.get("words"))
+        return wanted.agreed(facts["dim"], facts["metric"])
+
+    # ---- writing
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        name = self._index(namespace, make=True)
+        raw = np.ascontiguousarray(block.vectors)
+        rows = self._fields(block)
+        for place, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
+            rows[place] |= {"v": raw[place].tobytes(), "o": _place(id)}
+            if document is not None:
+                rows[place]["d"] = document
+        with self._mapped():
+            pipe = self.client.pipeline(transaction=True)
+            self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
+            pipe.execute()
+            self.words.compact_if_worth(name)
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        name = self._index(namespace)
+        if name is None:
+            return 0
+        rows = self._fields(block)
+        with self._mapped():
+            pipe = self.client.pipeline(transaction=True)
+            for id, row in zip(block.ids, rows, strict=True):
+                pairs = [part for pair in row.items() for part in pair]
+                self.change(keys=[f"{name}:{id}"], args=pairs, client=pipe)
+            return sum(pipe.execute())
+
+    def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        name = self._index(namespace)
+        if name is None:
+            return 0
+        if ids is None:
+            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+        removed = 0
+        with self._mapped():
+            for start in range(0, len(ids), self.batch_rows):
+                pipe = self.client.pipeline(transaction=True)
+                self.words.remove(pipe, name, ids[start : start + self.batch_rows])
+                removed += sum(pipe.execute())
+            self.words.compact_if_worth(name)
+        return removed
+
+    # ---- reading
+
+    def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
+        name = self._index(namespace)
+        return self._read(name, list(ids) if name is not None else [], columns)
+
+    def _read(self, name: str | None, ids: Sequence[str], columns: Columns) -> Block:
+        # `m` tells a record that is there from one that is not.
+        wanted = list(dict.fromkeys(["m", *(NAMES[column] for column in sorted(columns))]))
+        with self._mapped():
+            pipe = self.client.pipeline(transaction=False)
+            for id in ids:
+                pipe.hmget(f"{name}:{id}", wanted)
+            rows = [dict(zip(wanted, row, strict=True)) for row in pipe.execute()] if ids else []
+        there = [(id, row) for id, row in zip(ids, rows, strict=True) if row["m"] is not None]
+        return self._block([id for id, _ in there], [row for _, row in there], columns)
+
+    def _block(self, ids: list[str], rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+        vectors: Floats | None = None
+        if "vectors" in columns:
+            raw = b"".join(row["v"] for row in rows)
+            vectors = np.frombuffer(raw, np.float32).reshape(len(ids), self.spec.dim)
+        return Block(
+            ids,
+            vectors,
+            [row["m"].decode() for row in rows] if "metadata" in columns else None,
+            [None if row.get("d") is None else row["d"].decode() for row in rows] if "documents" in columns else None,
+        )
+
+    def search(
+        self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
+    ) -> list[Found]:
+        name = self._index(namespace)
+        if name is None:
+            return [Found(self._block([], [], columns), np.empty(0)) for _ in queries]
+        text, same = self._query(where)
+        if not same:
+            rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+            return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        out = []
+        for query in queries:
+            found = None
+            if not exact:
+                found = with_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
+            if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
+                most = self._total(name, text)
+                found = with_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
+            out.append(found)
+        return out
+
+    def _asking(self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool) -> Callable[[int], Found]:
+        return lambda number: self._asked(name, text, query, number, exact, columns)
+
+    def _asked(self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns) -> Found:
+        if number < 1:
+            return Found(self._block([], [], columns), np.empty(0))
+        if exact:
+            how = "HYBRID_POLICY ADHOC_BF "
+            text = f"@t:{{{EVERY}}}" if text == "*" else text
+        else:
+            how = f"EF_RUNTIME {max(number, self.options.ef_runtime)} "
+        first = text if text == "*" else f"({text})"
+        fields = [NAMES[column] for column in sorted(columns)]
+        command: list[str | bytes] = ["FT.SEARCH", name, f"{first}=>[KNN {number} @v $q {how}AS s]"]
+        command += ["PARAMS", "2", "q", query.tobytes(), "RETURN", str(len(fields) + 1), "s", *fields]
+        command += ["SORTBY", "s", "LIMIT", "0", str(number), "TIMEOUT", "0", "DIALECT", "2"]
+        with self._mapped():
+            _, *answer = self.client.execute_command(*command)
+        skip = len(name) + 1
+        ids = [key.decode()[skip:] for key in answer[::2]]
+        rows = [{pair[0].decode(): pair[1] for pair in zip(row[::2], row[1::2], strict=True)} for row in answer[1::2]]
+        distances = np.array([float(row["s"]) for row in rows])
+        from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
+        path = "exact" if exact else "index"
+        return Found(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+        name, tokens = self._index(namespace), query_tokens(query)
+        hits: list[tuple[str, float]] = []
+        fetched = 0
+        if name is not None and tokens:
+            text, same = self._query(where)
+            with self._mapped():
+                for page in self.words.ranked(name, tokens, k if where is None else 4 * k):
+                    if where is not None:
+                        allowed = self._allowed(name, text, [id for id, _ in page], None if same else where)
+                        page = [hit for hit in page if hit[0] in allowed]
+                    hits += page
+                    fetched += len(page)
+                    if len(hits) >= k:
+                        break
+        hits = hits[:k]
+        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
+
+    def _allowed(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
+        """Return which of these records match; `where` is the filter if the text is not the same."""
+        if not ids:
+            return set()
+        keys = [f"{name}:{id}" for id in ids]
+        command = ["FT.SEARCH", name, text, "INKEYS", str(len(keys)), *keys, "NOCONTENT", "LIMIT", "0", str(len(keys))]
+        _, *found = self.client.execute_command(*command, "TIMEOUT", "0", "DIALECT", "2")
+        skip = len(name) + 1
+        there = [key.decode()[skip:] for key in found]
+        if where is None or not there:
+            return set(there)
+        return {id for block in matching([self._read(name, there, METADATA)], where) for id in block.ids}
+
+    def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+
+    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        name = self._index(namespace)
+        if name is None:
+            return
+        text, same = self._query(where)
+        needed = columns if same else columns | {"metadata"}
+        skip = len(name) + 1
+        # A cursor forgets records, or meets them again, when a record or the schema changes meanwhile. Every id has a
+        # place of its own in [0, 2^53), which is walked in windows of about `rows` records.
+        windows = max(1, -(-self._total(name, text) // rows))
+        edges = [PLACES * n // windows for n in range(windows + 1)]
+        for low, high in pairwise(edges):
+            window = f"@o:[{low} ({high}]" if text == "*" else f"@o:[{low} ({high}] ({text})"
+            with self._mapped():
+                _, *keys = self.client.execute_command(
+                    "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", "1000000", "TIMEOUT", "0", "DIALECT", "2"
+                )
+            for start in range(0, len(keys), 2 * rows):
+                block = self._read(name, [key.decode()[skip:] for key in keys[start : start + 2 * rows]], needed)
+                yield from matching([block] if len(block) else [], None if same else where)
+
+    def count(self, namespace: str | None, *, where: Filter | None) -> int:
+        if namespace is None:
+            return sum(self.count(name, where=where) for name in self.namespaces())
+        name = self._index(namespace)
+        if name is None:
+            return 0
+        text, same = self._query(where)
+        if not same:
+            return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
+        return self._total(name, text)
+
+    def _total(self, name: str, text: str) -> int:
+        with self._mapped():
+            answer = self.client.execute_command(
+                "FT.SEARCH", name, text, "LIMIT", "0", "0", "TIMEOUT", "0", "DIALECT", "2"
+            )
+        return int(answer[0])
+
+    def namespaces(self) -> Mapping[str, int]:
+        with self._mapped():
+            names = sorted(one.decode() for one in self.client.hkeys(f"{self.root}:namespaces"))
+        counts = {name: self.count(name, where=None) for name in names}
+        return {name: count for name, count in counts.items() if count}
+
+    # ---- the collection
+
+    def refresh(self) -> None:
+        """The module indexes a hash while it is written."""
+
+    def optimize(self, *, force_index: bool, watch: Watcher) -> None:
+        # The module keeps its HNSW graph by itself.
+        with self._mapped():
+            for name in self.client.hvals(f"{self.root}:namespaces"):
+                self.words.compact(name.decode())
+
+    def info(self) -> EngineInfo:
+        with self._mapped():
+            version = str(self.client.info("server")["redis_version"])
+            modules = {
+                _text(one[b"name"]): one[b"ver"] for one in map(_pairs, self.client.execute_command("MODULE", "LIST"))
+            }
+        number = int(modules.get("search", 0))
+        version += f", search {number // 10000}.{number // 100 % 100}.{number % 100}"
+        rows = sum(self.namespaces().values())
+        details = {"m": self.options.m, "ef_runtime": self.options.ef_runtime}
+        return EngineInfo("Redis", version, "hnsw", rows, where=f"{self.address} {self.root}", details=details)
+
+    def drop(self) -> None:
+        import redis
+
+        with self._mapped():
+            for name in self.client.hvals(f"{self.root}:namespaces"):
+                with suppress(redis.ResponseError):  # somebody else dropped it
+                    self.client.execute_command("FT.DROPINDEX", name, "DD")
+                self.words.drop(name.decode())
+            self.client.delete(self.root, f"{self.root}:namespaces", f"{self.root}:slots")
+        self.ready.clear()
+        self.slots.clear()
+
+    def close(self) -> None:
+        self.client.close()
+
+    # ---- the index of a namespace
+
+    def _index(self, namespace: str, *, make: bool = False) -> Any:
+        """Return the name of a namespace's index, whole and ready; None where there is none and none is to be made."""
+        import redis
+
+        name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+        if namespace in self.ready:
+            return name
+        with self._mapped():
+            if not self.client.hexists(f"{self.root}:namespaces", namespace):
+                if not make:
+                    return None
+                options = self.options
+                command = ["FT.CREATE", name, "ON", "HASH", "PREFIX", "1", f"{name}:", "STOPWORDS", "0", "SCHEMA"]
+                command += ["v", "VECTOR", "HNSW", "12", "TYPE", "FLOAT32", "DIM", str(self.spec.dim)]
+                command += ["DISTANCE_METRIC", DISTANCES[self.spec.metric], "M", str(options.m)]
+                command += ["EF_CONSTRUCTION", str(options.ef_construction), "EF_RUNTIME", str(options.ef_runtime)]
+                command += ["t", "TAG", "SEPARATOR", " ", "CASESENSITIVE", "o", "NUMERIC"]
+                command += [word for slot in range(self.most) for word in (f"x{slot}", "NUMERIC")]
+                try:
+                    self.client.execute_command(*command)
+                except redis.ResponseError as error:
+                    if "exists" not in str(error):
+                        raise
+                self.client.hset(f"{self.root}:namespaces", namespace, name)
+        self._whole(name)
+        self.ready.add(namespace)
+        return name
+
+    def _whole(self, name: str) -> None:
+        """Wait until the index covers all records."""
+        pause = 0.005
+        while True:
+            with self._mapped():
+                facts = _pairs(self.client.execute_command("FT.INFO", name))
+            if not int(facts[b"indexing"]) and float(facts[b"percent_indexed"]) >= 1:
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 0.25)
+
+    def _fields(self, block: Block) -> list[dict[str, Any]]:
+        """Return what filters and readers need of each row's metadata, as fields of a hash."""
+        flats = [flatten(row) for row in block.metadata]
+        new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
+        if new and len(self.slots) < self.most:
+            with self._mapped():
+                self._held(self.assign(keys=[f"{self.root}:slots"], args=[self.most, *sorted(new)]))
+        slots = self.slots
+        return [
+            {"m": text, "t": " ".join(flat.tags)}
+            | {slots[name]: repr(value) for name, value in flat.numbers.items() if name in slots}
+            for text, flat in zip(block.metadata_texts, flats, strict=True)
+        ]
+
+    def _held(self, answer: Sequence[bytes]) -> None:
+        self.slots = {name.decode(): f"x{int(slot)}" for name, slot in zip(answer[::2], answer[1::2], strict=True)}
+
+    def _query(self, where: Filter | None) -> tuple[str, bool]:
+        """Return a filter in the module's language, and whether that is the same."""
+        condition, same = plain(where)
+        missing = columns_of(condition) - self.slots.keys()
+        if missing:
+            with self._mapped():
+                self._held([part for pair in self.client.hgetall(f"{self.root}:slots").items() for part in pair])
+            missing -= self.slots.keys()
+        if missing and len(self.slots) >= self.most:
+            return "*", False
+        return written(condition, self.slots), same
+
+    @contextmanager
+    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
+        import redis
+
+        try:
+            yield
+        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+            raise Denied(f"{self.address} refused the user or password", hint="check the address") from error
+        except redis.BusyLoadingError as error:
+            raise Transient(f"{self.address} is loading its data") from error
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            text = f"no Redis answers at {self.address}: {error}"
+            if opening:
+                raise Unreachable(text, hint="is the server running, and the port right?") from error
+            raise Transient(text, hint="is the server running?") from error
+        except redis.ResponseError as error:
+            if "unknown command" in str(error):
+                hint = "run Redis 8, Redis Stack, or load redisearch.so"
+                raise VectorError(f"the Redis at {self.address} has no search module", hint=hint) from error
+            raise VectorError(f"Redis: {error}") from error
+
+
+def _place(id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") % PLACES
+
+
+def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
