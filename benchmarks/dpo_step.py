@@ -43,9 +43,9 @@ def pairs(data: Path, count: int, longest: int, tokenizer):
     """Return (the first `count` pairs in the benchmark's fixed order, each rendered as chosen and rejected)."""
     import numpy as np
 
-    from dizuo.data.columns import Columns, RowError
     from dizuo.data.formats import preference
     from dizuo.data.options import PrepareOptions
+    from dizuo.data.reading.columns import Columns, RowError
     from dizuo.errors import DataError
     from dizuo.training.methods import dpo
 
@@ -70,8 +70,8 @@ def run_dizuo(data: Path, steps: int, longest: int, micro: int, dtype: str) -> d
     import torch
 
     from dizuo.training.method import find
-    from dizuo.training.stepping import Stepper
-    from dizuo.training.tokens import Faults, Rules, tokenize
+    from dizuo.training.stepping.stepper import Stepper
+    from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
     from dizuo.trees import Runner
 
     module, tokenizer = load("float32")

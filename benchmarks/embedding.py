@@ -123,7 +123,7 @@ def main() -> int:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from dizuo.vectors.embedding import open_embedder
+    from dizuo.vectors.embedders import open_embedder
 
     torch.set_num_threads(options.threads)
     ours: Any = open_embedder(ADDRESS, dtype=options.dtype)

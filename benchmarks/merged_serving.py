@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     from dizuo import engines
-    from dizuo.data.rendering import render_prompt
+    from dizuo.data.rendering.conversations import render_prompt
     from dizuo.models import load_tokenizer
     from dizuo.records import Message
 

@@ -63,7 +63,7 @@ def conversations(row: str, data: Path, count: int) -> list[tuple[str, str]]:
 
 
 def prepare_rows(row: str, data: Path, count: int, tokenizer):
-    from dizuo.data.rendering import render_chat
+    from dizuo.data.rendering.conversations import render_chat
     from dizuo.records import Chat, Message
 
     rendered = []
