@@ -24,7 +24,7 @@ from dizuo import artifacts
 from dizuo.errors import ServingError, did_you_mean
 from dizuo.serving.bundle import files as bundles
 from dizuo.serving.bundle.files import Bundle
-from dizuo.serving.names import DEFAULT_ALIAS, Reference, check_name, parse_reference
+from dizuo.serving.release_names import DEFAULT_ALIAS, Reference, check_name, parse_reference
 
 __all__ = ["Registry", "Release"]
 

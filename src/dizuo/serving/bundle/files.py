@@ -29,7 +29,7 @@ from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.serving.bundle.card import model_card
-from dizuo.serving.names import check_name
+from dizuo.serving.release_names import check_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from dizuo.engines import RequestRefused
-from dizuo.serving.faults import ApiError, from_exception
+from dizuo.serving.gateway.api_errors import ApiError, from_exception
 from dizuo.serving.gateway.openai_requests import ChatRequest, parse_chat, parse_classify
 from dizuo.serving.gateway.openai_responses import Answer, chunk, completion, usage_chunk
 from dizuo.serving.gateway.security import Gatekeeper

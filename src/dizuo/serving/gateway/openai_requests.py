@@ -14,7 +14,7 @@ from typing import Any
 
 from dizuo.errors import did_you_mean
 from dizuo.records import Message
-from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.api_errors import ApiError
 
 __all__ = ["ChatRequest", "ClassifyRequest", "parse_chat", "parse_classify"]
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dizuo.errors import ServingError
-from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.api_errors import ApiError
 from dizuo.serving.options import ServeOptions
 
 __all__ = ["KEYS_VARIABLE", "Gatekeeper", "read_keys"]

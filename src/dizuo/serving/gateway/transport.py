@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.api_errors import ApiError
 from dizuo.serving.gateway.security import Gatekeeper
 
 __all__ = ["ClientGone", "Door", "EventStream", "fault_response", "read_json", "unless_gone"]
