@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ __all__ = [
     "Chat",
     "Example",
     "Feedback",
+    "Json",
     "Labelled",
     "Message",
     "Origin",
@@ -27,6 +29,9 @@ __all__ = [
     "to_json",
     "with_identity",
 ]
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A value that JSON can hold."""
 
 
 @dataclass(frozen=True, slots=True)
