@@ -83,12 +83,13 @@ METHODS = {
         """,
     "other_prompt": """
         '''A planted fault: what is trained is asked in another form than what is served.'''
-        from dizuo.data import chat_for, rendering
+        from dizuo.data import chat_for
+        from dizuo.data.rendering.conversations import render_completion
         from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             chat = chat_for(example, task)
             shouted = [type(m)(m.role, m.content.upper()) for m in chat.messages[:-1]]
-            return [rendering.render_completion(tokenizer, shouted, chat.messages[-1].content)]
+            return [render_completion(tokenizer, shouted, chat.messages[-1].content)]
         """,
     "trains_prompts": """
         '''A planted fault: the first tokens of the prompt are trained too.'''

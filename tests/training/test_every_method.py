@@ -92,7 +92,7 @@ def planned(spec: Any, data: dict[str, Dataset], out: Any, method: str, adapter:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_with_every_adapter(spec, data, tmp_path, method, adapter):
     made = planned(spec, data, tmp_path / "run", method, adapter)
-    assert made["layout"] == "tree"
+    assert made.use.layout == "tree"
     run = train(made)
     steps = [line for line in run.metrics() if "grad_norm" in line]
     assert [line["step"] for line in steps] == [1, 2, 3]
@@ -139,7 +139,7 @@ def test_a_gpu_trains_every_method_as_a_cpu_does(spec, data, tmp_path, method, a
     changes = {"dtype": "float32"}
     here = train(planned(spec, data, tmp_path / "cpu", method, adapter, device="cpu", **changes))
     there = train(planned(spec, data, tmp_path / "cuda", method, adapter, device="cuda", **changes))
-    assert there.plan["device"] == "cuda"
+    assert there.plan.use.device == "cuda"
     for mine, theirs in zip(there.metrics(), here.metrics(), strict=True):
         for name in ("loss", "validation_loss"):
             assert mine.get(name, 0.0) == pytest.approx(theirs.get(name, 0.0), abs=1e-4, rel=1e-4)

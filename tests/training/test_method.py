@@ -11,7 +11,7 @@ from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Message, Origin, Preference
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network
+from dizuo.training.building.build import build_network
 from dizuo.training.building.network import Network
 from dizuo.training.method import Loss, Method, find
 from dizuo.training.stepping.stepper import Stepper
@@ -83,7 +83,7 @@ def store(spec, tmp_path_factory):
 
 
 def step(planned, model, store, method, *, budget, layout):
-    network = make_network(planned, model)
+    network = build_network(planned, model)
     try:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():

@@ -40,8 +40,8 @@ A method module imports no torch at module level, so that options can be bound w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from dizuo import plugins
 from dizuo.errors import DizuoError, PlanError
@@ -57,9 +57,15 @@ if TYPE_CHECKING:
     from dizuo.records import Example
     from dizuo.trees import Outputs, Sequences
 
-__all__ = ["PACKAGE", "Batch", "Entry", "Loss", "Method", "find"]
+__all__ = ["PACKAGE", "Batch", "Entry", "Loss", "Method", "MethodOptions", "find"]
 
 PACKAGE = "dizuo.training.methods"
+
+
+class MethodOptions(Protocol):
+    """A method's own options: a frozen dataclass, which the method's file declares."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 @dataclass(frozen=True, slots=True)

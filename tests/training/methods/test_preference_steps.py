@@ -210,8 +210,8 @@ def test_prompts_of_a_pair_are_cut_alike(spec, tmp_path, how, method):
         assert list(prompt[:half]) == full[:half]
         assert list(prompt[half:]) == full[len(full) - len(prompt) + half :]
     assert tokenizer.decode(store.ids(groups[0][0])[store.weights(groups[0][0]) > 0]) == f"{short}<|im_end|>"
-    assert store.facts["cut_rows"] == len(groups)
-    assert store.facts["cut_tokens"] == sum(
+    assert store.counts.cut_rows == len(groups)
+    assert store.counts.cut_tokens == sum(
         len(full) - int(np.flatnonzero(store.weights(group[0]))[0]) for group in groups
     ), "a prompt that is shared is lost once"
 
@@ -307,7 +307,7 @@ def test_a_mismatched_answer_never_makes_a_row_too_long(spec, tmp_path):
     assert free.lengths[1::2].max() > longest, "somebody took the long answer"
     store = store_of(spec, rows, tmp_path / "tight", method="kto", max_length=longest)
     assert store.lengths.max() == longest
-    assert store.facts["cut_rows"] == 0
+    assert store.counts.cut_rows == 0
 
 
 # ---------------------------------------------------------------- continued pretraining

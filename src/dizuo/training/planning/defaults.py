@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from dizuo.training.planning.plan import Value
+from dizuo.training.planning.settings import Value
 
 __all__ = [
     "RANK",
@@ -45,14 +45,14 @@ def by_size(table: Sequence[tuple[float, T]], size: float) -> T:
     return next(value for below, value in table if size < below)
 
 
-def learning_rate(*, adapter: str, parameters: int) -> Value:
+def learning_rate(*, adapter: str, parameters: int) -> Value[float]:
     """Return the peak learning rate for an adapter kind and a model size."""
     rate = by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
     kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def head_learning_rate(*, parameters: int) -> Value:
+def head_learning_rate(*, parameters: int) -> Value[float]:
     """Return the peak rate of a head that begins anew: LoRA's for the model's size, whatever else is trained.
 
     A faster head explains the training rows by itself, before the model below it has learnt anything that holds for
@@ -65,12 +65,12 @@ def head_learning_rate(*, parameters: int) -> Value:
     )
 
 
-def batch_size(*, num_examples: int) -> Value:
+def batch_size(*, num_examples: int) -> Value[int]:
     """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
     return Value(by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
+def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value[int]:
     """Return an adapter's rank: what its weights can hold is at least what the data may say.
 
     A trained weight holds about two bits, and a token says at most about one (Schulman et al. 2025, "LoRA Without
@@ -85,31 +85,31 @@ def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
     return Value(value, "default", why if trained_tokens else "the targets of a head say little")
 
 
-def alpha(*, adapter: str, rank: int) -> Value:
+def alpha(*, adapter: str, rank: int) -> Value[float]:
     """Return the numerator of an adapter's scale: 2 at rank 16, whatever the kind."""
     if adapter == "rslora":
         return Value(8.0, "default", "8: divided by the root of the rank, which is 2 at rank 16")
     return Value(2.0 * rank, "default", "2 × rank")
 
 
-def epochs(*, num_examples: int) -> Value:
+def epochs(*, num_examples: int) -> Value[float]:
     """Return the passes over the data for its size."""
     return Value(by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def checkpoint_every(*, num_steps: int) -> Value:
+def checkpoint_every(*, num_steps: int) -> Value[int]:
     """Return the steps between checkpoints."""
     return Value(max(1, min(200, num_steps // 10)), "default", "a tenth of the run, at most 200 steps")
 
 
-def eval_every(*, num_steps: int, num_validation: int) -> Value:
+def eval_every(*, num_steps: int, num_validation: int) -> Value[int]:
     """Return the steps between evaluations; 0 without a validation split."""
     if not num_validation:
         return Value(0, "data", "no validation rows")
     return Value(max(1, -(-num_steps // 4)), "default", "four evaluations per run")
 
 
-def tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value:
+def tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value[int]:
     """Return the largest block that half the memory holds.
 
     Args:

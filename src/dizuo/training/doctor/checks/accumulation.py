@@ -48,7 +48,7 @@ def check(patient: Patient) -> Finding:
 
 def _budgets(patient: Patient, examples: Sequence[int]) -> list[tuple[int, int]]:
     """Return tokens per block with the number of blocks they give: one, about two, and one per row."""
-    store, layout = patient.batch, patient.exact()["layout"]
+    store, layout = patient.batch, patient.exact().use.layout
 
     def count(budget: int) -> int:
         return len(blocks(store, examples, budget=budget, layout=layout))
