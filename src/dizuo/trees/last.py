@@ -5,6 +5,8 @@ Shapes: n sequences, D hidden.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ def last_states(runner: Runner, sequences: Sequences, *, max_tokens: int = 4096)
     """
     if not len(sequences):
         return np.empty((0, runner.head.weight.shape[1]), np.float32)
-    unweighted = Sequences(sequences.ids, tuple(np.zeros(len(ids), np.float32) for ids in sequences.ids))
+    unweighted = replace(sequences, weights=tuple(np.zeros(len(ids), np.float32) for ids in sequences.ids))
     states = []
     for part in _parts(unweighted, max_tokens):
         last = runner.forward(part, need_last=True).last

@@ -26,7 +26,7 @@ from dizuo.trees.casting import FrozenCast
 from dizuo.trees.head import HeadForm, selected_logprobs
 from dizuo.trees.native.decoder import Native, unsupported
 from dizuo.trees.recomputing import Contexts, layers_of, recomputing
-from dizuo.trees.tree import Sequences, build, common_prefix
+from dizuo.trees.tree import Sequences, build
 
 __all__ = ["Choice", "Layout", "Outputs", "Runner", "score"]
 
@@ -75,16 +75,6 @@ class Outputs:
     """Tokens over all sequences, before sharing or padding."""
     scores: Tensor | None = None
     """[n, K] what a trained head gives for each sequence's last state; set by who owns the head."""
-
-    def sequence_sums(self, *, weighted: bool = True) -> Tensor:
-        """[n] Σ of each sequence's (weighted) log-probabilities."""
-        values = self.logprobs * self.weights if weighted else self.logprobs
-        zero = torch.zeros(self.num_sequences, dtype=values.dtype, device=values.device)
-        return zero.index_add(0, self.sequence, values)
-
-    def sequence_counts(self) -> Tensor:
-        """[n] how many weighted tokens each sequence has."""
-        return torch.bincount(self.sequence, minlength=self.num_sequences).to(self.logprobs.dtype)
 
 
 class Runner:
@@ -384,7 +374,7 @@ def _parts(sequences: Sequences, max_tokens: int) -> Iterator[Sequences]:
     """Cut a batch into runs of neighbours whose packed size stays within the budget."""
     start, size = 0, 0
     for s, ids in enumerate(sequences.ids):
-        shared = common_prefix(sequences.ids[s - 1], ids) if s > start else 0
+        shared = sequences.num_shared(s - 1, s) if s > start else 0
         if s > start and size + len(ids) - shared > max_tokens:
             yield _slice(sequences, start, s)
             start, size, shared = s, 0, 0
