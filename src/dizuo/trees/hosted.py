@@ -26,11 +26,59 @@ from dizuo.trees.attention import BlockPlan, block_attention, dense_attention
 from dizuo.trees.blocks import Blocks, Bucket
 from dizuo.trees.capability import refuse_unknown_keywords
 from dizuo.trees.flex import block_mask, padded, tree_attention
+from dizuo.trees.model_parts import ModelParts
+from dizuo.trees.recomputing import Recompute
 from dizuo.trees.tree import Packed
 
-__all__ = ["NAME", "hidden_states", "resumed"]
+__all__ = ["NAME", "Hosted", "hidden_states", "resumed"]
 
 NAME = "dizuo_tree"
+
+
+class Hosted:
+    """A transformers model that runs trees: it is lent our attention for a pass and has its own between passes.
+
+    Args:
+        parts: the model.
+        recompute: whether its layers are computed again in the backward pass.
+    """
+
+    def __init__(self, parts: ModelParts, *, recompute: Recompute) -> None:
+        self._parts, self._recompute = parts, recompute
+        own = str(parts.base.config._attn_implementation)
+        self._plain_attention = "sdpa" if own == NAME else own
+
+    def hidden_states(self, tree: Packed) -> Tensor:
+        """Run the decoder over a tree.
+
+        Args:
+            tree: P packed tokens and the Q rows whose states are needed.
+
+        Returns:
+            [Q, D] states after the final norm.
+        """
+        parts = self._parts
+        with self._tree_attention(), parts.casting(), self._recompute.layers(self._layer_contexts):
+            states = hidden_states(parts.decoder, tree, expected_layers=parts.config.num_hidden_layers)
+        return states[parts.tensor(tree.rows)]
+
+    @contextlib.contextmanager
+    def _tree_attention(self) -> Iterator[None]:
+        """Lend the model our attention for one pass; whoever calls it between passes finds its own."""
+        self._parts.base.set_attn_implementation(NAME)
+        try:
+            yield
+        finally:
+            self._parts.base.set_attn_implementation(self._plain_attention)
+
+    def _layer_contexts(self) -> tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]:
+        """Return the context of a layer in the pass that runs now, and that of its second computation."""
+        return contextlib.nullcontext(), self._back_in(resumed())
+
+    @contextlib.contextmanager
+    def _back_in(self, now: contextlib.AbstractContextManager[None]) -> Iterator[None]:
+        with self._tree_attention(), now:
+            yield
 
 
 @dataclass(slots=True)
