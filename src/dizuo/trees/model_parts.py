@@ -82,8 +82,8 @@ class ModelParts:
             hidden_RD,
             weight_VD,
             getattr(self.head, "bias", None),
-            row=self.tensor(row_E[order_E]),
-            token=self.tensor(token_E[order_E]),
+            row_E=self.tensor(row_E[order_E]),
+            token_E=self.tensor(token_E[order_E]),
             form=self._head_form,
         )
         return ascending_E[self.tensor(back_E)]

@@ -26,13 +26,13 @@ from torch.utils.checkpoint import checkpoint
 
 from dizuo.errors import ModelError
 
-__all__ = ["Contexts", "Recompute", "again", "layers_of", "recomputing"]
+__all__ = ["Contexts", "Recompute", "compute_again", "layers_of", "recomputing"]
 
 Contexts = Callable[[], tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]]
 """Called by a layer's forward: a context for it, and one for its second computation."""
 
 
-def again(function: Callable[..., Any], *arguments: Any, offload: bool = False) -> Any:
+def compute_again(function: Callable[..., Any], *arguments: Any, offload: bool = False) -> Any:
     """Call a function of tensors and compute it again in the backward pass; it must draw nothing at random."""
     with _waiting(offload):
         return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
