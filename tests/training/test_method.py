@@ -10,7 +10,7 @@ from training_samples import Rows, write_model
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Message, Origin, Preference
-from dizuo.training import TrainOptions, plan
+from dizuo.training import TrainOptions, plan, preference_pairs
 from dizuo.training.building.build import build_network
 from dizuo.training.building.network import Network
 from dizuo.training.method import Loss, Method, find
@@ -31,7 +31,7 @@ def pair_sequences(example, task, tokenizer, options):
 
 
 def pair_loss(outputs, batch, options):
-    sums = outputs.sequence_sums()
+    sums = preference_pairs.sums(outputs).float()
     pairs = int(batch.group[-1]) + 1
     assert batch.member.tolist() == [0, 1] * pairs, "chosen and rejected stand together"
     margin = sums[0::2] - sums[1::2]
