@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo.artifacts import digest_file, whole_folder, write_json
+from dizuo.records import Json
 
 __all__ = ["MANIFEST", "Work", "read_manifest"]
 
@@ -121,7 +122,7 @@ class Work:
             path.relative_to(folder).as_posix(): {"sha256": digest_file(path), "bytes": path.stat().st_size}
             for path in files
         }
-        manifest = {
+        manifest: dict[str, Json] = {
             "format": FORMAT,
             "step": self.step,
             "key": self.key,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dizuo.artifacts.writing import whole_folder, write_json
 from dizuo.errors import DizuoError, PlanError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
-from dizuo.records import kind_of
+from dizuo.records import Json, kind_of
 from dizuo.training.method import Entry, Method
 from dizuo.training.tokens.cutting import fit
 from dizuo.training.tokens.token_store import ARRAYS, TokenStore, digest_of
@@ -144,7 +144,7 @@ def tokenize(
         tally["cut_rows"] += lost > 0
     arrays = growing.arrays()
     lengths = np.diff(arrays["starts"])
-    facts = {
+    facts: dict[str, Json] = {
         "examples": len(growing.rows),
         "sequences": len(lengths),
         "tokens": int(lengths.sum()),
