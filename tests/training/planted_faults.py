@@ -83,7 +83,8 @@ METHODS = {
         """,
     "other_prompt": """
         '''A planted fault: what is trained is asked in another form than what is served.'''
-        from dizuo.data import chat_for, rendering
+        from dizuo.data import chat_for
+        from dizuo.data.rendering import conversations as rendering
         from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             chat = chat_for(example, task)

@@ -118,7 +118,7 @@ class Work:
     def write(self, folder: Path, *, seconds: float) -> None:
         """Write the manifest of a folder whose outputs are all there."""
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, NOTE))
-        outputs = {
+        outputs: dict[str, Json] = {
             path.relative_to(folder).as_posix(): {"sha256": digest_file(path), "bytes": path.stat().st_size}
             for path in files
         }
