@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.models import ModelSpec
 
 __all__ = ["example_request", "model_card"]

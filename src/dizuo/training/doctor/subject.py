@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from dizuo.data import Dataset, Split
+from dizuo.data.card import Card
 from dizuo.data.dataset import SPLITS, SplitWriter
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import DizuoError, PlanError
@@ -298,7 +299,7 @@ class Patient:
             with SplitWriter(folder / f"{split}.arrow", kind=type(examples[0])) as writer:
                 writer.write(examples if split == "train" else [])
             splits[split] = Split(folder / f"{split}.arrow", name=split)
-        return Dataset(folder=folder, task=self.data.task, card={"digest": f"doctor:{name}"}, **splits)
+        return Dataset(folder=folder, task=self.data.task, card=Card(digest=f"doctor:{name}"), **splits)
 
     def _planned(self, data: Dataset, options: TrainOptions, name: str) -> Plan:
         return make_plan(
