@@ -105,7 +105,7 @@ class Kind(Generic[T]):
             taken = [f"{self.package}.{name}"] if name in own else []
             if len(where) + len(taken) > 1:
                 raise PluginError(
-                    f"the name {name!r} of a {self.noun} is taken",
+                    f"the name {name!r} of {self._a_noun()} is taken",
                     details=[*taken, *where],
                     hint=f"give the entry point in the group {self.group or self.package} another name",
                 )
@@ -138,13 +138,16 @@ class Kind(Generic[T]):
             return f"{self.contract.__name__} has no field {wrong[1]!r}{did_you_mean(wrong[1], self._fields())}"
         return f"{self.contract.__name__} also needs {missing[1]}" if missing else text
 
+    def _a_noun(self) -> str:
+        return f"an {self.noun}" if self.noun[0] in "aeiou" else f"a {self.noun}"
+
     def _fields(self) -> list[str]:
         return [one.name for one in fields(self.contract)] if is_dataclass(self.contract) else []
 
     def _fault(self, name: str, place: str, why: str, details: tuple[str, ...] = ()) -> PluginError:
         listed = f" with: {', '.join(one for one in self._fields() if one != 'name')}" if self._fields() else ""
         return PluginError(
-            f"{place} is not a {self.noun}: {why}",
+            f"{place} is not {self._a_noun()}: {why}",
             details=details,
             hint=f"the file of the {self.noun} {name!r} ends in {self.attribute} = {self.contract.__name__}(…){listed}",
         )
