@@ -76,6 +76,18 @@ KINDS: dict[str, str] = {
             return float(answer == wanted)
         SAMPLE = Sample(title="equal", score=score)
         """,
+    "dizuo.training.methods:METHODS": """
+        from dataclasses import dataclass
+        from dizuo.training.method import Loss, Method
+        @dataclass(frozen=True)
+        class Options:
+            beta: float = 0.1
+        def sequences(example, task, tokenizer, options):
+            return []
+        def loss(outputs, batch, options):
+            return Loss(outputs.logprobs.sum(), 1.0)
+        METHOD = Method(Options=Options, kinds=("chat",), sequences=sequences, loss=loss)
+        """,
 }
 """Each kind, as `module:NAME` of its `Kind`, with the smallest plugin of it: its module ends in the contract's call,
 with every argument given by name."""

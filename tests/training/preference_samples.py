@@ -13,7 +13,7 @@ from dizuo.models import ModelSpec
 from dizuo.records import Example, Feedback, Message, Origin, Preference, Text, with_identity
 from dizuo.training import TrainOptions, plan
 from dizuo.training.building.build import make_network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
 from dizuo.trees import Runner
@@ -72,7 +72,7 @@ def store_of(
     spec: ModelSpec, rows: list[Example], folder: Path, *, method: str, max_length: int = 256, **options: Any
 ) -> TokenStore:
     """Tokenize rows that have no faults."""
-    found = find(method)
+    found = METHODS.load(method)
     faults = Faults()
     over = options.pop("over_length", "refuse")
     split = Rows(train=rows, validation=[], task=None).write(folder / "data").train
@@ -100,7 +100,7 @@ def stepper_of(
     network = make_network(made, model or models.load(spec))
     if moved:
         move(network, moved)
-    found = find(method)
+    found = METHODS.load(method)
     return Stepper(
         network,
         Runner(network.module, layout=layout),  # type: ignore[arg-type]

@@ -18,13 +18,12 @@ from test_ranks_together import assert_close, torchrun_worker
 from test_resume import result
 from training_samples import Rows, labelled
 
-from dizuo import plugins
 from dizuo.data import Dataset, Task
 from dizuo.records import Labelled
 from dizuo.training import Run, TrainOptions, plan, train
-from dizuo.training.method import PACKAGE, find
+from dizuo.training.methods import METHODS
 
-METHODS = plugins.names(PACKAGE)
+NAMES = METHODS.names()
 ADAPTERS = {
     "LoRA": {"adapter": "lora"},
     "DoRA": {"adapter": "dora"},
@@ -76,20 +75,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
         "kto": Rows(train=feedback(18), validation=feedback(6, start=50), task=None),
         "pretrain": Rows(train=texts([30 + n % 9 for n in range(40)]), validation=texts([9, 4, 90]), task=None),
     }
-    assert set(made) < set(METHODS)
-    return {method: made.get(method, pairs).write(folder / method) for method in METHODS}
+    assert set(made) < set(NAMES)
+    return {method: made.get(method, pairs).write(folder / method) for method in NAMES}
 
 
 def planned(spec: Any, data: dict[str, Dataset], out: Any, method: str, adapter: str, **more: Any) -> Any:
     if adapter not in HERE:
         pytest.skip("bitsandbytes is not installed")
     options = TrainOptions(**{**OPTIONS, **ADAPTERS[adapter], "method": method, **more})
-    method_options = find(method).Options(**({"window": 64} if method == "pretrain" else {}))
+    method_options = METHODS.load(method).Options(**({"window": 64} if method == "pretrain" else {}))
     return plan(spec, data[method], out=out, options=options, method_options=method_options, measure=False)
 
 
 @pytest.mark.parametrize("adapter", [name if name == "LoRA" else pytest.param(name, marks=slow) for name in ADAPTERS])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_every_method_trains_with_every_adapter(spec, data, tmp_path, method, adapter):
     made = planned(spec, data, tmp_path / "run", method, adapter)
     assert made["layout"] == "tree"
@@ -110,7 +109,7 @@ def folders(spec, data, tmp_path_factory):
     """Every method with every adapter, planned once, trained by one rank and by two."""
     root = tmp_path_factory.mktemp("ranks")
     made = {}
-    for method in METHODS:
+    for method in NAMES:
         for adapter in HERE:
             one, two = root / f"{method}-{adapter}-1", root / f"{method}-{adapter}-2"
             planned(spec, data, one, method, adapter)
@@ -124,7 +123,7 @@ def folders(spec, data, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_two_ranks_train_every_method_as_one_does(folders, method, adapter):
     if adapter not in HERE:
         pytest.skip("bitsandbytes is not installed")
@@ -133,7 +132,7 @@ def test_two_ranks_train_every_method_as_one_does(folders, method, adapter):
 
 
 @pytest.mark.parametrize("adapter", [pytest.param(name, marks=gpu) for name in ADAPTERS])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_a_gpu_trains_every_method_as_a_cpu_does(spec, data, tmp_path, method, adapter):
     torch.backends.cuda.matmul.allow_tf32 = False
     changes = {"dtype": "float32"}

@@ -25,7 +25,7 @@ from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Note, Progress, Started, Watcher, ignore
 from dizuo.training.building.build import as_planned, guarded, make_network, make_stepper, placed
 from dizuo.training.checkpoints import Checkpoints, State
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.resuming import (
@@ -120,7 +120,7 @@ def train(
         network = make_network(plan, loaded)
         try:
             stepper = make_stepper(plan, network, ranks)
-            if find(plan["method"]).needs_reference:
+            if METHODS.load(plan["method"]).needs_reference:
                 _references(plan, stepper, stores, watch)
             state = begin(plan, stepper, watch)
             _loop(plan, state, stepper, training, stores["validation"], evaluate_fn, watch)

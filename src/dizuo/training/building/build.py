@@ -10,7 +10,7 @@ import torch
 
 from dizuo.errors import TrainingError
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.ranks.sharding import shard
@@ -80,7 +80,7 @@ def _head_facts(plan: Plan) -> HeadFacts | None:
     """Return what the outputs of the plan's head mean."""
     from dizuo.data import Task
 
-    method, task = find(plan["method"]), plan.request["task"]
+    method, task = METHODS.load(plan["method"]), plan.request["task"]
     if method.head is None:
         return None
     return method.head(None if task is None else Task.from_json(task), method.Options(**plan.method_options))
@@ -91,7 +91,7 @@ def make_stepper(plan: Plan, network: Network, ranks: Ranks = ALONE) -> Stepper:
 
     Where the plan shards weights and there are several ranks, the network is sharded here.
     """
-    method = find(plan["method"])
+    method = METHODS.load(plan["method"])
     bfloat16 = plan["dtype"] == "bfloat16"
     choice = Choice(layout=plan["layout"], backend=plan["backend"], reason=plan.values["layout"].why)
     runner = Runner(

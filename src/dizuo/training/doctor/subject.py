@@ -24,7 +24,7 @@ from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import DizuoError, PlanError
 from dizuo.records import Example, kind_of
 from dizuo.training.building.build import as_planned, make_network, make_stepper
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning import defaults
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.plan import Plan
@@ -113,7 +113,7 @@ class Patient:
     ) -> None:
         self.options = options or TrainOptions()
         self.model, self.data, self.folder = as_planned(model, self.options.quantize), data, folder
-        self.method = find(self.options.method)
+        self.method = METHODS.load(self.options.method)
         self.method_options = self.method.Options() if method_options is None else method_options
         if not len(data.train):
             raise PlanError("the training split has no rows", hint="prepare data with training rows")

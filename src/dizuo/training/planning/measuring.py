@@ -13,7 +13,7 @@ import torch
 from dizuo.errors import ModelError
 from dizuo.training.building.build import guarded, make_network, make_stepper
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.plan import Plan, Value
 from dizuo.training.resuming import quiet_globals
 from dizuo.training.stepping.stepper import Stepper
@@ -86,7 +86,7 @@ def measure_plan(plan: Plan, model: Model, store: TokenStore) -> dict[str, Any]:
 
 def _reference(plan: Plan, stepper: Stepper, store: TokenStore, stream: Stream) -> float:
     """Give the store what the measured steps need of the model before training; return the seconds of all rows."""
-    if not find(plan["method"]).needs_reference:
+    if not METHODS.load(plan["method"]).needs_reference:
         return 0.0
     worst = worst_block(store, batch_size=plan["batch_size"], budget=plan["tokens_per_block"], layout=plan["layout"])
     usual = [example for step in range(1, min(2, stream.num_steps) + 1) for example in stream.examples(step)]

@@ -19,7 +19,8 @@ from dizuo.events import Note, Warned, Watcher, ignore
 from dizuo.models import heads, quantization
 from dizuo.training.building.build import as_planned, placed
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.method import Method, find
+from dizuo.training.method import Method
+from dizuo.training.methods import METHODS
 from dizuo.training.planning import machine
 from dizuo.training.planning.measuring import measure_plan
 from dizuo.training.planning.options import TrainOptions
@@ -67,7 +68,7 @@ def plan(
     options = options or TrainOptions()
     folder = Path(out)
     spec: ModelSpec = model.spec if isinstance(model, models.Model) else model
-    method = find(options.method)
+    method = METHODS.load(options.method)
     if method_options is None:
         method_options = method.Options()
     request = _request(spec, data, options, method_options)
