@@ -21,7 +21,7 @@ SETTINGS = {
     "full": "`adapter: full`",
 }
 TESTS = {
-    "CPU": ("test_every_method_trains_with_every_adapter", "passes"),
+    "CPU": ("TestEveryMethod::test_it_trains_with_every_adapter", "passes"),
     "2 ranks": ("test_two_ranks_train_every_method_as_one_does", "passes: losses and weights of one process, 1e-5"),
     "GPU": ("test_a_gpu_trains_every_method_as_a_cpu_does", "written, not yet run: no GPU was to be had"),
 }

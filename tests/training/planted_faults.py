@@ -89,13 +89,14 @@ METHODS = {
         """,
     "other_prompt": """
         '''A planted fault: what is trained is asked in another form than what is served.'''
-        from dizuo.data import chat_for, rendering
+        from dizuo.data import chat_for
+        from dizuo.data.rendering import conversations
         from dataclasses import replace
         from dizuo.training.methods import sft
         def sequences(example, task, tokenizer, options):
             chat = chat_for(example, task)
             shouted = [type(m)(m.role, m.content.upper()) for m in chat.messages[:-1]]
-            return [rendering.render_completion(tokenizer, shouted, chat.messages[-1].content)]
+            return [conversations.render_completion(tokenizer, shouted, chat.messages[-1].content)]
         METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "trains_prompts": """

@@ -6,7 +6,6 @@ docs/reference/methods.md is written from the same two lists; a method that is a
 from __future__ import annotations
 
 import importlib.util
-import math
 import shutil
 from dataclasses import replace
 from typing import Any
@@ -15,23 +14,17 @@ import pytest
 import torch
 from preference_samples import feedback, preferences, texts
 from test_ranks_together import assert_close, torchrun_worker
-from test_resume import result
 from training_samples import Rows, labelled
 
 from dizuo.data import Dataset, Task
 from dizuo.records import Labelled
+from dizuo.testing import MethodSuite
+from dizuo.testing.training.methods import ADAPTERS
+from dizuo.testing.training.samples import ROWS
 from dizuo.training import Run, TrainOptions, plan, train
 from dizuo.training.methods import METHODS
 
 NAMES = METHODS.names()
-ADAPTERS = {
-    "LoRA": {"adapter": "lora"},
-    "DoRA": {"adapter": "dora"},
-    "rsLoRA": {"adapter": "rslora"},
-    "QLoRA": {"adapter": "lora", "quantize": "nf4"},
-    "8-bit": {"adapter": "lora", "quantize": "int8"},
-    "full": {"adapter": "full"},
-}
 OPTIONS: dict[str, Any] = {
     "batch_size": 6,
     "max_steps": 3,
@@ -53,7 +46,7 @@ def test_the_page_of_methods_has_these_columns():
 
     assert tuple(ADAPTERS) == methods_page.ADAPTERS
     for test, _ in methods_page.TESTS.values():
-        assert test in globals()
+        assert eval(test.replace("::", "."), globals())
 
 
 def numbered(count: int) -> list[Any]:
@@ -87,21 +80,30 @@ def planned(spec: Any, data: dict[str, Dataset], out: Any, method: str, adapter:
     return plan(spec, data[method], out=out, options=options, method_options=method_options, measure=False)
 
 
-@pytest.mark.parametrize("adapter", [name if name == "LoRA" else pytest.param(name, marks=slow) for name in ADAPTERS])
-@pytest.mark.parametrize("method", NAMES)
-def test_every_method_trains_with_every_adapter(spec, data, tmp_path, method, adapter):
-    made = planned(spec, data, tmp_path / "run", method, adapter)
-    assert made["layout"] == "tree"
-    run = train(made)
-    steps = [line for line in run.metrics() if "grad_norm" in line]
-    assert [line["step"] for line in steps] == [1, 2, 3]
-    assert all(math.isfinite(value) for line in run.metrics() for value in line.values())
-    assert all(line["grad_norm"] > 0 for line in steps)
-    assert sum(line["packed_tokens"] for line in steps) < sum(line["tokens"] for line in steps)
-    assert (run.weights if adapter == "full" else run.adapter) is not None
-    again = train(planned(spec, data, tmp_path / "more", method, adapter, max_steps=1))
-    one, three = result(again), result(run)
-    assert any(not torch.equal(three[name], weight) for name, weight in one.items()), "later steps change weights"
+class TestEveryMethod(MethodSuite):
+    ranks = 1  # all methods with all adapters are trained by two ranks below, in one group
+
+    @pytest.fixture(scope="class", params=NAMES)
+    def name(self, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    def options(self, name):
+        return {"window": 64} if name == "pretrain" else {}
+
+    @pytest.fixture(scope="class")
+    def rows(self, name, method):
+        return {"regression": numbered, "sft": labelled}.get(name, ROWS[method.kinds[0]])(30)
+
+    @pytest.fixture(scope="class")
+    def task(self, name, method, rows):
+        if name == "regression":
+            return Task("classification", "How long?", tuple(sorted({row.labels[0] for row in rows})))
+        return Rows().task if name in ("sft", "classification") else None
+
+    @pytest.fixture(params=[name if name == "LoRA" else pytest.param(name, marks=slow) for name in ADAPTERS])
+    def adapter(self, request):
+        return request.param
 
 
 @pytest.fixture(scope="module")

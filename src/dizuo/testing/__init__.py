@@ -1,25 +1,24 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-from dizuo.testing import VectorStoreSuite
+    from dizuo.testing import VectorStoreSuite
 
-class TestMine(VectorStoreSuite):
-    @pytest.fixture
-    def url(self): return "mine://localhost"
+    class TestMine(VectorStoreSuite):
+        @pytest.fixture
+        def url(self): return "mine://localhost"
+
+There is one for every kind of plugin, and ours run through the same: `vectors/` for stores, `training/` for methods.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.training import MethodSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["VectorStoreSuite"]
+__all__ = ["MethodSuite", "VectorStoreSuite"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "VectorStoreSuite":
-        raise AttributeError(f"module 'dizuo.testing' has no attribute {name!r}")
-    from dizuo.testing.vectors import VectorStoreSuite
-
-    return VectorStoreSuite
+__getattr__, __dir__ = lazy.names(__name__, {"MethodSuite": "training", "VectorStoreSuite": "vectors"})
