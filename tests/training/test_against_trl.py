@@ -19,7 +19,7 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.models import adapters
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.tokenizing import TokenStore
 
@@ -160,7 +160,8 @@ def test_fifty_steps_of_dpo(spec: Any, tmp_path: Path, options: dict[str, Any], 
     from trl import DPOConfig, DPOTrainer
 
     data = Rows(train=preferences(60), validation=[], task=None).write(tmp_path / "data")
-    losses, rows, made = ours(spec, data, tmp_path / "run", method="dpo", method_options=find("dpo").Options(**options))
+    own = METHODS.load("dpo").Options(**options)
+    losses, rows, made = ours(spec, data, tmp_path / "run", method="dpo", method_options=own)
     config = DPOConfig(**settings(made, tmp_path / "trl"), beta=0.3, **trl)
     agree(losses, theirs(DPOTrainer, config, spec, made, pair_rows(rows)))
 

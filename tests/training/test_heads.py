@@ -80,7 +80,7 @@ def made(tmp_path_factory, spec):
 
 def stepper_of(planned, model, *, layout, budget=10**6, noise=0.05, adapter=None, method=None):
     """Return (network, stepper), the trained weights moved off their start; B and the head begin at zero."""
-    from dizuo.training.method import find
+    from dizuo.training.methods import METHODS
 
     changed = planned
     if adapter is not None:
@@ -91,7 +91,7 @@ def stepper_of(planned, model, *, layout, budget=10**6, noise=0.05, adapter=None
         for name, parameter in network.parameters.items():
             scale = network.head.scale if name == "score.weight" else 1.0
             parameter.add_(torch.randn(parameter.shape, generator=generator) * (noise / scale))
-    found = method or find(planned.use.method)
+    found = method or METHODS.load(planned.use.method)
     options = PairOptions() if method else planned.method_options
     return network, Stepper(
         network,

@@ -13,7 +13,8 @@ from dizuo.records import Message, Origin, Preference
 from dizuo.training import TrainOptions, plan, preference_pairs
 from dizuo.training.building.build import build_network
 from dizuo.training.building.network import Network
-from dizuo.training.method import Loss, Method, find
+from dizuo.training.method import Loss, Method
+from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.batching import blocks
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
@@ -38,7 +39,7 @@ def pair_loss(outputs, batch, options):
     return Loss(-torch.nn.functional.logsigmoid(options.beta * margin).sum(), float(pairs))
 
 
-PAIRS = Method(PairOptions, ("preference",), pair_sequences, pair_loss)
+PAIRS = Method(Options=PairOptions, kinds=("preference",), sequences=pair_sequences, loss=pair_loss)
 
 
 def head_loss(outputs, batch, options):
@@ -46,7 +47,7 @@ def head_loss(outputs, batch, options):
     return Loss(outputs.last[:, :5].exp().sum(), float(len(batch.sequences)))
 
 
-LAST = Method(PairOptions, ("preference",), pair_sequences, head_loss, needs_last=True)
+LAST = Method(Options=PairOptions, kinds=("preference",), sequences=pair_sequences, loss=head_loss, needs_last=True)
 
 
 def preferences(count):
@@ -147,10 +148,7 @@ def test_the_two_answers_of_a_pair_share_their_prompt(planned, model, store):
 
 
 def test_every_method_in_the_folder_keeps_the_protocol():
-    from dizuo import plugins
-
-    for name in plugins.names("dizuo.training.methods"):
-        method = find(name)
+    for name, method in METHODS.all().items():
         assert method.kinds
         assert method.name == name
         method.Options()

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from training_samples import LABELS, Rows, labelled, write_model
 
-from dizuo import models, plugins
+from dizuo import models
 from dizuo.data import Task
 from dizuo.errors import PlanError
 from dizuo.events import Warned
 from dizuo.records import Chat, Labelled, Message, Origin, Preference, Text
 from dizuo.training import Plan, TrainOptions, plan
+from dizuo.training.methods import METHODS
 from dizuo.training.methods.sft import Options
 from dizuo.training.planning import defaults, machine
 from dizuo.training.tokens.tokenizing import TokenStore
@@ -288,9 +289,7 @@ REFUSED = {
     "an unknown method": (
         {},
         {"method": "stf"},
-        "no method is called 'stf' (did you mean 'sft'?)\n"
-        "\n"
-        f"hint: choose one of: {', '.join(plugins.names('dizuo.training.methods'))}",
+        f"no method is called 'stf' (did you mean 'sft'?)\n\nhint: choose one of: {', '.join(METHODS.names())}",
     ),
     "several reasons at once": (
         {"train": [chat(("user", "hi", 1), ("assistant", "yes", 0), line=4)], "validation": [], "task": None},

@@ -25,7 +25,7 @@ from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Note, Progress, Started, Watcher, ignore
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory, load_quantized, on_device
 from dizuo.training.checkpoints import Checkpoints, State
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.settings import Settings
@@ -120,7 +120,7 @@ def train(
         network = build_network(plan, loaded)
         try:
             stepper = build_stepper(plan, network, ranks)
-            if find(use.method).needs_reference:
+            if METHODS.load(use.method).needs_reference:
                 _compute_references(use, stepper, training, validation, watch)
             state = restore(plan, stepper, watch)
             _loop(plan, state, stepper, training, validation, evaluate_fn, watch)

@@ -11,10 +11,10 @@ from preference_samples import feedback, move, preferences, rows_for, stepper_of
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Feedback, Message, Origin, Preference
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.tokens.batching import blocks
 
-METHODS = {
+VARIANTS = {
     "dpo": {},
     "dpo ipo": {"loss": "ipo"},
     "dpo robust": {"loss": "robust", "label_smoothing": 0.1},
@@ -32,15 +32,15 @@ def model(spec):
 
 def refer(stepper, store):
     """Give the store what the model says before it moves."""
-    if find(stepper._method.name).needs_reference:
+    if METHODS.load(stepper._method.name).needs_reference:
         store.reference = stepper.log_probabilities(store, range(len(store)))
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=VARIANTS)
 def case(request, spec, tmp_path_factory):
     name = request.param.split()[0]
-    store = store_of(spec, rows_for(name, 12), tmp_path_factory.mktemp("store"), method=name, **METHODS[request.param])
-    return name, METHODS[request.param], store
+    store = store_of(spec, rows_for(name, 12), tmp_path_factory.mktemp("store"), method=name, **VARIANTS[request.param])
+    return name, VARIANTS[request.param], store
 
 
 def gradient_of(case, spec, model, tmp_path, *, budget, layout):
@@ -161,7 +161,7 @@ def test_tools_are_written_into_the_prompt_of_a_pair(spec):
     tokenizer.chat_template = "{% if tools %}{{ tools | tojson }}{% endif %}" + tokenizer.chat_template
     tools = ({"type": "function", "function": {"name": "money", "parameters": {}}},)
     pair = Preference((say("user", "pin"),), (say("assistant", "a"),), (say("assistant", "b"),), tools=tools)
-    found = find("dpo").sequences(pair, None, tokenizer, find("dpo").Options())
+    found = METHODS.load("dpo").sequences(pair, None, tokenizer, METHODS.load("dpo").Options())
     for one in found:
         assert '"name": "money"' in tokenizer.decode(one.ids[: one.num_prompt])
 
@@ -176,7 +176,8 @@ def test_answers_that_are_the_same_tokens_are_a_bad_row(spec, tmp_path):
         rows[1].prompt, (say("assistant", "pin"),), (say("assistant", "pin"),), origin=Origin("pairs.jsonl", 2)
     )
     faults = Faults()
-    rules = Rules(find("dpo"), find("dpo").Options(), "dpo", None, models.load_tokenizer(spec), 256, "refuse")
+    dpo = METHODS.load("dpo")
+    rules = Rules(dpo, dpo.Options(), "dpo", None, models.load_tokenizer(spec), 256, "refuse")
     store = tokenize(
         Rows(train=rows, validation=[], task=None).write(tmp_path).train, tmp_path / "t", rules=rules, faults=faults
     )

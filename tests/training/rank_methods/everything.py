@@ -6,11 +6,7 @@ References: none; it learns nothing useful.
 from dataclasses import dataclass
 
 from dizuo.training import preference_pairs
-from dizuo.training.method import Loss
-
-kinds = ("preference",)
-needs_reference = True
-members_before = (2,)
+from dizuo.training.method import Loss, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +46,15 @@ def loss(outputs, batch, options):
     total = -torch.nn.functional.logsigmoid(margin).sum()
     total = total + torch.nn.functional.cross_entropy(outputs.scores, torch.as_tensor(batch.member), reduction="sum")
     return Loss(total, float(len(batch.example)), {"margin": margin.sum(), "shift": shift * len(batch.example)})
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    needs_reference=True,
+    num_outputs=num_outputs,
+    before=before,
+    members_before=(2,),
+)

@@ -10,7 +10,7 @@ import torch
 
 from dizuo.errors import TrainingError
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.settings import Device, Quantize
 from dizuo.training.ranks.group import ALONE, Ranks
@@ -74,7 +74,7 @@ def _golden(head: HeadFacts | None, model: Model, task: Task | None, *, max_leng
 
 def _head_facts(plan: Plan) -> HeadFacts | None:
     """Return what the outputs of the plan's head mean."""
-    method = find(plan.use.method)
+    method = METHODS.load(plan.use.method)
     return None if method.head is None else method.head(plan.request.task, plan.method_options)
 
 
@@ -97,7 +97,7 @@ def build_stepper(plan: Plan, network: Network, ranks: Ranks = ALONE) -> Stepper
     return Stepper(
         network,
         runner,
-        method=find(use.method),
+        method=METHODS.load(use.method),
         method_options=plan.method_options,
         budget=use.tokens_per_block,
         max_grad_norm=use.max_grad_norm,

@@ -24,7 +24,8 @@ from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import DizuoError, PlanError
 from dizuo.records import Example, kind_of
 from dizuo.training.building.build import build_network, build_stepper, load_quantized
-from dizuo.training.method import MethodOptions, find
+from dizuo.training.method import MethodOptions
+from dizuo.training.methods import METHODS
 from dizuo.training.planning import defaults
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.plan import Plan
@@ -113,7 +114,7 @@ class Patient:
     ) -> None:
         self.options = options or TrainOptions()
         self.model, self.data, self.folder = load_quantized(model, self.options.quantize), data, folder
-        self.method = find(self.options.method)
+        self.method = METHODS.load(self.options.method)
         self.method_options = self.method.Options() if method_options is None else method_options
         if not len(data.train):
             raise PlanError("the training split has no rows", hint="prepare data with training rows")

@@ -12,7 +12,7 @@ import torch
 from dizuo.errors import ModelError
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.costs import Measured, WorstBlock
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.settings import Adapter, Dtype, Settings
@@ -113,7 +113,7 @@ def measure_plan(plan: Plan, model: Model, store: TokenStore) -> Measured:
 
 def _reference(use: Settings, stepper: Stepper, store: TokenStore, stream: Stream) -> float:
     """Give the store what the measured steps need of the model before training; return the seconds of all rows."""
-    if not find(use.method).needs_reference:
+    if not METHODS.load(use.method).needs_reference:
         return 0.0
     worst = worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
     usual = [example for step in range(1, min(2, stream.num_steps) + 1) for example in stream.examples(step)]

@@ -16,7 +16,8 @@ from typing import Any
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import PlanError
 from dizuo.models import ModelSpec
-from dizuo.training.method import MethodOptions, find
+from dizuo.training.method import MethodOptions
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.costs import Counts, Estimates
 from dizuo.training.planning.machine import Machine
 from dizuo.training.planning.request import Request
@@ -70,7 +71,7 @@ class Plan:
         Raises:
             PlanError: the method is not installed.
         """
-        options: MethodOptions = find(self.use.method).Options(**self.method_values)
+        options: MethodOptions = METHODS.load(self.use.method).Options(**self.method_values)
         return options
 
     def with_use(self, use: Settings) -> Plan:

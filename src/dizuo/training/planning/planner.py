@@ -18,7 +18,8 @@ from dizuo.events import Note, Warned, Watcher, ignore
 from dizuo.models import heads, quantization
 from dizuo.training.building.build import load_quantized, on_device
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.method import Method, MethodOptions, find
+from dizuo.training.method import Method, MethodOptions
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.machine import Machine
 from dizuo.training.planning.measuring import measure_plan
 from dizuo.training.planning.options import TrainOptions
@@ -71,7 +72,7 @@ def plan(
     options = options or TrainOptions()
     folder = Path(out)
     spec: ModelSpec = model.spec if isinstance(model, models.Model) else model
-    method = find(options.method)
+    method = METHODS.load(options.method)
     if method_options is None:
         method_options = method.Options()
     request = Request.of(spec, data, options, method_options)

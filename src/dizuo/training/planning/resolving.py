@@ -128,10 +128,10 @@ class Draft:
 
     def _learning_rate(self) -> Value[float]:
         adapter, parameters = self._options.adapter, self._spec.parameters
-        if self._method.learning_rate is None:
+        if self._method.rates is None:
             return defaults.learning_rate(adapter=adapter, parameters=parameters)
         why = f"{self._method.name}, {adapter}, a model of {parameters / 1e6:,.3g}M parameters"
-        return Value(self._method.learning_rate(adapter, parameters), "default", why)
+        return Value(self._method.rates.peak(adapter=adapter, parameters=parameters), "default", why)
 
     def _note_patience(self, every: int, steps: int) -> None:
         """Note a patience that outlasts the run: the first evaluation is never a worse one, the last is at the end."""

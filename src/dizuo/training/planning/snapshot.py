@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
+
+from dizuo.records import Json
 
 __all__ = ["Json", "JsonObject", "Snapshot"]
 
-Json: TypeAlias = Union[bool, int, float, str, "list[Json]", "JsonObject", None]
 JsonObject: TypeAlias = dict[str, Json]
+"""A JSON object, as plan.json and the checkpoints hold them."""
 
 
 class Snapshot:
