@@ -10,9 +10,9 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper
 from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, join, launched
-from dizuo.training.resuming import draw_from
+from dizuo.training.resuming import seed_step
 from dizuo.training.tokens.batching import packed_size, share
 from dizuo.training.tokens.tokenizing import TokenStore
 
@@ -90,13 +90,13 @@ def test_a_shared_prefix_is_computed_by_few_ranks(spec, tmp_path):
 def test_the_shares_of_a_step_add_up_to_its_gradient(planned, model, store, world):
     """What each rank computes, added up here in one process: the sums that ranks exchange are those of the whole."""
     examples = [3, 7, 11, 12, 20, 25, 30, 39]
-    network = make_network(planned, model)
+    network = build_network(planned, model)
     try:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for parameter in network.parameters.values():
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-        stepper = make_stepper(planned, network)
+        stepper = build_stepper(planned, network)
         whole = stepper.accumulate(store, examples)
         flat = torch.cat([parameter.grad.flatten() for parameter in network.parameters.values()])
         total = weight = 0.0
@@ -143,7 +143,7 @@ def test_buckets_hold_every_tensor_once_and_are_of_one_kind():
 def test_what_a_rank_draws_depends_on_seed_step_and_rank_alone():
     def drawn(*place):
         torch.rand(3)
-        draw_from(*place)
+        seed_step(*place)
         return torch.rand(4).tolist()
 
     assert drawn(0, 5, 1) == drawn(0, 5, 1)

@@ -1,6 +1,6 @@
 """The gradient of a step is that of its sequences, whatever the blocks and the layout."""
 
-import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import guarded, make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.tokens.batching import Stream, blocks, packed_size, worst_block
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Sequences, build
@@ -34,12 +34,9 @@ def store(planned):
 
 
 def stepper_for(planned, model, **values):
-    changed = copy.copy(planned)
-    object.__setattr__(changed, "values", {k: copy.copy(v) for k, v in planned.values.items()})
-    for name, value in values.items():
-        object.__setattr__(changed.values[name], "value", value)
-    network = make_network(changed, model)
-    return network, make_stepper(changed, network)
+    changed = planned.with_use(replace(planned.use, **values))
+    network = build_network(changed, model)
+    return network, build_stepper(changed, network)
 
 
 def gradient(planned, model, store, examples, **values):
@@ -206,7 +203,7 @@ def test_weights_without_a_gradient_stop_the_run_at_its_first_step(planned, mode
 )
 def test_only_running_out_of_memory_is_called_so(planned, work, raised, message):
     with pytest.raises(raised, match=message):
-        guarded(work, planned)
+        explain_out_of_memory(work, tokens_per_block=planned.use.tokens_per_block)
 
 
 def raising(error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
-from dizuo.data.task import prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.records import Message
 from dizuo.serving.service import Classified, Piece, Service
 

@@ -15,16 +15,19 @@ import contextlib
 import datetime
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from dizuo import artifacts
 from dizuo.errors import ServingError, did_you_mean
 from dizuo.serving.bundle import files as bundles
 from dizuo.serving.bundle.files import Bundle
 from dizuo.serving.release_names import DEFAULT_ALIAS, Reference, check_name, parse_reference
+
+if TYPE_CHECKING:
+    from dizuo.records import Json
 
 __all__ = ["Registry", "Release"]
 
@@ -174,7 +177,7 @@ class Registry:
                     hint=f"choose a version with promote; versions: {versions}",
                 )
             aliases[alias] = history[:-1]
-            artifacts.write_json(self.root / name / "aliases.json", aliases)
+            self._write_aliases(name, aliases)
             return self._release(name, history[-2]["version"])
 
     def names(self) -> tuple[str, ...]:
@@ -222,7 +225,11 @@ class Registry:
         history = aliases.setdefault(alias, [])
         if not history or history[-1]["version"] != version:
             history.append({"version": version, "at": _now()})
-        artifacts.write_json(self.root / name / "aliases.json", aliases)
+        self._write_aliases(name, aliases)
+
+    def _write_aliases(self, name: str, aliases: Mapping[str, Sequence[_Pointing]]) -> None:
+        entries = {alias: [{**entry} for entry in history] for alias, history in aliases.items()}
+        artifacts.write_json(self.root / name / "aliases.json", cast("Json", entries))
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -21,7 +21,8 @@ import numpy as np
 
 from dizuo.data.rendering.conversations import render_completions, render_prompt
 from dizuo.data.rendering.last_token import render_for
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.engines import (
     Engine,
     EngineClosed,

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     folder, source, count = (argument for argument in arguments if argument != "--events")
 
     def writer(plan: Plan, ranks: Ranks, watch: Watcher) -> EvaluateFn | None:
-        if not ranks.first or plan["shard"] != "none":  # no rank has a whole model to ask
+        if not ranks.first or plan.use.shard != "none":  # no rank has a whole model to ask
             return None
         return sample_writer(data.open(source), Path(folder), count=int(count), watch=watch)
 

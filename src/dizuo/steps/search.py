@@ -242,7 +242,7 @@ def _try(
         plan = training.plan(
             loaded, data, out=folder, options=options, method_options=settings.method, measure=False, watch=watch
         )
-        run = training.train(plan, model=loaded, watch=_pruning(trial, plan["eval_every"], watch))
+        run = training.train(plan, model=loaded, watch=_pruning(trial, plan.use.eval_every, watch))
         score = _score(run)
     except _Pruned:
         state = optuna.trial.TrialState.PRUNED
@@ -286,9 +286,10 @@ def _pruning(trial: Any, every: int, watch: Watcher) -> Watcher:
 
 
 def _score(run: Run) -> float:
-    finished = run.finished
-    assert finished is not None
-    return float(finished["best_score"])
+    ended = run.ended
+    assert ended is not None
+    assert ended.best_score is not None
+    return float(ended.best_score)
 
 
 def _of_this_study(folder: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
     EngineSuite         an engine of models (`dizuo.engines.kinds`)
+    MethodSuite         a training method (`dizuo.training.methods`)
     VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
@@ -22,12 +23,14 @@ from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.testing.engines import EngineSuite
+    from dizuo.testing.training import MethodSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["EngineSuite", "VectorStoreSuite"]
+__all__ = ["EngineSuite", "MethodSuite", "VectorStoreSuite"]
 
 SUITES = {
     "EngineSuite": "engines",
+    "MethodSuite": "training",
     "VectorStoreSuite": "vectors",
 }
 """By suite the module that defines it."""

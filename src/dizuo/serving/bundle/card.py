@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.models import ModelSpec
 from dizuo.records import Json
 from dizuo.serving.bundle.generation import GenerationDefaults

@@ -8,8 +8,8 @@
 `torch.distributed.fsdp.fully_shard` (Zhao et al. 2023, "PyTorch FSDP", in its per-parameter form on DTensor) gathers
 the parameters of a module when its forward begins and scatters their gradients when its backward ends. Each transformer
 block is one such module. Embedding, final norm and output layer belong to a module of ours around the whole model,
-`Entrance`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without calling
-it, and a tied output layer must be gathered together with its embedding.
+`ShardGate`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without
+calling it, and a tied output layer must be gathered together with its embedding.
 
 The native tree forward calls no module's forward, so nothing would gather its weights: sharded models run hosted or
 padded. Gradients are summed over ranks, not averaged. The sharded parameters are the float32 masters; in bfloat16 the
@@ -28,12 +28,12 @@ from dizuo.training.building.network import Network
 from dizuo.training.ranks.group import Ranks
 from dizuo.trees import Runner
 
-__all__ = ["Entrance", "gathered", "is_sharded", "local_part", "shard", "total_norm"]
+__all__ = ["ShardGate", "gathered", "is_sharded", "local_part", "shard", "total_norm"]
 
 T = TypeVar("T")
 
 
-class Entrance(nn.Module):
+class ShardGate(nn.Module):
     """The module around a model whose forward is a pass of any kind, so that its weights are whole for all of it."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -66,16 +66,16 @@ def shard(network: Network, runner: Runner, ranks: Ranks, *, bfloat16: bool = Fa
     )
     for block in _blocks(runner.base):
         fully_shard(block, mesh=mesh, mp_policy=policy)
-    entrance = Entrance(network.module)
-    fully_shard(entrance, mesh=mesh, mp_policy=policy)
-    for part in entrance.modules():
+    gate = ShardGate(network.module)
+    fully_shard(gate, mesh=mesh, mp_policy=policy)
+    for part in gate.modules():
         if isinstance(part, FSDPModule):
             part.set_gradient_divide_factor(1.0)
             part.set_force_sum_reduction_for_comms(True)
     sharded = dict(network.module.named_parameters())
     for name in network.parameters.keys() & sharded.keys():
         network.parameters[name] = sharded[name]
-    runner.entrance, runner.device = entrance, ranks.device
+    runner.use_shard_gate(gate, ranks.device)
 
 
 def _blocks(base: Any) -> list[nn.Module]:

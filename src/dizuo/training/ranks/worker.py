@@ -38,7 +38,7 @@ def work(
     watch = _tell if events else ignore
     try:
         plan = Run.open(folder).plan
-        with join(device=plan["device"]) as ranks:
+        with join(device=plan.use.device) as ranks:
             train(plan, ranks=ranks, watch=watch, evaluate_fn=evaluate(plan, ranks, watch) if evaluate else None)
     except DizuoError as error:
         place = f" (rank {rank_here()})" if launched() else ""

@@ -11,13 +11,17 @@ import os
 import zipfile
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.training.method import Batch
+from dizuo.training.tokens.counts import TokenCounts
 from dizuo.trees import Sequences
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["ARRAYS", "TokenStore", "digest_of"]
 
@@ -34,8 +38,9 @@ class TokenStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text("utf-8"))
-        self.digest: str = self.facts["digest"]
+        written = json.loads((self.folder / "facts.json").read_text("utf-8"))
+        self.digest: str = written.pop("digest")
+        self.counts = TokenCounts(**written)
         arrays = {name: _open(self.folder / f"{name}.npy") for name in ARRAYS}
         self._ids, self._weights = arrays["ids"], arrays["weights"]
         self._starts: NDArray[np.int64] = arrays["starts"]
@@ -88,7 +93,9 @@ class TokenStore:
         part: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
         return part
 
-    def batch(self, examples: Sequence[int], *, members: Container[int] | None = None, context: Any = None) -> Batch:
+    def batch(
+        self, examples: Sequence[int], *, members: Container[int] | None = None, context: Tensor | None = None
+    ) -> Batch:
         """Return a block of these examples, in this order.
 
         Args:

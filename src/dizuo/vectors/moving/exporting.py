@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.records import Json
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.moving.copying import by_namespace, send_missing
 from dizuo.vectors.moving.dumps import Layout, dump_blocks, dump_dim
@@ -117,7 +118,7 @@ def export_parquet(
         )  # fmt: skip
     writer.close()
     files = writer.files()
-    manifest = {
+    manifest: dict[str, Json] = {
         "format": FORMAT,
         "dim": store.dim,
         "metric": store.metric,
