@@ -23,13 +23,14 @@ from dizuo.events import Event, Note, Progress
 from dizuo.vectors import Patience, Point, Refused, RowErrors, Transient, Unreachable, connect, connect_async
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.exact.sortable import bounds, element, shadow, shadow_texts, sortable
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.matching import equal
 from dizuo.vectors.points import Block, decode, decode_all, encode
-from dizuo.vectors.protocol.store import Found, with_ties
+from dizuo.vectors.protocol.store import SearchResult
 from dizuo.vectors.scores import best
 from dizuo.vectors.writing.batching import ahead
 from dizuo.vectors.writing.checking import blocks
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
 QUICK = Patience(attempts=3, first=0.001)
 
@@ -110,7 +111,7 @@ def test_what_cannot_be_connected_to_is_refused(arguments: dict[str, Any], messa
 
 @given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
 def test_physical_names_fit_every_engine_and_differ(left: str, right: str) -> None:
-    names = [physical(text.encode("utf-8", "replace").decode(), limit=40) for text in (left, right)]
+    names = [physical_name(text.encode("utf-8", "replace").decode(), limit=40) for text in (left, right)]
     for name in names:
         assert 10 <= len(name) <= 40
         assert name.isascii()
@@ -445,13 +446,13 @@ def test_ties_beyond_the_cut_are_fetched_within_the_budget(ties: int, k: int) ->
     scores = np.array([2.0, *[1.0] * ties, *[0.0] * 50])
     asked: list[int] = []
 
-    def ask(n: int) -> Found:
+    def ask(n: int) -> SearchResult:
         asked.append(n)
-        return Found(Block([str(i) for i in range(len(scores))][:n]), scores[:n], "exact", min(n, len(scores)))
+        return SearchResult(Block([str(i) for i in range(len(scores))][:n]), scores[:n], "exact", min(n, len(scores)))
 
-    found = with_ties(ask, k, most=len(scores))
+    found = include_ties(ask, k, most=len(scores))
     assert len(found.scores) == len(scores) or found.scores[-1] < found.scores[k - 1]
-    with_budget = with_ties(ask, k, most=len(scores), budget=10 * k)
+    with_budget = include_ties(ask, k, most=len(scores), budget=10 * k)
     assert with_budget.fetched <= 10 * k
     assert len(with_budget.scores) >= k
 

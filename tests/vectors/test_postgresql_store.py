@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, VectorStore, connect
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
 pytest.importorskip("psycopg")
 
@@ -149,7 +149,7 @@ def test_a_table_of_someone_else_is_not_taken_for_ours(engine_postgresql: Any, o
     url = fresh(engine_postgresql, "theirs")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector")
-        connection.execute(f'CREATE TABLE "{physical("default", limit=40)}" (vector vector(2))')
+        connection.execute(f'CREATE TABLE "{physical_name("default", limit=40)}" (vector vector(2))')
     with pytest.raises(VectorError, match="was not made by dizuo"):
         opened(url, dim=2)
 

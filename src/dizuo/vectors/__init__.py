@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dizuo.vectors.moving.exporting import export_parquet, import_parquet
     from dizuo.vectors.points import Block, Hit, Hits, Part, Point
     from dizuo.vectors.protocol.answers import Info, Upserted
+    from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
     from dizuo.vectors.protocol.faults import Denied, Refused, RowErrors, Transient, Unreachable, Unsupported
-    from dizuo.vectors.protocol.store import Capabilities, EngineInfo
     from dizuo.vectors.vector_store import VectorStore
     from dizuo.vectors.writing.batching import Patience
 
@@ -64,10 +64,10 @@ __getattr__, __dir__ = lazy.names(
     {
         "AsyncVectorStore": "asynchronous",
         "Block": "points",
-        "Capabilities": "protocol.store",
+        "Capabilities": "protocol.capabilities",
         "Copied": "moving.copying",
         "Denied": "protocol.faults",
-        "EngineInfo": "protocol.store",
+        "EngineInfo": "protocol.capabilities",
         "Filter": "filters.tree",
         "Hit": "points",
         "Hits": "points",

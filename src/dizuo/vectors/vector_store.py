@@ -23,12 +23,13 @@ from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Point, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, hits
+from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.faults import Refused, RowErrors, Transient, Unreachable, Unsupported
-from dizuo.vectors.protocol.store import Capabilities, Columns, Found, Store
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, best
 from dizuo.vectors.writing.batching import Patience, ahead
 from dizuo.vectors.writing.checking import Source, blocks, id_fault, metadata_fault
-from dizuo.vectors.writing.naming import checked_name
+from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.queries import query_matrix
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class VectorStore:
         """Return another namespace of the same collection, over the same connection."""
         other = VectorStore(
             self.store,
-            namespace=checked_name(name, noun="namespace", empty=True),
+            namespace=check_name(name, noun="namespace", empty=True),
             patience=self._patience,
             url=self.url,
         )
@@ -419,7 +420,7 @@ class VectorStore:
         with self._guard:
             return self._patience(call, waiting=waiting)
 
-    def _near(self, matrix: Floats, **asked: Any) -> list[Found]:
+    def _near(self, matrix: Floats, **asked: Any) -> list[SearchResult]:
         """Return what the store finds for each query [q, dim].
 
         All go in one call. Where that fails for a moment, as one of hundreds of requests to a service that throttles
@@ -447,7 +448,7 @@ class VectorStore:
             raise Unsupported(f"{self.url} cannot filter by {', '.join(sorted(lacking))}", details=[str(chosen)])
         return chosen
 
-    def _words(self, query: str, k: int, where: Filter | None) -> Found:
+    def _words(self, query: str, k: int, where: Filter | None) -> SearchResult:
         if not isinstance(query, str):
             raise VectorError(f"words are text, not {type(query).__name__}")
         if self.capabilities.lexical == "none":
@@ -467,7 +468,7 @@ class VectorStore:
         held: dict[str, Hit] = {}
         for part in _parts(list(scored), self.store.batch_rows):
             block = self._fetch(part, columns)
-            found = Found(block, np.array([scored[id] for id in block.ids]))
+            found = SearchResult(block, np.array([scored[id] for id in block.ids]))
             held |= {hit.id: hit for hit in hits(found, len(block), parts)}
         return Hits([held[id] for id in scored if id in held], fetched=fetched)
 

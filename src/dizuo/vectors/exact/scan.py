@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Columns, Found
+from dizuo.vectors.protocol.store import Columns, SearchResult
 from dizuo.vectors.scores import Metric, best, pairwise
 
 __all__ = ["matching", "nearest", "scanned"]
@@ -61,7 +61,7 @@ class _Best:
 
 def nearest(
     blocks: Iterable[Block], queries: Floats, *, k: int, metric: Metric, columns: Columns, where: Filter | None = None
-) -> list[Found]:
+) -> list[SearchResult]:
     """Return the k nearest rows of the stream per query [q, dim], every vector compared.
 
     Args:
@@ -84,7 +84,7 @@ def nearest(
             kept = best(both, ids, k)
             top.ids, top.scores = [ids[n] for n in kept], both[kept]
             top.rows = [rows[n] for n in kept]
-    return [Found(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
+    return [SearchResult(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
 
 
 def _counted(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:

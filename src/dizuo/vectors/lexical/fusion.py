@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dizuo.vectors.points import Part
-from dizuo.vectors.protocol.store import Found
+from dizuo.vectors.protocol.store import SearchResult
 from dizuo.vectors.scores import best
 
 __all__ = ["RRF", "fuse", "ranking"]
@@ -17,7 +17,7 @@ __all__ = ["RRF", "fuse", "ranking"]
 RRF = 60
 
 
-def ranking(found: Found, depth: int) -> list[tuple[str, float]]:
+def ranking(found: SearchResult, depth: int) -> list[tuple[str, float]]:
     """Return (id, score) of the `depth` best answers of a leg, best first, ties by id."""
     ids = found.rows.ids
     return [(ids[place], float(found.scores[place])) for place in best(found.scores, ids, depth)]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dizuo.vectors.points import Hit, Hits
-from dizuo.vectors.protocol.store import Capabilities, EngineInfo, Found
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.store import SearchResult
 from dizuo.vectors.scores import Metric, best
 
 __all__ = ["Info", "Upserted", "hits"]
@@ -39,7 +40,7 @@ class Info:
     capabilities: Capabilities
 
 
-def hits(found: Found, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
+def hits(found: SearchResult, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
     """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
     rows, scores = found.rows, found.scores
     ids, columns = rows.ids, rows.columns

@@ -34,13 +34,17 @@ from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
 from dizuo.vectors.exact.sortable import ordered
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 NEVER: dict[str, Any] = {"m": {"$eq": ""}}
@@ -64,7 +68,7 @@ class Options:
     """Candidates looked at in a search; only at the making of a collection."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma:
     """Return the collection, made where it is not there."""
     try:
         import chromadb
@@ -92,7 +96,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
                 tenant=options.tenant,
                 database=options.database,
             )
-    return opened(Chroma(client, options, folder, str(url)), wanted)
+    return open_or_close(Chroma(client, options, folder, str(url)), request)
 
 
 class Chroma:
@@ -101,12 +105,12 @@ class Chroma:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
 
-    spec: Spec
+    spec: CollectionSpec
     root: str
 
     def __init__(self, client: Any, options: Options, folder: Path | None, address: str) -> None:
         self.client, self.options, self.address = client, options, address
-        self.beside: Path | None = None if folder is None else folder / "dizuo-lexical"
+        self.sidecar_folder: Path | None = None if folder is None else folder / "dizuo-lexical"
         self.held: dict[str, Any] = {}
         self.capabilities = Capabilities(
             several_writers=folder is None,
@@ -116,23 +120,23 @@ class Chroma:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the collection that says dim and metric; namespaces are others."""
         from chromadb.errors import NotFoundError
 
-        self.root = physical(wanted.collection)
+        self.root = physical_name(request.collection)
         with self._mapped():
             try:
                 found = self.client.get_collection(self.root, embedding_function=None)
             except NotFoundError:
-                spec = wanted.new()
+                spec = request.check_new()
                 facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 found = self.client.get_or_create_collection(
                     self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
                 )
         # Whoever made it first says what it is.
         facts = json.loads(found.metadata["dizuo"])
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
 
@@ -189,27 +193,27 @@ class Chroma:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         space = self._space(namespace)
         condition, same = plain(where)
         if space is None:
-            return [Found(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
         if exact or not same or self._count(space) <= 10 * k:
             return self._compared(namespace, queries, k, where, columns)
         out = []
         for query in queries:
 
-            def ask(number: int, query: Floats = query) -> Found:
+            def ask(number: int, query: Floats = query) -> SearchResult:
                 return self._asked(space, query, number, condition, columns)
 
-            found = with_ties(ask, k, most=10 * k)
+            found = include_ties(ask, k, most=10 * k)
             # Fewer than k: either no more match, or the graph did not reach them.
             out.append(
                 found if len(found.scores) >= k else self._compared(namespace, query[None], k, where, columns)[0]
             )
         return out
 
-    def _asked(self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+    def _asked(self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns) -> SearchResult:
         include = ["distances", *self._include(columns)]
         with self._mapped():
             got = space.query(query_embeddings=query[None], n_results=number, where=_where(condition), include=include)
@@ -217,13 +221,15 @@ class Chroma:
         first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
         distances = np.asarray(got["distances"][0], np.float64)
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
-        return Found(self._block(first, columns), from_distance(distances), "index", len(distances))
+        return SearchResult(self._block(first, columns), from_distance(distances), "index", len(distances))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compared(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
         return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Chroma has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
@@ -417,3 +423,6 @@ def mapped(address: str) -> Iterator[None]:
             hint = "start it with: chroma run --path FOLDER"
             raise Unreachable(f"no Chroma server answers at {address}", hint=hint) from error
         raise
+
+
+STORE = Database(options=Options, open=open_store)

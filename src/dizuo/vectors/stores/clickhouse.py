@@ -36,14 +36,17 @@ from dizuo.vectors.exact.scan import matching, nearest, scanned
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, TOKENIZER, query_tokens
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.writing.naming import physical_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
 DISTANCES = {"cosine": "1 - cosineDistance(v, {q})", "dot": "dotProduct(v, {q})", "l2": "-L2Distance(v, {q})"}
@@ -60,7 +63,7 @@ class Options:
     """How long `optimize` leaves words that no record names; a batch that takes longer than this loses its words."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickHouse:
     """Return the collection, made where it is not there."""
     try:
         import clickhouse_connect
@@ -94,7 +97,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
                 query_retries=0,  # the front tries again, and says so
                 autogenerate_session_id=False,
             )
-    return opened(ClickHouse(client, str(url), folder, options), wanted)
+    return open_or_close(ClickHouse(client, str(url), folder, options), request)
 
 
 class ClickHouse:
@@ -102,10 +105,10 @@ class ClickHouse:
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
-    spec: Spec
+    spec: CollectionSpec
     table: str
 
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
 
     def __init__(self, client: Any, address: str, folder: Path | None, options: Options) -> None:
         self.client, self.address, self.folder, self.options = client, address, folder, options
@@ -121,13 +124,13 @@ class ClickHouse:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the table; its comment says dim and metric."""
-        self.table = physical(wanted.collection)
+        self.table = physical_name(request.collection)
         self.words = f"{self.table}_words"
         facts = self._facts()
         if facts is None:
-            spec = wanted.new()
+            spec = request.check_new()
             about = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "words": TOKENIZER}
             text = json.dumps(about)
             self._do(
@@ -143,8 +146,8 @@ class ClickHouse:
             )
             facts = self._facts()
         assert facts is not None
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
-        wanted.agreed_words(facts.get("words"))
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
+        request.check_tokenizer(facts.get("words"))
 
     def _facts(self) -> dict[str, Any] | None:
         found = self._ask(
@@ -245,7 +248,7 @@ class ClickHouse:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, same = plain(where)
         if not same:
             rows = self._rows(namespace, where, columns | {"vectors"}, 10_000)
@@ -259,10 +262,10 @@ class ClickHouse:
                 f"WHERE {_within(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
             )
             scores = found["score"].to_numpy().astype(np.float64)
-            out.append(Found(self._block(found, columns), scores, "exact", len(found)))
+            out.append(SearchResult(self._block(found, columns), scores, "exact", len(found)))
         return out
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = query_tokens(query)
         condition, same = plain(where)
         ids: list[str] = []
@@ -282,7 +285,7 @@ class ClickHouse:
             fetched += len(rows)
             if len(rows) < page:
                 break
-        return Found(Block(ids), np.array(scores, np.float64), "exact", fetched)
+        return SearchResult(Block(ids), np.array(scores, np.float64), "exact", fetched)
 
     def _words_query(
         self, namespace: str, tokens: list[str], condition: Condition, same: bool, limit: int, offset: int
@@ -459,3 +462,6 @@ def mapped(address: str, *, opening: bool = False) -> Iterator[None]:
                 raise Unreachable(f"no ClickHouse answers at {address}", hint=hint) from error
             raise Transient(f"{address} does not answer: {text}", hint="is the server running?") from error
         raise VectorError(f"ClickHouse: {text}") from error
+
+
+STORE = Database(options=Options, open=open_store)

@@ -33,15 +33,19 @@ from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
@@ -64,7 +68,7 @@ class Options:
     """Seconds after which a call that got no answer has failed."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Elasticsearch:
     """Return the collection, made where it is not there."""
     try:
         import elasticsearch
@@ -82,7 +86,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
         max_retries=0,  # the front tries again, and says so
         **who,
     )
-    return opened(Elasticsearch(client, options, str(url)), wanted)
+    return open_or_close(Elasticsearch(client, options, str(url)), request)
 
 
 class Elasticsearch:
@@ -90,23 +94,23 @@ class Elasticsearch:
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(lexical="own", max_dim=4096)
-    spec: Spec
+    spec: CollectionSpec
     index: str
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping says dim and metric."""
         import elasticsearch
 
-        self.index = physical(wanted.collection)
+        self.index = physical_name(request.collection)
         with self._mapped(opening=True):
             facts = self._facts()
             if facts is None:
-                spec = wanted.new()
+                spec = request.check_new()
                 try:
                     self.client.indices.create(index=self.index, mappings=self._mapping(spec))
                 except elasticsearch.BadRequestError as error:
@@ -114,7 +118,7 @@ class Elasticsearch:
                         raise
                 facts = self._facts()
         assert facts is not None
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
@@ -126,7 +130,7 @@ class Elasticsearch:
         facts: dict[str, Any] = json.loads(found[self.index]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: Spec) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
@@ -210,7 +214,7 @@ class Elasticsearch:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, same = plain(where)
         if not same or k >= WINDOW:
             return self._compared(namespace, queries, k, where, columns)
@@ -220,16 +224,16 @@ class Elasticsearch:
             found = None
             if not exact:
 
-                def ask(number: int, query: Floats = query) -> Found:
+                def ask(number: int, query: Floats = query) -> SearchResult:
                     return self._indexed(chosen, query, number, columns)
 
-                found = with_ties(ask, k, most=10 * k)
+                found = include_ties(ask, k, most=10 * k)
             if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
                 found = self._scripted(chosen, query, k, columns)
             out.append(found)
         return out
 
-    def _indexed(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> Found:
+    def _indexed(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
         l2 = self.spec.metric == "l2"
         needed = columns | {"vectors"} if l2 else columns
         number = min(number, WINDOW)
@@ -245,7 +249,7 @@ class Elasticsearch:
         hits = answer["hits"]["hits"]
         block = self._block(hits, needed)
         scores = pairwise(query, block.vectors, "l2") if l2 else self._scores([hit["_score"] for hit in hits])
-        return Found(block.only(columns), scores, "index", len(hits))
+        return SearchResult(block.only(columns), scores, "index", len(hits))
 
     def _scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
         found = np.asarray(raw, np.float64)
@@ -253,7 +257,7 @@ class Elasticsearch:
             return 2.0 * found - 1.0
         return np.where(found < 1.0, 1.0 - 1.0 / np.maximum(found, 1e-45), found - 1.0)
 
-    def _scripted(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> Found:
+    def _scripted(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
         """Return the k nearest by a script, which compares all that match; the engine orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
@@ -274,17 +278,19 @@ class Elasticsearch:
         raw = np.array([hit["_score"] for hit in hits], np.float64)
         ours = {"cosine": raw - 1.0, "l2": 1.0 - 1.0 / np.maximum(raw, 1e-45)}.get(self.spec.metric)
         scores = self._scores(raw.tolist()) if ours is None else ours
-        return Found(self._block(hits, columns), scores, "exact", len(hits))
+        return SearchResult(self._block(hits, columns), scores, "exact", len(hits))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compared(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
         return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         words = query_tokens(query)
         condition, same = plain(where)
         if not words:
-            return Found(Block([]), np.empty(0))
+            return SearchResult(Block([]), np.empty(0))
         asked = {"match": {"w": {"query": " ".join(words)}}}
         fields = _fields(frozenset() if same else frozenset({"metadata"}))
         with self._mapped():
@@ -300,7 +306,7 @@ class Elasticsearch:
         scores = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
         blocks = list(matching([self._block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
         ids = list(scores) if same else [id for block in blocks for id in block.ids][:k]
-        return Found(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
+        return SearchResult(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
@@ -453,3 +459,6 @@ def _written(condition: Condition) -> dict[str, Any]:
                 return NEVER
             return {"bool": {"should": [_written(part) for part in parts], "minimum_should_match": 1}}
     raise AssertionError(condition)
+
+
+STORE = Database(options=Options, open=open_store)

@@ -28,17 +28,21 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.sortable import shadow_texts, sortable
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Transient
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted, with_ties
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
 from dizuo.vectors.stores.lancedb.filters import among, compiled, row_key, shadow_value
 from dizuo.vectors.writing.columns import flat_columns, shadow_column
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 EXACT_ROWS = 50_000
 """Up to here all vectors are compared; beyond it `optimize` builds an index."""
@@ -65,7 +69,7 @@ class Options:
     """How many times k are compared exactly after an index search."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection in that folder, made where it is not there."""
     try:
         import lancedb
@@ -75,7 +79,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
 
     place = url.place or "."
     local = "://" not in place
-    table_name = physical(wanted.collection)
+    table_name = physical_name(request.collection)
     lock: Any = nullcontext()
     if local:
         from filelock import FileLock
@@ -93,9 +97,11 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
             metadata = table.schema.metadata or {}
             if b"dizuo.metric" not in metadata:
                 raise VectorError(f"the table {table_name} in {place} was not made by dizuo", hint="use another folder")
-            spec = wanted.agreed(table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode())
+            spec = request.check_existing(
+                table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode()
+            )
         else:
-            spec = wanted.new()
+            spec = request.check_new()
             fields = [
                 pa.field("key", pa.string(), nullable=False),
                 pa.field("namespace", pa.string(), nullable=False),
@@ -130,11 +136,17 @@ class LanceStore:
 
     batch_rows = 20_000
     batch_bytes = 64 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, lexical="own")
 
     def __init__(
-        self, database: Any, table: Any, spec: Spec, options: Options, place: str, lock: AbstractContextManager[Any]
+        self,
+        database: Any,
+        table: Any,
+        spec: CollectionSpec,
+        options: Options,
+        place: str,
+        lock: AbstractContextManager[Any],
     ) -> None:
         self.database, self.table, self.spec, self.options, self.place, self.lock = (
             database, table, spec, options, place, lock,
@@ -158,7 +170,7 @@ class LanceStore:
         }
         for key in keys:
             if key not in self.hot:
-                name = physical(key, prefix="hot_")
+                name = physical_name(key, prefix="hot_")
                 if name not in fields:
                     self.table.add_columns({name: shadow_value(key)})
                 self.table.replace_field_metadata(name, {"dizuo.key": key})
@@ -251,7 +263,7 @@ class LanceStore:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         indexed = not exact and self._vector_index() is not None
         if indexed and where is not None:
             indexed = self.count(namespace, where=where) > FEW
@@ -259,7 +271,7 @@ class LanceStore:
 
     def _one(
         self, namespace: str, query: Floats, k: int, where: Filter | None, exact: bool, indexed: bool, columns: Columns
-    ) -> Found:
+    ) -> SearchResult:
         """Return the answer to one query.
 
         Filtering by namespace costs more than the search where there is only one. So it is left out until a row of
@@ -270,7 +282,7 @@ class LanceStore:
         names = ["key", *_names(columns)[1:], "_distance"]
         prefix = row_key(namespace, "")
 
-        def ask(n: int) -> Found:
+        def ask(n: int) -> SearchResult:
             # `table.search`, and a builder without row ids, ask for the schema: three round trips, 0.9 ms of 11.
             builder = LanceVectorQueryBuilder(self.table, query, "vector").with_row_id(True)
             builder = builder.distance_type(self.spec.metric)
@@ -293,32 +305,32 @@ class LanceStore:
             distances = answer.column("_distance").to_numpy()
             to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
             path = "index" if indexed else "exact"
-            return Found(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+            return SearchResult(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
 
         if indexed:
             found = ask(k)
             if len(found.scores) >= k:
                 return found
             indexed = False  # an index that came back short is not asked again
-        return with_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
+        return include_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         from lancedb.query import MatchQuery
 
         tokens = query_tokens(query)
         if not tokens or not self._words_index():
-            return Found(Block([]), np.empty(0))
+            return SearchResult(Block([]), np.empty(0))
         chosen = self._where(namespace, where)
 
-        def ask(n: int) -> Found:
+        def ask(n: int) -> SearchResult:
             builder = self.table.search(MatchQuery(" ".join(tokens), column="words"), query_type="fts")
             builder = builder.where(chosen, prefilter=True).limit(n).select(["id", "_score"])
             with _faults(self.place):
                 answer = builder.to_arrow()
             scores = answer.column("_score").to_numpy().astype(np.float64)
-            return Found(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
+            return SearchResult(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
 
-        return with_ties(ask, k, most=10 * k, budget=10 * k)
+        return include_ties(ask, k, most=10 * k, budget=10 * k)
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         names = _names(columns) + (["namespace"] if namespace is None else [])
@@ -456,3 +468,6 @@ def _block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Block:
         column("metadata") if "metadata" in columns else None,
         column("document") if "documents" in columns else None,
     )
+
+
+STORE = Database(options=Options, open=open_store)

@@ -29,17 +29,21 @@ from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import FALSE, Condition, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.marqo import rows as rows_of
 from dizuo.vectors.stores.marqo.rows import PLACES, fields_of, filter_of, key_of, read, space_of
 from dizuo.vectors.writing.batching import Patience
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SPACES = {"cosine": "angular", "dot": "dotproduct", "l2": "euclidean"}
 TOP = 1000
@@ -63,7 +67,7 @@ class Options:
     """Seconds after which a call has failed; the making of an index takes its time."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Marqo:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Marqo:
     """Return the collection, made where it is not there."""
     try:
         import httpx
@@ -76,7 +80,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Marqo:
         headers={"x-api-key": key} if key else {},
         timeout=options.timeout,
     )
-    return opened(Marqo(client, options, str(url)), wanted)
+    return open_or_close(Marqo(client, options, str(url)), request)
 
 
 class Marqo:
@@ -84,21 +88,21 @@ class Marqo:
 
     batch_rows = 128
     batch_bytes = 4 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(max_dim=3000, notes={"lexical": "Marqo's BM25 has tokens of its own"})
-    spec: Spec
+    spec: CollectionSpec
     index: str
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
         self.named: set[str] = set()
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index."""
-        self.index = physical(wanted.collection)
+        self.index = physical_name(request.collection)
         found = self._sent("GET", "/settings", missing=True, opening=True)
         if found is None:
-            spec = wanted.new()
+            spec = request.check_new()
             settings = {
                 "type": "structured",
                 "model": "no_model",
@@ -116,7 +120,7 @@ class Marqo:
             found = self._sent("GET", "/settings")
         ours = {theirs: metric for metric, theirs in SPACES.items()}
         theirs = found["annParameters"]["spaceType"]
-        self.spec = wanted.agreed(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
+        self.spec = request.check_existing(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
 
     # ---- writing
 
@@ -192,28 +196,28 @@ class Marqo:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, same = plain(where)
         if condition == FALSE:
-            return [Found(read([], columns, self.spec.dim), np.empty(0)) for _ in queries]
+            return [SearchResult(read([], columns, self.spec.dim), np.empty(0)) for _ in queries]
         if not same or k >= TOP:
             rows = self._rows(namespace, where, columns | {"vectors"}, TOP)
             return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         space, out = space_of(namespace), []
         for query in queries:
 
-            def ask(number: int, exactly: bool, query: Floats = query) -> Found:
+            def ask(number: int, exactly: bool, query: Floats = query) -> SearchResult:
                 return self._nearest(space, query, number, condition, columns, exactly)
 
             # In exact mode as far as one search goes; a tie of more than a thousand is cut where Vespa cuts it.
-            found = with_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
+            found = include_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
             if found is not None and len(found.scores) == TOP and found.scores.min() == np.sort(found.scores)[-k]:
                 found = nearest(
                     self._rows(namespace, where, columns | {"vectors"}, TOP),
                     query[None], k=k, metric=self.spec.metric, columns=columns,
                 )[0]  # fmt: skip
             if found is None:
-                found = with_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
+                found = include_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
                 if len(found.scores) < k:  # either no more match, or the graph did not reach them
                     found = ask(k, True)
             out.append(found)
@@ -221,7 +225,7 @@ class Marqo:
 
     def _nearest(
         self, space: str, query: Floats, number: int, condition: Condition, columns: Columns, exactly: bool
-    ) -> Found:
+    ) -> SearchResult:
         needed = columns | {"vectors"}
         asked = {
             "context": {"tensor": [{"vector": query.tolist(), "weight": 1}]},
@@ -233,7 +237,7 @@ class Marqo:
         block = read(hits, needed, self.spec.dim)
         scores = pairwise(query, block.vectors, self.spec.metric)
         best = np.argsort(-scores, kind="stable")
-        return Found(block.only(columns).take(best), scores[best], "exact" if exactly else "index", len(hits))
+        return SearchResult(block.only(columns).take(best), scores[best], "exact" if exactly else "index", len(hits))
 
     def _hits(self, asked: dict[str, Any], chosen: str, columns: Columns) -> list[dict[str, Any]]:
         body = {
@@ -246,7 +250,7 @@ class Marqo:
         hits: list[dict[str, Any]] = self._sent("POST", "/search", body)["hits"]
         return hits
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Marqo has no words of ours")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
@@ -375,3 +379,6 @@ class Marqo:
             if not self.client.is_closed:
                 raise
             raise VectorError("the store was closed", hint="connect again") from error
+
+
+STORE = Database(options=Options, open=open_store)

@@ -38,14 +38,18 @@ from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.milvus.errors import mapped
 from dizuo.vectors.stores.milvus.lite import lite_done, lite_server
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
@@ -76,7 +80,7 @@ class Options:
     """Milvus' database, on a server that has several."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus:
     """Return the collection, made where it is not there."""
     try:
         from pymilvus import MilvusClient
@@ -90,7 +94,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
             path = Path(url.place).expanduser().resolve()
             path.parent.mkdir(parents=True, exist_ok=True)
             client = MilvusClient(uri=lite_server(path), grpc_options=QUIET)
-            return opened(Milvus(client, options, str(url), path), wanted)
+            return open_or_close(Milvus(client, options, str(url), path), request)
         scheme = "https" if url.extra == "https" else "http"
         token = f"{url.user}:{url.password}" if url.user else (url.password or "")
         client = MilvusClient(
@@ -99,7 +103,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
             db_name=options.database,
             timeout=10.0,
         )
-        return opened(Milvus(client, options, str(url), None), wanted)
+        return open_or_close(Milvus(client, options, str(url), None), request)
 
 
 class Milvus:
@@ -108,13 +112,13 @@ class Milvus:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
 
-    spec: Spec
+    spec: CollectionSpec
     name: str
 
     def __init__(self, client: Any, options: Options, address: str, path: Path | None) -> None:
         self.client, self.options, self.address, self.path = client, options, address, path
         self.lite = path is not None
-        self.beside: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
+        self.sidecar_folder: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
         self.known: set[str] = set()
         self.closed = False
         self.capabilities = Capabilities(
@@ -128,22 +132,22 @@ class Milvus:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the collection."""
-        self.name = physical(wanted.collection)
+        self.name = physical_name(request.collection)
         with self._mapped():
             if not self.client.has_collection(self.name):
-                self._make(wanted.new())
+                self._make(request.check_new())
             self.client.load_collection(self.name)
             marks = self._query(f'pk == "{MARK}"', ["m"], 1)
             if not marks:  # made by somebody who was killed right after, or who is about to write it
-                self.spec = spec = wanted.new()
+                self.spec = spec = request.check_new()
                 self._mark(MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}))
                 marks = self._query(f'pk == "{MARK}"', ["m"], 1)
         facts = json.loads("".join(marks[0]["m"]))
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
-    def _make(self, spec: Spec) -> None:
+    def _make(self, spec: CollectionSpec) -> None:
         from pymilvus import DataType, MilvusException
 
         self.spec = spec
@@ -239,7 +243,7 @@ class Milvus:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, same = plain(where)
         most = WINDOW if self.lite else 10 * k
         if not same or (exact and not self.lite) or k >= WINDOW:
@@ -250,16 +254,16 @@ class Milvus:
         out = []
         for query, first in zip(queries, self._asked(text, queries, want, columns), strict=True):
 
-            def ask(number: int, query: Floats = query, first: Found = first) -> Found:
+            def ask(number: int, query: Floats = query, first: SearchResult = first) -> SearchResult:
                 return first if number == want else self._asked(text, query[None], number, columns)[0]
 
-            found = with_ties(ask, k, most=most)
+            found = include_ties(ask, k, most=most)
             if len(found.scores) < k and not self.lite:  # either no more match, or the graph did not reach them
                 found = self._compared(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
 
-    def _asked(self, text: str, queries: Floats, number: int, columns: Columns) -> list[Found]:
+    def _asked(self, text: str, queries: Floats, number: int, columns: Columns) -> list[SearchResult]:
         number = min(number, WINDOW)
         with self._mapped():
             answers = self.client.search(
@@ -278,14 +282,16 @@ class Milvus:
             distances = np.array([hit["distance"] for hit in got], np.float64)
             found = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
             block = self._block([hit["entity"] for hit in got], columns)
-            out.append(Found(block, found, "exact" if self.lite else "index", len(got)))
+            out.append(SearchResult(block, found, "exact" if self.lite else "index", len(got)))
         return out
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compared(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 4000)
         return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("words are in the side-car")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
@@ -453,3 +459,6 @@ def _written(condition: Condition) -> str | None:
         case Any_(parts):
             return " or ".join(f"({_written(part)})" for part in parts) if parts else f'array_contains(t, "{MARK}")'
     raise AssertionError(condition)
+
+
+STORE = Database(options=Options, open=open_store)

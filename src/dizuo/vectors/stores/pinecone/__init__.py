@@ -32,17 +32,21 @@ from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import FALSE, TRUE, Condition, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.pinecone import rows as rows_of
 from dizuo.vectors.stores.pinecone.rows import HELD, NUMBER, filter_of, key_of, read, size_of, space_of
 from dizuo.vectors.writing.batching import Patience
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 METRICS = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
 TOP = 10_000
@@ -71,7 +75,7 @@ class Options:
     """Seconds after which a call has failed, or a write that cannot be seen yet."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Pinecone:
     """Return the collection, made where it is not there."""
     try:
         import pinecone
@@ -89,7 +93,9 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
         timeout=options.timeout,
         retry_config=pinecone.RetryConfig(max_retries=0),  # the front tries again, and says so
     )
-    return opened(Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), wanted)
+    return open_or_close(
+        Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), request
+    )
 
 
 class Pinecone:
@@ -97,9 +103,9 @@ class Pinecone:
 
     batch_rows = 1000
     batch_bytes = 2 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(max_dim=19_999, notes={"lexical": "Pinecone's dense indexes have no words"})
-    spec: Spec
+    spec: CollectionSpec
     index: Any
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
@@ -108,29 +114,29 @@ class Pinecone:
         self.committed: dict[str, int] = {}
         self.reconciled: dict[str, int] = {}
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index, and wait until it is ready."""
         import pinecone
 
-        self.name = physical(wanted.collection, limit=45).replace("_", "-")
+        self.name = physical_name(request.collection, limit=45).replace("_", "-")
         for _ in self._patiently(f"the index {self.name} is not ready"):
             with self._mapped(opening=True):
                 found = self._described()
                 if found is None or found.status.state == "Terminating":
-                    spec = wanted.new()
+                    spec = request.check_new()
                     if found is None:
                         self._create(spec, pinecone)
                     continue
             ours = {theirs: metric for metric, theirs in METRICS.items()}
             metric = ours.get(found.metric, found.metric)
-            self.spec = wanted.agreed(found.dimension - (metric != "cosine"), metric)
+            self.spec = request.check_existing(found.dimension - (metric != "cosine"), metric)
             if found.status.ready:
                 break
         assert found is not None
         self.one_more = self.spec.metric != "cosine"
         self.index = self.client.index(host=found.host)
 
-    def _create(self, spec: Spec, pinecone: Any) -> None:
+    def _create(self, spec: CollectionSpec, pinecone: Any) -> None:
         try:
             self.client.indexes.create(
                 name=self.name,
@@ -231,26 +237,26 @@ class Pinecone:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, same = plain(where)
         if condition == FALSE:
-            return [Found(read([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
+            return [SearchResult(read([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
         if exact or not same or k >= TOP or not queries.any(axis=1).all():
             return self._compared(namespace, queries, k, where, columns)
         space, out = space_of(namespace), []
         for query in queries:
 
-            def ask(number: int, query: Floats = query) -> Found:
+            def ask(number: int, query: Floats = query) -> SearchResult:
                 return self._nearest(space, query, number, condition, columns)
 
-            found = with_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
+            found = include_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
             # Fewer than k: either no more match, or the index did not reach them.
             if len(found.scores) < k and self._count(space, condition) > len(found.scores):
                 found = self._compared(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
 
-    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> SearchResult:
         """Return the answer of one query; where it would be too large, ids first and then their records."""
         l2, dim = self.spec.metric == "l2", self.spec.dim
         needed = columns | {"vectors"} if l2 else columns
@@ -276,13 +282,15 @@ class Pinecone:
             block = block.only(columns).take(best)
         else:
             scores = np.array([match.score for match in matches], np.float64)
-        return Found(block, scores, "index", len(rows))
+        return SearchResult(block, scores, "index", len(rows))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compared(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
         return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Pinecone has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
@@ -485,3 +493,6 @@ def _number(answer: Any, names: Sequence[str]) -> int | None:
         if text is not None and text.isdecimal():
             return int(text)
     return None
+
+
+STORE = Database(options=Options, open=open_store)

@@ -30,12 +30,15 @@ from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.stores.postgresql import wire as wire
 from dizuo.vectors.stores.postgresql.filters import compiled, facts, facts_texts, give, held_texts
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 EXACT_ROWS = 50_000
 """Up to here all vectors are compared; beyond it `optimize` builds an index."""
@@ -67,7 +70,7 @@ class Options:
     """maintenance_work_mem while the index is built; a build that outgrows it is many times slower."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection in that database, made where it is not there."""
     try:
         import psycopg  # noqa: F401
@@ -78,14 +81,14 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
     pool = Pool(url, connect_timeout=options.connect_timeout, sslmode=options.sslmode)
     try:
         with pool.connection() as connection, connection.transaction():
-            return _opened(pool, connection, wanted, options)
+            return _open_collection(pool, connection, request, options)
     except BaseException:
         pool.close()
         raise
 
 
-def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> PostgresStore:
-    name = physical(wanted.collection, limit=40)
+def _open_collection(pool: Any, connection: Any, request: CollectionRequest, options: Options) -> PostgresStore:
+    name = physical_name(request.collection, limit=40)
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dizuo open {name}"])
     if connection.execute("SHOW server_encoding").fetchone()[0] != "UTF8":
         raise VectorError(f"the database {pool.shown} is not in UTF-8", hint="CREATE DATABASE … ENCODING 'UTF8'")
@@ -99,8 +102,8 @@ def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> Pos
         mark, _, metric = (found[1] or "").partition(":")
         if mark != "dizuo":
             raise VectorError(f"the table {name} in {pool.shown} was not made by dizuo", hint="use another collection")
-        return PostgresStore(pool, wanted.agreed(found[0], metric), options, table)
-    spec = wanted.new()
+        return PostgresStore(pool, request.check_existing(found[0], metric), options, table)
+    spec = request.check_new()
     if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
     import psycopg
@@ -143,10 +146,10 @@ class PostgresStore:
 
     batch_rows = 10_000
     batch_bytes = 32 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, lexical="portable")
 
-    def __init__(self, pool: Any, spec: Spec, options: Options, table: str) -> None:
+    def __init__(self, pool: Any, spec: CollectionSpec, options: Options, table: str) -> None:
         self.pool, self.spec, self.options, self.table = pool, spec, options, table
         self.words, self.counts = _beside(table, "words"), _beside(table, "counts")
         self.index = f'"{table.split(chr(34))[-2]}_hnsw"'
@@ -260,7 +263,7 @@ class PostgresStore:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         condition, parameters = compiled(where)
         with self.pool.connection() as connection:
             matching = 0
@@ -280,7 +283,7 @@ class PostgresStore:
     def _asked(
         self, connection: Any, namespace: str, query: Floats, k: int, condition: str, parameters: list[Any],
         columns: Columns, indexed: bool,
-    ) -> Found:  # fmt: skip
+    ) -> SearchResult:  # fmt: skip
         """Return the answer to one query, from the index or from all that match.
 
         Looking at the namespace of every row takes 80 ns where its distance takes 500. So it is left out, in
@@ -324,7 +327,7 @@ class PostgresStore:
                 rows = cursor.fetchall()
         distances = np.array([row[-1] for row in rows], np.float64)
         scores = 1.0 - distances if self.spec.metric == "cosine" else -distances
-        return Found(self._block(rows, columns), scores, path, len(rows))
+        return SearchResult(self._block(rows, columns), scores, path, len(rows))
 
     def _halfway(self, distance: str) -> str:
         return distance.replace("vector ", f"vector::halfvec({self.spec.dim}) ").replace("%s", "%s::halfvec")
@@ -339,7 +342,7 @@ class PostgresStore:
         counted = connection.execute(f"SELECT count(*) FROM ({inner}) AS few", [namespace, *parameters]).fetchone()
         return int(counted[0])
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = sorted(set(query_tokens(query)))
         condition, parameters = compiled(where)
         share = SQL_WEIGHT.format(
@@ -356,7 +359,7 @@ class PostgresStore:
         )
         with self.pool.connection() as connection:
             rows = connection.execute(statement, [namespace, tokens, namespace, *parameters, k]).fetchall()
-        return Found(
+        return SearchResult(
             Block([row[0] for row in rows]), np.array([row[1] for row in rows], np.float64), "exact", len(rows)
         )
 
@@ -481,3 +484,6 @@ def _copy(connection: Any, table: str, columns: list[wire.Fields], rows: int) ->
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
         for piece in wire.copy_stream(columns, rows):
             copy.write(piece)
+
+
+STORE = Database(options=Options, open=open_store)

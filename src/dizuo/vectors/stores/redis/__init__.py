@@ -33,16 +33,20 @@ from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.flat_columns import EVERY, flatten, plain
 from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
 from dizuo.vectors.points import Block, Floats
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, with_ties
+from dizuo.vectors.protocol.store import Columns, SearchResult
 from dizuo.vectors.stores.redis.filters import columns_of, written
 from dizuo.vectors.stores.redis.words import Words
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 PLACES = 2**53
@@ -81,7 +85,7 @@ class Options:
     """Seconds after which a call that got no answer has failed."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Redis:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Redis:
     """Return the collection, made where it is not there."""
     try:
         import redis
@@ -104,7 +108,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Redis:
         socket_timeout=options.timeout,
         retry=Retry(NoBackoff(), 0),  # the front tries again, and says so
     )
-    return Redis(client, wanted, options, str(url))
+    return Redis(client, request, options, str(url))
 
 
 class Redis:
@@ -112,12 +116,12 @@ class Redis:
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, lexical="portable")
 
-    def __init__(self, client: Any, wanted: Wanted, options: Options, address: str) -> None:
+    def __init__(self, client: Any, request: CollectionRequest, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
-        self.root = physical(wanted.collection)
+        self.root = physical_name(request.collection)
         self.ready: set[str] = set()
         """Namespaces whose index is known to be whole."""
         self.slots: dict[str, str] = {}
@@ -126,18 +130,18 @@ class Redis:
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
         self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
         self.words = Words(client)
-        self.spec = self._open(wanted)
+        self.spec = self._open(request)
 
     def _on_connect(self, connection: Any) -> None:
         connection.on_connect()
         # Perhaps the server was restarted and is building its indexes.
         self.ready.clear()
 
-    def _open(self, wanted: Wanted) -> Spec:
+    def _open(self, request: CollectionRequest) -> CollectionSpec:
         with self._mapped(opening=True):
             found = self.client.get(self.root)
             if found is None:
-                spec = wanted.new()
+                spec = request.check_new()
                 facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 facts |= {"slots": self.options.slots, "words": TOKENIZER}
                 self.client.execute_command("FT._LIST")  # is the module there?
@@ -145,8 +149,8 @@ class Redis:
                 found = self.client.get(self.root)
         facts = json.loads(found)
         self.most = int(facts["slots"])
-        wanted.agreed_words(facts.get("words"))
-        return wanted.agreed(facts["dim"], facts["metric"])
+        request.check_tokenizer(facts.get("words"))
+        return request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
 
@@ -222,10 +226,10 @@ class Redis:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         name = self._index(namespace)
         if name is None:
-            return [Found(self._block([], [], columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._block([], [], columns), np.empty(0)) for _ in queries]
         text, same = self._query(where)
         if not same:
             rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
@@ -234,19 +238,21 @@ class Redis:
         for query in queries:
             found = None
             if not exact:
-                found = with_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
+                found = include_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
             if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
                 most = self._total(name, text)
-                found = with_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
+                found = include_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
             out.append(found)
         return out
 
-    def _asking(self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool) -> Callable[[int], Found]:
+    def _asking(
+        self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool
+    ) -> Callable[[int], SearchResult]:
         return lambda number: self._asked(name, text, query, number, exact, columns)
 
-    def _asked(self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns) -> Found:
+    def _asked(self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns) -> SearchResult:
         if number < 1:
-            return Found(self._block([], [], columns), np.empty(0))
+            return SearchResult(self._block([], [], columns), np.empty(0))
         if exact:
             how = "HYBRID_POLICY ADHOC_BF "
             text = f"@t:{{{EVERY}}}" if text == "*" else text
@@ -265,9 +271,9 @@ class Redis:
         distances = np.array([float(row["s"]) for row in rows])
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
         path = "exact" if exact else "index"
-        return Found(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+        return SearchResult(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         name, tokens = self._index(namespace), query_tokens(query)
         hits: list[tuple[str, float]] = []
         fetched = 0
@@ -283,7 +289,7 @@ class Redis:
                     if len(hits) >= k:
                         break
         hits = hits[:k]
-        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
+        return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
     def _allowed(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
         """Return which of these records match; `where` is the filter if the text is not the same."""
@@ -486,3 +492,6 @@ def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+STORE = Database(options=Options, open=open_store)
