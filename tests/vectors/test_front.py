@@ -22,15 +22,15 @@ from dizuo.errors import VectorError
 from dizuo.events import Event, Note, Progress
 from dizuo.vectors import Patience, Point, Refused, RowErrors, Transient, Unreachable, connect, connect_async
 from dizuo.vectors.connecting.addresses import parse_url
-from dizuo.vectors.exact.sortable import bounds, element, shadow, shadow_texts, sortable
+from dizuo.vectors.exact.sort_keys import element_key, key_range, sort_key, sort_keys, sort_keys_json
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.matching import equal
 from dizuo.vectors.points import Block, decode, decode_all, encode
 from dizuo.vectors.protocol.store import SearchResult
-from dizuo.vectors.scores import best
-from dizuo.vectors.writing.batching import ahead
-from dizuo.vectors.writing.checking import blocks
+from dizuo.vectors.scores import top_k
+from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.sources import read_blocks
 
 QUICK = Patience(attempts=3, first=0.001)
 
@@ -254,14 +254,14 @@ def test_the_items_are_made_in_the_callers_thread_and_sent_in_order() -> None:
             makers.add(threading.get_ident())
             yield n
 
-    ahead(items(), sent.append)
+    send_ahead(items(), sent.append)
     assert makers == {threading.get_ident()}
     assert sent == list(range(50))
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError):
-        ahead(iter([1, 0, 2, 3]), lambda n: sent.append(1 // n))
+        send_ahead(iter([1, 0, 2, 3]), lambda n: sent.append(1 // n))
     assert threading.active_count() == before
-    ahead(iter([]), sent.append)
+    send_ahead(iter([]), sent.append)
 
 
 # ---- blocks
@@ -270,23 +270,23 @@ def test_the_items_are_made_in_the_callers_thread_and_sent_in_order() -> None:
 def test_batches_are_cut_by_rows_and_by_bytes() -> None:
     rows = [Point(f"{n:02}", [1, n], {"t": "x" * (n * 10)}, "字" * n) for n in range(40)]
     for size in (100, 500, 2000, 10**6):
-        parts = [block for block, _ in blocks(rows, dim=2, metric="l2", rows=7, size=size)]
+        parts = [block for block, _ in read_blocks(rows, dim=2, metric="l2", rows=7, size=size)]
         assert [id for part in parts for id in part.ids] == [row.id for row in rows]
         for part in parts:
             assert len(part) <= 7
             assert len(part) == 1 or part.num_bytes() <= size
     # and not smaller than need be
-    parts = [len(block) for block, _ in blocks(rows, dim=2, metric="l2", rows=7, size=10**6)]
+    parts = [len(block) for block, _ in read_blocks(rows, dim=2, metric="l2", rows=7, size=10**6)]
     assert parts == [7, 7, 7, 7, 7, 5]
 
 
 def test_small_arrow_batches_are_put_together_and_large_ones_cut() -> None:
     schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), 2))])
     batches = [pa.record_batch({"id": [str(n)], "vector": [[1.0, n]]}, schema=schema) for n in range(20)]
-    parts = [len(block) for block, _ in blocks(iter(batches), dim=2, metric="l2", rows=8, size=10**6)]
+    parts = [len(block) for block, _ in read_blocks(iter(batches), dim=2, metric="l2", rows=8, size=10**6)]
     assert parts == [8, 8, 4]
     whole = pa.Table.from_batches(batches).combine_chunks()
-    assert [len(block) for block, _ in blocks(whole, dim=2, metric="l2", rows=8, size=10**6)] == [8, 8, 4]
+    assert [len(block) for block, _ in read_blocks(whole, dim=2, metric="l2", rows=8, size=10**6)] == [8, 8, 4]
 
 
 @pytest.mark.parametrize(
@@ -402,26 +402,26 @@ NUMBERS = st.one_of(
 
 @given(NUMBERS, NUMBERS)
 def test_sortable_numbers_compare_as_numbers_do(left: float, right: float) -> None:
-    assert (sortable(left) < sortable(right)) == (left < right)
-    assert (sortable(left) == sortable(right)) == (left == right)
+    assert (sort_key(left) < sort_key(right)) == (left < right)
+    assert (sort_key(left) == sort_key(right)) == (left == right)
 
 
 @given(st.one_of(NUMBERS, st.text(), st.booleans(), st.none()), st.one_of(NUMBERS, st.text(), st.booleans(), st.none()))
 def test_sortable_values_are_equal_where_filters_say_so(left: Any, right: Any) -> None:
-    assert (sortable(left) == sortable(right)) == equal(left, right)
-    assert (element(right) in sortable([left, "x\x1f\x1e0"])) == (equal(left, right) or equal("x\x1f\x1e0", right))
+    assert (sort_key(left) == sort_key(right)) == equal(left, right)
+    assert (element_key(right) in sort_key([left, "x\x1f\x1e0"])) == (equal(left, right) or equal("x\x1f\x1e0", right))
     rows = [{"k": left, 'say "hi"': right, "l": [left, right]}, {}, {"k": right, "m": {}}]
-    texts = shadow_texts(rows)
-    assert [None if text is None else json.loads(text) for text in texts] == [shadow(row) or None for row in rows]
+    texts = sort_keys_json(rows)
+    assert [None if text is None else json.loads(text) for text in texts] == [sort_keys(row) or None for row in rows]
 
 
 @given(st.text(), st.text())
 def test_the_bounds_of_a_prefix_hold_what_begins_with_it(prefix: str, text: str) -> None:
     from dizuo.vectors.filters.tree import StartsWith
 
-    low, high = bounds(StartsWith("k", prefix))
+    low, high = key_range(StartsWith("k", prefix))
     for value in (text, prefix + text):
-        inside = low.encode() <= sortable(value).encode() < high.encode("utf-8", "surrogatepass")
+        inside = low.encode() <= sort_key(value).encode() < high.encode("utf-8", "surrogatepass")
         assert inside == value.startswith(prefix)
 
 
@@ -438,7 +438,7 @@ def test_the_best_are_cut_with_ties_by_id() -> None:
         (5, ["z", "a", "c", "d", "b"]),
         (9, ["z", "a", "c", "d", "b"]),
     ):
-        assert [ids[n] for n in best(scores, ids, k)] == right
+        assert [ids[n] for n in top_k(scores, ids, k)] == right
 
 
 @pytest.mark.parametrize(("ties", "k"), [(1, 1), (3, 1), (7, 5), (90, 5), (200, 3)])

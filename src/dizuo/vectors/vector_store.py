@@ -18,19 +18,21 @@ from numpy.typing import NDArray
 
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
-from dizuo.vectors.filters import text as text_form
+from dizuo.vectors.filters import parsing as text_form
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Point, encode
-from dizuo.vectors.protocol.answers import Info, Upserted, hits
+from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
-from dizuo.vectors.protocol.faults import Refused, RowErrors, Transient, Unreachable, Unsupported
+from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
-from dizuo.vectors.scores import Metric, best
-from dizuo.vectors.writing.batching import Patience, ahead
-from dizuo.vectors.writing.checking import Source, blocks, id_fault, metadata_fault
+from dizuo.vectors.scores import Metric, top_k
+from dizuo.vectors.writing.batching import send_ahead
+from dizuo.vectors.writing.checking import id_fault, metadata_fault
 from dizuo.vectors.writing.naming import check_name
-from dizuo.vectors.writing.queries import query_matrix
+from dizuo.vectors.writing.queries import check_queries
+from dizuo.vectors.writing.retrying import Patience
+from dizuo.vectors.writing.sources import Source, read_blocks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,7 +130,7 @@ class VectorStore:
 
         def checked_blocks() -> Iterator[Block]:
             store = self.store
-            found = blocks(points, dim=self.dim, metric=self.metric, rows=store.batch_rows, size=store.batch_bytes)
+            found = read_blocks(points, dim=self.dim, metric=self.metric, rows=store.batch_rows, size=store.batch_bytes)
             for block, bad in found:
                 if bad and errors == "raise":
                     noun = "row is" if len(bad) == 1 else "rows are"
@@ -151,7 +153,7 @@ class VectorStore:
             watch(Progress("upsert", written, None, "rows", rate=written / max(seconds, 1e-9)))
 
         try:
-            ahead(checked_blocks(), send)
+            send_ahead(checked_blocks(), send)
         except (Unreachable, RowErrors, Refused) as error:
             error.written = written  # type: ignore[union-attr]
             if written:
@@ -228,12 +230,12 @@ class VectorStore:
         vectors: bool = False,
     ) -> list[Hits]:
         """Return the answers to several queries [q, dim], in one call where the engine can."""
-        matrix = query_matrix(queries, self.dim, self.metric)
+        matrix = check_queries(queries, self.dim, self.metric)
         chosen = self._filter(where)
         if not _count(k) or not len(matrix):
             return [Hits() for _ in matrix]
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
-        return [hits(one, k) for one in self._near(matrix, k=k, where=chosen, exact=exact, columns=columns)]
+        return [make_hits(one, k) for one in self._near(matrix, k=k, where=chosen, exact=exact, columns=columns)]
 
     def words(self, query: str, k: int = 10, *, where: Filter | str | None = None) -> Hits:
         """Return the k best records by BM25 over their documents; those without any word of the query are none.
@@ -245,7 +247,7 @@ class VectorStore:
         if not _count(k):
             return Hits()
         found = self._words(query, k, chosen)
-        places = best(found.scores, found.rows.ids, k)
+        places = top_k(found.scores, found.rows.ids, k)
         scored = {found.rows.ids[n]: float(found.scores[n]) for n in places}
         return self._filled(scored, vectors=False, fetched=found.fetched)
 
@@ -294,7 +296,7 @@ class VectorStore:
             k: answers to each.
             where: as in `hybrid`, and so are `exact`, `vectors` and `depth`.
         """
-        matrix = query_matrix(embedded, self.dim, self.metric)
+        matrix = check_queries(embedded, self.dim, self.metric)
         if len(queries) != len(matrix):
             raise VectorError(f"{len(queries):,} queries have {len(matrix):,} vectors", hint="one for each, in order")
         chosen = self._filter(where)
@@ -305,7 +307,7 @@ class VectorStore:
         out = []
         for query, dense in zip(queries, near, strict=True):
             lexical = self._words(query, deep, chosen)
-            ranked = {name: fusion.ranking(leg, deep) for name, leg in (("dense", dense), ("lexical", lexical))}
+            ranked = {name: fusion.rank_leg(leg, deep) for name, leg in (("dense", dense), ("lexical", lexical))}
             fused, parts = fusion.fuse(ranked, k)
             found = self._filled(fused, vectors=vectors, fetched=dense.fetched + lexical.fetched, parts=parts)
             found.path = dense.path
@@ -368,9 +370,9 @@ class VectorStore:
 
     def arrow(self, where: Filter | str | None = None, *, rows: int = 1000) -> pa.RecordBatchReader:
         """Return the matching records as an Arrow stream with the columns id, vector, metadata and document."""
-        from dizuo.vectors.writing.arrow import reader
+        from dizuo.vectors.writing.arrow import to_reader
 
-        return reader(self.scan(where, rows=rows), dim=self.dim)
+        return to_reader(self.scan(where, rows=rows), dim=self.dim)
 
     # ---- the collection
 
@@ -469,7 +471,7 @@ class VectorStore:
         for part in _parts(list(scored), self.store.batch_rows):
             block = self._fetch(part, columns)
             found = SearchResult(block, np.array([scored[id] for id in block.ids]))
-            held |= {hit.id: hit for hit in hits(found, len(block), parts)}
+            held |= {hit.id: hit for hit in make_hits(found, len(block), parts)}
         return Hits([held[id] for id in scored if id in held], fetched=fetched)
 
 

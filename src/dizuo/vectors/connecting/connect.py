@@ -11,8 +11,8 @@ from dizuo.vectors.protocol.store import Store
 from dizuo.vectors.scores import METRICS, Metric
 from dizuo.vectors.stores import STORES
 from dizuo.vectors.vector_store import VectorStore
-from dizuo.vectors.writing.batching import Patience
 from dizuo.vectors.writing.naming import check_name
+from dizuo.vectors.writing.retrying import Patience
 
 __all__ = ["connect"]
 

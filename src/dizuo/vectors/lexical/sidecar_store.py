@@ -17,7 +17,7 @@ from dizuo.events import Watcher
 from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical.sidecar import LexicalSidecar
-from dizuo.vectors.lexical.tables import text_digest
+from dizuo.vectors.lexical.sidecar_tables import text_digest
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import EngineInfo
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store

@@ -9,9 +9,9 @@ from typing import Any
 from dizuo.vectors.points import Hit, Hits
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.store import SearchResult
-from dizuo.vectors.scores import Metric, best
+from dizuo.vectors.scores import Metric, top_k
 
-__all__ = ["Info", "Upserted", "hits"]
+__all__ = ["Info", "Upserted", "make_hits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Info:
     capabilities: Capabilities
 
 
-def hits(found: SearchResult, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
+def make_hits(found: SearchResult, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
     """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
     rows, scores = found.rows, found.scores
     ids, columns = rows.ids, rows.columns
@@ -57,7 +57,7 @@ def hits(found: SearchResult, k: int, parts: Mapping[str, Any] | None = None) ->
                 None if vectors is None else vectors[place],
                 parts[ids[place]] if parts is not None else {},
             )
-            for place in best(scores, ids, k)
+            for place in top_k(scores, ids, k)
         ],
         path=found.path,
         fetched=found.fetched,

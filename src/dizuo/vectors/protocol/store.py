@@ -52,7 +52,7 @@ Calls come one at a time but not always from the same thread. With `capabilities
 - Filters mean what `dizuo.vectors.filters.matching.matches` says, missing keys and mixed types included. Values are
   always bound or escaped. `negations_inside` removes general NOTs.
 - `delete` returns how many rows were really there.
-- The client's exceptions become ours (`dizuo.vectors.protocol.faults`), once, where the client is called: `Transient`
+- The client's exceptions become ours (`dizuo.vectors.protocol.errors`), once, where the client is called: `Transient`
   for 429, 503 and timeouts, `Unreachable` for no server, `Denied` for a wrong password, `RowErrors` where some rows
   failed, and `VectorError` for the rest.
 

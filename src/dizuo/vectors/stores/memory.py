@@ -24,7 +24,7 @@ from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
-from dizuo.vectors.scores import best, pairwise
+from dizuo.vectors.scores import pairwise, top_k
 
 __all__ = ["STORE"]
 
@@ -174,7 +174,7 @@ class Memory:
         out = []
         for query in queries:
             scores: NDArray[np.float64] = pairwise(query, vectors, self.spec.metric)
-            places = best(scores, ids, k)
+            places = top_k(scores, ids, k)
             out.append(
                 SearchResult(space.block([ids[n] for n in places], columns), scores[places], "exact", len(places))
             )

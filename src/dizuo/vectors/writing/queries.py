@@ -11,10 +11,10 @@ from dizuo.vectors.points import Floats
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import vector_faults
 
-__all__ = ["query_matrix"]
+__all__ = ["check_queries"]
 
 
-def query_matrix(queries: Any, dim: int, metric: Metric) -> Floats:
+def check_queries(queries: Any, dim: int, metric: Metric) -> Floats:
     """Return queries as float32 [q, dim], rows contiguous.
 
     Args:

@@ -6,7 +6,7 @@ Facts that shaped this file (lancedb 0.40.0):
 - `merge_insert` inserts twice what comes twice, also when two processes insert the same new id at once: writers of one
   collection take turns through a lock file beside it. An object store has none: there one process writes at a time.
 - JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sortable texts
-  (`dizuo.vectors.exact.sortable`), or a column of its own for each hot key; `metadata` is the exact text.
+  (`dizuo.vectors.exact.sort_keys`), or a column of its own for each hot key; `metadata` is the exact text.
 - Every write adds a version and a fragment; `optimize` merges them, and so does every 200th write.
 - Product quantisation without refinement has a recall of 0.40: the index is IVF_HNSW_SQ, refined, from 50,000 rows.
 - Full-text search takes our tokens through its whitespace tokenizer; rows after the index are searched as well.
@@ -27,7 +27,7 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.sortable import shadow_texts, sortable
+from dizuo.vectors.exact.sort_keys import sort_key, sort_keys_json
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
@@ -35,11 +35,11 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.faults import Transient
+from dizuo.vectors.protocol.errors import Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
-from dizuo.vectors.stores.lancedb.filters import among, compiled, row_key, shadow_value
-from dizuo.vectors.writing.columns import flat_columns, shadow_column
+from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
+from dizuo.vectors.writing.metadata_columns import read_columns, sort_key_column
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -90,7 +90,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
             raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
         lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
     database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
-    with lock, _faults(place):
+    with lock, _map_errors(place):
         names = database.list_tables().tables if hasattr(database, "list_tables") else database.table_names()
         if table_name in names:
             table = database.open_table(table_name)
@@ -120,7 +120,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
 
 
 @contextmanager
-def _faults(place: str) -> Iterator[None]:
+def _map_errors(place: str) -> Iterator[None]:
     """Map what LanceDB raises; it knows only RuntimeError, ValueError and OSError."""
     try:
         yield
@@ -191,13 +191,13 @@ class LanceStore:
             "words": self._words(block),
         }
         batch = pa.table({name: columns[name] for name in self.table.schema.names})
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             if self._are_new(columns["key"]):
                 self.table.add(batch)
             else:
                 merge = self.table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(batch)
-            self._written()
+            self._count_write()
 
     def _are_new(self, keys: Any) -> bool:
         """Return whether it is certain that no row has one of these keys, as in a first load: adding is half the work.
@@ -227,13 +227,13 @@ class LanceStore:
             "key": pc.binary_join_element_wise(pa.scalar(row_key(namespace, "")), block.ids_arrow, ""),
             "metadata": block.metadata_arrow,
         }
-        columns["shadow"] = _shadow(block, columns["metadata"])
+        columns["shadow"] = _shadow_column(block, columns["metadata"])
         for key, name in self.hot.items():
-            values = [sortable(row[key]) if key in row else None for row in block.metadata]
+            values = [sort_key(row[key]) if key in row else None for row in block.metadata]
             columns[name] = pa.array(values, pa.string())
         return columns
 
-    def _written(self) -> None:
+    def _count_write(self) -> None:
         self.writes += 1
         if self.writes % BETWEEN == 0:
             self.table.optimize(cleanup_older_than=datetime.timedelta(minutes=self.options.keep_minutes))
@@ -241,24 +241,24 @@ class LanceStore:
     def set_metadata(self, namespace: str, block: Block) -> int:
         import pyarrow as pa
 
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             merge = self.table.merge_insert("key").when_matched_update_all()
             result = merge.execute(pa.table(self._rows(namespace, block)))
-            self._written()
+            self._count_write()
         return int(result.num_updated_rows)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        chosen = self._where(namespace, where) if ids is None else among(namespace, ids)
-        with self.lock, _faults(self.place):
+        chosen = self._where(namespace, where) if ids is None else ids_condition(namespace, ids)
+        with self.lock, _map_errors(self.place):
             result = self.table.delete(chosen)
-            self._written()
+            self._count_write()
         return int(result.num_deleted_rows)
 
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        with _faults(self.place):
-            query = self.table.search().where(among(namespace, ids)).select(_names(columns))
+        with _map_errors(self.place):
+            query = self.table.search().where(ids_condition(namespace, ids)).select(_names(columns))
             return _block(query.limit(len(ids)).to_arrow(), columns)
 
     def search(
@@ -267,9 +267,9 @@ class LanceStore:
         indexed = not exact and self._vector_index() is not None
         if indexed and where is not None:
             indexed = self.count(namespace, where=where) > FEW
-        return [self._one(namespace, query, k, where, exact, indexed, columns) for query in queries]
+        return [self._search_one(namespace, query, k, where, exact, indexed, columns) for query in queries]
 
-    def _one(
+    def _search_one(
         self, namespace: str, query: Floats, k: int, where: Filter | None, exact: bool, indexed: bool, columns: Columns
     ) -> SearchResult:
         """Return the answer to one query.
@@ -295,7 +295,7 @@ class LanceStore:
                 builder = builder.refine_factor(self.options.refine).nprobes(64)
             else:
                 builder = builder.bypass_vector_index()
-            with _faults(self.place):
+            with _map_errors(self.place):
                 answer = builder.to_batches().read_all()
             keys = answer.column("key").to_pylist()
             if not self.mixed and not all(key.startswith(prefix) for key in keys):
@@ -325,7 +325,7 @@ class LanceStore:
         def ask(n: int) -> SearchResult:
             builder = self.table.search(MatchQuery(" ".join(tokens), column="words"), query_type="fts")
             builder = builder.where(chosen, prefilter=True).limit(n).select(["id", "_score"])
-            with _faults(self.place):
+            with _map_errors(self.place):
                 answer = builder.to_arrow()
             scores = answer.column("_score").to_numpy().astype(np.float64)
             return SearchResult(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
@@ -334,7 +334,7 @@ class LanceStore:
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         names = _names(columns) + (["namespace"] if namespace is None else [])
-        with _faults(self.place):
+        with _map_errors(self.place):
             query = self.table.search().where(self._where(namespace, where)).select(names)
             for batch in query.to_batches(rows):
                 for start in range(0, batch.num_rows, rows):
@@ -343,7 +343,7 @@ class LanceStore:
                     yield block.in_namespaces(part.column("namespace")) if namespace is None else block
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        with _faults(self.place):
+        with _map_errors(self.place):
             return int(self.table.count_rows(self._where(namespace, where)))
 
     def namespaces(self) -> dict[str, int]:
@@ -352,14 +352,14 @@ class LanceStore:
         import pyarrow.compute as pc
 
         counts: Counter[str] = Counter()
-        with _faults(self.place):
+        with _map_errors(self.place):
             for batch in self.table.search().select(["namespace"]).to_batches(65_536):
                 for pair in pc.value_counts(batch.column("namespace")).to_pylist():
                     counts[pair["values"]] += pair["counts"]
         return dict(sorted(counts.items()))
 
     def _where(self, namespace: str | None, where: Filter | None) -> str:
-        return compiled(where, namespace=namespace, hot=self.hot)
+        return compile_filter(where, namespace=namespace, hot=self.hot)
 
     # ---- the collection
 
@@ -370,7 +370,7 @@ class LanceStore:
         from lancedb.index import BTree, HnswSq
 
         old = datetime.timedelta(minutes=self.options.keep_minutes)
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             rows = self.table.count_rows()
             held = {column for index in self.table.list_indices() for column in index.columns}
             for column in ("key", *self.hot.values()):
@@ -397,7 +397,7 @@ class LanceStore:
         """Return whether there is an index of words; it is built when words are first asked for."""
         if self.has_words_index:
             return True
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             if not any(index.columns == ["words"] for index in self.table.list_indices()):
                 if not self.table.count_rows("words IS NOT NULL"):
                     return False
@@ -416,7 +416,7 @@ class LanceStore:
     def info(self) -> EngineInfo:
         import lancedb
 
-        with _faults(self.place):
+        with _map_errors(self.place):
             index = self._vector_index(fresh=True)
             stats = self.table.stats()
         kind = "none" if index is None else "ivf_hnsw_sq"
@@ -430,19 +430,19 @@ class LanceStore:
         return EngineInfo("LanceDB", lancedb.__version__, kind, rows, f"{self.place}/{self.table.name}.lance", details)
 
     def drop(self) -> None:
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             self.database.drop_table(self.table.name, ignore_missing=True)
 
     def close(self) -> None:
         pass
 
 
-def _shadow(block: Block, texts: Any) -> Any:
+def _shadow_column(block: Block, texts: Any) -> Any:
     import pyarrow as pa
 
-    if (flat := block.flat or flat_columns(texts)) is not None:
-        return shadow_column(flat).cast(pa.json_())
-    return pa.array(shadow_texts(block.metadata), pa.json_())
+    if (flat := block.flat or read_columns(texts)) is not None:
+        return sort_key_column(flat).cast(pa.json_())
+    return pa.array(sort_keys_json(block.metadata), pa.json_())
 
 
 def _names(columns: Columns) -> list[str]:

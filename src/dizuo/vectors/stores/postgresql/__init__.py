@@ -10,7 +10,7 @@ Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
   match and lie to one side); relaxed order over more rows, put in order afterwards, does not.
 - HNSW takes at most 2,000 numbers, 4,000 as halfvec; beyond that everything is exact.
 - `SET LOCAL` inside a transaction, so that a connection pooler in between hands no settings on.
-- U+0000 is rejected in text and jsonb (`_postgresql_filters.hold`).
+- U+0000 is rejected in text and jsonb (`dizuo.vectors.stores.postgresql.filters.escape_nul`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.stores.postgresql import wire as wire
-from dizuo.vectors.stores.postgresql.filters import compiled, facts, facts_texts, give, held_texts
+from dizuo.vectors.stores.postgresql.filters import (
+    compile_filter,
+    escape_nul_texts,
+    facts,
+    to_facts_texts,
+    unescape_nul,
+)
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -108,19 +114,19 @@ def _open_collection(pool: Any, connection: Any, request: CollectionRequest, opt
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
     import psycopg
 
-    from dizuo.vectors.stores.postgresql.pool import know_vectors
+    from dizuo.vectors.stores.postgresql.pool import register_types
 
     try:
         if options.schema:
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{options.schema}"')
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dizuo extension', 0))")
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        know_vectors(connection)
+        register_types(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise VectorError(f"the extension vector is not in {pool.shown}", hint="CREATE EXTENSION vector") from None
     except psycopg.errors.FeatureNotSupported as error:
         raise VectorError("the server has no pgvector", hint="install the package pgvector beside it") from error
-    words, counts = _beside(table, "words"), _beside(table, "counts")
+    words, counts = _name_table(table, "words"), _name_table(table, "counts")
     for statement in (
         f'CREATE TABLE {table} (row bigint GENERATED ALWAYS AS IDENTITY UNIQUE, namespace text COLLATE "C" NOT NULL,'
         f' id text COLLATE "C" NOT NULL, vector vector({spec.dim}) NOT NULL, metadata text NOT NULL,'
@@ -137,7 +143,7 @@ def _open_collection(pool: Any, connection: Any, request: CollectionRequest, opt
     return PostgresStore(pool, spec, options, table)
 
 
-def _beside(table: str, what: str) -> str:
+def _name_table(table: str, what: str) -> str:
     return f'{table[:-1]}_{what}"'
 
 
@@ -151,7 +157,7 @@ class PostgresStore:
 
     def __init__(self, pool: Any, spec: CollectionSpec, options: Options, table: str) -> None:
         self.pool, self.spec, self.options, self.table = pool, spec, options, table
-        self.words, self.counts = _beside(table, "words"), _beside(table, "counts")
+        self.words, self.counts = _name_table(table, "words"), _name_table(table, "counts")
         self.index = f'"{table.split(chr(34))[-2]}_hnsw"'
         self.known: tuple[float, bool] = (-60.0, False)
         self.mixed = False
@@ -168,8 +174,8 @@ class PostgresStore:
             wire.text_fields(block.ids_arrow),
             wire.vector_fields(block.vectors),
             wire.text_fields(block.metadata_arrow),
-            wire.json_fields(facts_texts(block.metadata_arrow)),
-            wire.text_fields(held_texts(block.documents_arrow)),
+            wire.json_fields(to_facts_texts(block.metadata_arrow)),
+            wire.text_fields(escape_nul_texts(block.documents_arrow)),
             wire.int_fields(lengths),
         ]
         with self.pool.connection() as connection, connection.transaction():
@@ -241,7 +247,7 @@ class PostgresStore:
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         if ids is None:
-            condition, parameters = compiled(where)
+            condition, parameters = compile_filter(where)
         else:
             condition, parameters = "t.id = ANY(%s::text[])", [list(ids)]
         which = f"t.namespace = %s AND {condition}"
@@ -264,7 +270,7 @@ class PostgresStore:
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
     ) -> list[SearchResult]:
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         with self.pool.connection() as connection:
             matching = 0
             if not exact and self._has_index(connection):
@@ -337,14 +343,14 @@ class PostgresStore:
         if where is None:
             row = connection.execute(f"SELECT rows FROM {self.counts} WHERE namespace = %s", [namespace]).fetchone()
             return int(row[0]) if row else 0
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inner = f"SELECT 1 FROM {self.table} WHERE namespace = %s AND {condition} LIMIT {FEW + 1}"
         counted = connection.execute(f"SELECT count(*) FROM ({inner}) AS few", [namespace, *parameters]).fetchone()
         return int(counted[0])
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = sorted(set(query_tokens(query)))
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         share = SQL_WEIGHT.format(
             documents="c.documents", matching="m.matching", count="w.count", length="t.length",
             average="(c.tokens::float8 / c.documents)",
@@ -364,7 +370,7 @@ class PostgresStore:
         )
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
         names = _names(columns) + (", namespace" if namespace is None else "")
         with self.pool.connection() as connection, connection.transaction():
@@ -387,11 +393,11 @@ class PostgresStore:
         if "metadata" in columns:
             metadata = list(held.get("metadata", ()))
         if "documents" in columns:
-            documents = [None if text is None else give(text) for text in held.get("document", ())]
+            documents = [None if text is None else unescape_nul(text) for text in held.get("document", ())]
         return Block(list(held.get("id", ())), vectors, metadata, documents)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
         if where is None:
             statement = f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts} WHERE {inside}"
