@@ -1,17 +1,15 @@
-"""Tags and numbers say of a record what filters say of its metadata."""
+"""A condition over tags and numbers holds for what the filter matches."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, filters, metadata, scalars
 from dizuo.vectors import Filter, field
-from dizuo.vectors.exact.scan import find_nearest
 from dizuo.vectors.exact.tags_and_numbers import (
     AllOf,
     AnyOf,
@@ -24,7 +22,6 @@ from dizuo.vectors.exact.tags_and_numbers import (
     flatten_filter,
 )
 from dizuo.vectors.filters.matching import matches
-from dizuo.vectors.points import Block, encode
 
 
 def holds(condition: Condition, flat: FlatMetadata) -> bool:
@@ -107,23 +104,3 @@ def test_a_filter_beyond_a_texts_first_bytes_says_that_it_is_wider() -> None:
     assert not flatten_filter(field("x") < "x" * 24)[1]
     assert flatten_filter(field("x") == "x" * 300)[1]
     assert all(flatten_filter(field("x") == text)[1] for text in AWKWARD_TEXTS)
-
-
-def test_the_nearest_of_a_stream_are_those_of_the_whole() -> None:
-    random = np.random.default_rng(0)
-    table, queries = random.standard_normal((500, 6), np.float32), random.standard_normal((3, 6), np.float32)
-    ids = [f"i{n}" for n in range(500)]
-    texts = [encode({"n": n}) for n in range(500)]
-    whole = Block(ids, table, texts, [None] * 500)
-    parts = [whole.slice(start, start + 64) for start in range(0, 500, 64)]
-    columns = frozenset({"metadata", "vectors"})
-    for where in (None, field("n") < 77):
-        split = find_nearest(parts, queries, k=9, metric="l2", columns=columns, where=where)
-        for query, found in zip(queries, split, strict=True):
-            scores = -np.sqrt(((table.astype(np.float64) - query) ** 2).sum(1))[: 500 if where is None else 77]
-            assert found.rows.ids == [ids[n] for n in np.argsort(-scores)[:9]]
-            assert found.scores == pytest.approx(np.sort(scores)[::-1][:9], abs=1e-9)
-            assert (found.fetched, found.path) == (500, "exact")
-            for id, row, vector in zip(found.rows.ids, found.rows.metadata, found.rows.vectors, strict=True):
-                assert id == f"i{row['n']}"
-                assert vector.tobytes() == table[row["n"]].tobytes()
