@@ -1,12 +1,11 @@
-"""What a store tells its user: what an upsert did, what the store is, and hits out of what an engine found."""
+"""What users get: what an upsert did, what a store is, and the hits of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from dizuo.vectors.points import Hit, Hits
+from dizuo.vectors.points import Hit, Hits, Part
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.store import SearchResult
 from dizuo.vectors.scores import Metric, top_k
@@ -40,7 +39,7 @@ class Info:
     capabilities: Capabilities
 
 
-def make_hits(found: SearchResult, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
+def make_hits(found: SearchResult, k: int, parts: Mapping[str, Mapping[str, Part]] | None = None) -> Hits:
     """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
     rows, scores = found.rows, found.scores
     ids, columns = rows.ids, rows.columns
