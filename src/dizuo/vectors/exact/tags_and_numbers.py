@@ -10,8 +10,8 @@ JSON metadata into that, and `flatten_filter` turns any filter into a condition 
   order of code points.
 
 A condition on numbers always stands beside a tag for the kind, so numbers that an engine keeps from a record's earlier
-metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from these alone; then `flatten_filter`
-says that the condition holds for more records than the filter, and the store looks at their metadata.
+metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from these alone; then
+`flatten_filter` says that the condition holds for more records than the filter, and the store looks at their metadata.
 """
 
 from __future__ import annotations
