@@ -132,9 +132,9 @@ def test_it_learns_and_what_is_served_is_what_was_scored(outcomes: Any, adapter:
     assert tuned.score > 0.95
     assert tuned.score > report.untuned.score
     assert served.metrics["largest difference from as scored"] < 1e-4
-    assert report.reliability["tuned"]["ece"] >= 0
+    assert report.reliability["tuned"].ece >= 0
     assert tuned.metrics["temperature that validation rows ask for"] > 0
-    assert report.confusion["tuned"]["matrix"]
+    assert report.confusion["tuned"].matrix
     assert str(outcome.release) == "things@1"
 
     from dizuo.serving.bundle import files as bundles

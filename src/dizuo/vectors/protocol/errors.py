@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from dizuo.errors import VectorError
 
-__all__ = ["Denied", "Refused", "RowErrors", "Transient", "Unreachable", "Unsupported", "listed"]
+__all__ = ["Denied", "Refused", "RowErrors", "Transient", "Unreachable", "Unsupported", "list_rows"]
 
 SHOWN = 10
 """Rows that an error lists; the rest is counted."""
@@ -37,7 +37,7 @@ class Refused(VectorError):
 
     def __init__(self, message: str, rows: Mapping[str, str], *, hint: str | None = None) -> None:
         self.rows = dict(rows)
-        super().__init__(message, details=listed(self.rows), hint=hint)
+        super().__init__(message, details=list_rows(self.rows), hint=hint)
 
 
 class Unreachable(VectorError):
@@ -77,10 +77,10 @@ class RowErrors(VectorError):
         self.rows = dict(rows)
         self.written = written
         plural = "row was" if len(self.rows) == 1 else "rows were"
-        super().__init__(f"{len(self.rows):,} {plural} not stored", details=listed(self.rows))
+        super().__init__(f"{len(self.rows):,} {plural} not stored", details=list_rows(self.rows))
 
 
-def listed(rows: Mapping[str, str]) -> list[str]:
+def list_rows(rows: Mapping[str, str]) -> list[str]:
     """Return one line per row, at most ten, and how many more there are."""
     lines = [f"{id!r}: {reason}" for id, reason in list(rows.items())[:SHOWN]]
     if len(rows) > SHOWN:

@@ -94,9 +94,9 @@ def test_the_index_is_built_by_size_and_a_short_answer_falls_back(
 def test_a_folder_of_someone_else_is_not_taken_for_ours(tmp_path: Path) -> None:
     import lancedb
 
-    from dizuo.vectors.writing.naming import physical
+    from dizuo.vectors.writing.naming import physical_name
 
-    lancedb.connect(tmp_path).create_table(physical("default"), [{"vector": [1.0, 2.0]}])
+    lancedb.connect(tmp_path).create_table(physical_name("default"), [{"vector": [1.0, 2.0]}])
     with pytest.raises(VectorError, match="was not made by dizuo"):
         connect(str(tmp_path), dim=2)
 

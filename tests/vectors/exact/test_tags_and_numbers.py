@@ -1,23 +1,30 @@
-"""Tags and numbers say of a record what filters say of its metadata."""
+"""A condition over tags and numbers holds for what the filter matches."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, filters, metadata, scalars
 from dizuo.vectors import Filter, field
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Flat, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.exact.scan import nearest
+from dizuo.vectors.exact.tags_and_numbers import (
+    AllOf,
+    AnyOf,
+    Condition,
+    FlatMetadata,
+    Has,
+    Lacks,
+    Number,
+    flatten,
+    flatten_filter,
+)
 from dizuo.vectors.filters.matching import matches
-from dizuo.vectors.points import Block, encode
 
 
-def holds(condition: Condition, flat: Flat) -> bool:
+def holds(condition: Condition, flat: FlatMetadata) -> bool:
     """What an engine does with a condition."""
     match condition:
         case Has(tag):
@@ -35,9 +42,9 @@ def holds(condition: Condition, flat: Flat) -> bool:
                 ">=": held >= value,
                 "==": held == value,
             }[order]
-        case All(parts):
+        case AllOf(parts):
             return all(holds(part, flat) for part in parts)
-        case Any_(parts):
+        case AnyOf(parts):
             return any(holds(part, flat) for part in parts)
 
 
@@ -46,7 +53,7 @@ def holds(condition: Condition, flat: Flat) -> bool:
 def test_the_condition_holds_for_what_the_filter_matches(record: dict[str, Any], where: Filter) -> None:
     flat = flatten(record)
     for one in (where, ~where):
-        condition, exact = plain(one)
+        condition, exact = flatten_filter(one)
         found, right = holds(condition, flat), matches(one, record)
         assert found == right if exact else found or not right
 
@@ -58,7 +65,7 @@ def test_every_number_compares_exactly_with_every_other(compare: str) -> None:
         flat = flatten({"x": held})
         for bound in numbers[:-1]:
             where = getattr(field("x"), compare)(bound)
-            condition, exact = plain(where)
+            condition, exact = flatten_filter(where)
             assert exact
             assert holds(condition, flat) == matches(where, {"x": held}), (held, compare, bound)
 
@@ -70,7 +77,7 @@ def test_texts_compare_by_code_point_as_far_as_their_first_bytes_tell(held: str,
     x = field("x")
     for where in (x < bound, x <= bound, x > bound, x >= bound, x.startswith(bound)):
         for one in (where, ~where):
-            condition, exact = plain(one)
+            condition, exact = flatten_filter(one)
             found, right = holds(condition, flat), matches(one, {"x": held})
             assert found == right if exact else found or not right
             assert exact or len(bound.encode()) >= 23  # startswith asks for one byte more
@@ -81,39 +88,19 @@ def test_numbers_left_over_from_earlier_metadata_do_no_harm(
     bound: Any, old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     fresh = flatten(new)
-    merged = Flat(fresh.tags, flatten(old).numbers | fresh.numbers)
+    merged = FlatMetadata(fresh.tags, flatten(old).numbers | fresh.numbers)
     for key in ("lang", "year"):
         tests = [field(key) == bound, field(key) != bound]
         if bound is not None and not isinstance(bound, bool):
             tests += [field(key) < bound, field(key) >= bound]
         for where in tests:
             for one in (where, ~where):
-                condition, _ = plain(one)
+                condition, _ = flatten_filter(one)
                 assert holds(condition, merged) == holds(condition, fresh)
 
 
 def test_a_filter_beyond_a_texts_first_bytes_says_that_it_is_wider() -> None:
-    assert plain(field("x") < "x" * 23)[1]
-    assert not plain(field("x") < "x" * 24)[1]
-    assert plain(field("x") == "x" * 300)[1]
-    assert all(plain(field("x") == text)[1] for text in AWKWARD_TEXTS)
-
-
-def test_the_nearest_of_a_stream_are_those_of_the_whole() -> None:
-    random = np.random.default_rng(0)
-    table, queries = random.standard_normal((500, 6), np.float32), random.standard_normal((3, 6), np.float32)
-    ids = [f"i{n}" for n in range(500)]
-    texts = [encode({"n": n}) for n in range(500)]
-    whole = Block(ids, table, texts, [None] * 500)
-    parts = [whole.slice(start, start + 64) for start in range(0, 500, 64)]
-    columns = frozenset({"metadata", "vectors"})
-    for where in (None, field("n") < 77):
-        split = nearest(parts, queries, k=9, metric="l2", columns=columns, where=where)
-        for query, found in zip(queries, split, strict=True):
-            scores = -np.sqrt(((table.astype(np.float64) - query) ** 2).sum(1))[: 500 if where is None else 77]
-            assert found.rows.ids == [ids[n] for n in np.argsort(-scores)[:9]]
-            assert found.scores == pytest.approx(np.sort(scores)[::-1][:9], abs=1e-9)
-            assert (found.fetched, found.path) == (500, "exact")
-            for id, row, vector in zip(found.rows.ids, found.rows.metadata, found.rows.vectors, strict=True):
-                assert id == f"i{row['n']}"
-                assert vector.tobytes() == table[row["n"]].tobytes()
+    assert flatten_filter(field("x") < "x" * 23)[1]
+    assert not flatten_filter(field("x") < "x" * 24)[1]
+    assert flatten_filter(field("x") == "x" * 300)[1]
+    assert all(flatten_filter(field("x") == text)[1] for text in AWKWARD_TEXTS)

@@ -1,6 +1,6 @@
 """Metadata as columns: a batch of flat JSON objects of one shape, read by Arrow as a whole and not one by one.
 
-Most batches are such: every record has the same keys, and every key one kind of value. `flat_columns` reads them in
+Most batches are such: every record has the same keys, and every key one kind of value. `read_columns` reads them in
 C++, about 1 µs a record, and finds at once that there is nothing to refuse; whatever it is not sure of, it leaves to
 the slow way by saying None.
 """
@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dizuo.vectors.exact.sortable import piece
+from dizuo.vectors.exact.sort_keys import json_member
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["flat_columns", "shadow_column"]
+__all__ = ["read_columns", "sort_key_column"]
 
 FEW = 64
 """Records that are not worth the preparations."""
 EXACT = 2.0**53
 
 
-def flat_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
+def read_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
     """Return key → values, if all texts are valid metadata with the same keys and one kind of value for each.
 
     Args:
@@ -89,8 +89,8 @@ def _kinds(text: str) -> dict[str, pa.DataType] | None:
     return {key: kinds[type(value)] for key, value in row.items()}
 
 
-def shadow_column(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Return what `shadow_texts` returns for these records, as a string array; every value is written once."""
+def sort_key_column(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Return what `sort_keys_json` returns for these records, as a string array; every value is written once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -98,6 +98,6 @@ def shadow_column(columns: Mapping[str, pa.Array]) -> pa.Array:
     for place, (key, values) in enumerate(columns.items(), 1):
         held = values.dictionary_encode()
         before, after = "{" if place == 1 else "", "}" if place == len(columns) else ""
-        pieces = [before + piece(key, value) + after for value in held.dictionary.to_pylist()]
+        pieces = [before + json_member(key, value) + after for value in held.dictionary.to_pylist()]
         parts.append(pa.array(pieces, pa.string()).take(held.indices))
     return pc.binary_join_element_wise(*parts, ",")

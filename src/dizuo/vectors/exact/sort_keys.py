@@ -22,20 +22,20 @@ from typing import Any
 
 from dizuo.vectors.filters.tree import Compare, Scalar, StartsWith
 
-__all__ = ["bounds", "element", "ordered", "piece", "shadow", "shadow_texts", "sortable"]
+__all__ = ["element_key", "json_member", "key_range", "order_bits", "sort_key", "sort_keys", "sort_keys_json"]
 
 _DOUBLE, _LONG = struct.Struct(">d"), struct.Struct(">Q")
 _SIGN, _ALL = 1 << 63, (1 << 64) - 1
 _SEPARATOR = "\x1f"
 
 
-def shadow(metadata: Mapping[str, Any]) -> dict[str, str]:
+def sort_keys(metadata: Mapping[str, Any]) -> dict[str, str]:
     """Return every top-level key with its sortable value."""
-    return {key: "s" + value if type(value) is str else sortable(value) for key, value in metadata.items()}
+    return {key: "s" + value if type(value) is str else sort_key(value) for key, value in metadata.items()}
 
 
-def shadow_texts(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """Return `shadow` of many records as JSON texts, None for empty ones.
+def sort_keys_json(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """Return `sort_keys` of many records as JSON texts, None for empty ones.
 
     Values come again and again in metadata, so each pair of key and value is written once.
     """
@@ -46,22 +46,22 @@ def shadow_texts(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
         for key, value in row.items():
             kind = type(value)
             if kind is list or kind is tuple or kind is dict:
-                parts.append(piece(key, value))
+                parts.append(json_member(key, value))
                 continue
             held = pieces.get((key, kind, value))
             if held is None:
-                held = pieces[key, kind, value] = piece(key, value)
+                held = pieces[key, kind, value] = json_member(key, value)
             parts.append(held)
         out.append(f"{{{','.join(parts)}}}" if parts else None)
     return out
 
 
-def piece(key: str, value: Any) -> str:
+def json_member(key: str, value: Any) -> str:
     """Return a key and its sortable value as a member of a JSON object."""
-    return f"{_quoted(key)}:{_quoted(sortable(value))}"
+    return f"{_quoted(key)}:{_quoted(sort_key(value))}"
 
 
-def sortable(value: Any) -> str:
+def sort_key(value: Any) -> str:
     """Return a value's sortable text."""
     kind = type(value)
     if kind is str:
@@ -73,20 +73,20 @@ def sortable(value: Any) -> str:
     if value is None:
         return "z"
     if isinstance(value, list | tuple):
-        return "l" + _SEPARATOR + "".join(_escaped(sortable(item)) + _SEPARATOR for item in value if _is_scalar(item))
+        return "l" + _SEPARATOR + "".join(_escaped(sort_key(item)) + _SEPARATOR for item in value if _is_scalar(item))
     return "o"
 
 
-def element(value: Scalar) -> str:
+def element_key(value: Scalar) -> str:
     """Return the text that stands in the sortable text of every list that contains the value."""
-    return _SEPARATOR + _escaped(sortable(value)) + _SEPARATOR
+    return _SEPARATOR + _escaped(sort_key(value)) + _SEPARATOR
 
 
-def bounds(leaf: Compare | StartsWith) -> tuple[str, str]:
+def key_range(leaf: Compare | StartsWith) -> tuple[str, str]:
     """Return the half-open range [low, high) of sortable texts that an ordered comparison or a prefix admits."""
     if isinstance(leaf, StartsWith):
         return "s" + leaf.prefix, _after("s" + leaf.prefix)
-    edge = sortable(leaf.value)
+    edge = sort_key(leaf.value)
     low, high = edge[0], chr(ord(edge[0]) + 1)
     if leaf.operator == "<":
         return low, edge
@@ -95,7 +95,7 @@ def bounds(leaf: Compare | StartsWith) -> tuple[str, str]:
     return (edge + "\0", high) if leaf.operator == ">" else (edge, high)
 
 
-def ordered(value: float) -> int:
+def order_bits(value: float) -> int:
     """Return a float64 as an integer from 0 to 2^64 − 1 in the order of numbers; −0.0 is 0.0."""
     bits = int(_LONG.unpack(_DOUBLE.pack(value + 0.0))[0])  # + 0.0 makes −0.0 into 0.0
     return bits ^ _ALL if bits & _SIGN else bits | _SIGN
@@ -104,7 +104,7 @@ def ordered(value: float) -> int:
 def _number(value: int | float) -> str:
     near = float(value)
     beyond = value - int(near) if type(value) is int and not -(2**53) <= value <= 2**53 else 0
-    return f"n{ordered(near):016x}{0x8000 + beyond:04x}"
+    return f"n{order_bits(near):016x}{0x8000 + beyond:04x}"
 
 
 def _after(prefix: str) -> str:

@@ -17,13 +17,13 @@ from dizuo.testing import VectorStoreSuite
 from dizuo.testing.vectors.comparing import assert_same_points
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, filters, metadata
 from dizuo.vectors import Filter, Point, RowErrors, VectorStore, connect, field
-from dizuo.vectors.exact.flat_columns import FALSE, plain
+from dizuo.vectors.exact.tags_and_numbers import FALSE, flatten_filter
 from dizuo.vectors.filters.matching import matches
 from dizuo.vectors.points import encode
-from dizuo.vectors.stores.marqo import rows as rows_of
+from dizuo.vectors.stores.marqo import rows as marqo_rows
 
 pytest.importorskip("httpx")
-FILTERABLE = {one["name"]: one["type"] for one in rows_of.FIELDS if "features" in one}
+FILTERABLE = {one["name"]: one["type"] for one in marqo_rows.FIELDS if "features" in one}
 
 
 @pytest.mark.slow
@@ -95,17 +95,17 @@ def test_equal_records_beyond_what_one_search_gives_come_in_the_order_of_ids(sto
 @settings(max_examples=300, deadline=None)
 @given(filters(), metadata())
 def test_filters_in_marqos_language_mean_what_they_mean(where: Filter, row: dict[str, Any]) -> None:
-    fields = rows_of.seen(row, encode(row))
-    space = rows_of.space_of("here")
+    fields = marqo_rows.metadata_fields(row, encode(row))
+    space = marqo_rows.space_of("here")
     held = {"space": space, "place": 7, "tags": frozenset(fields["tags"])}
     for one in (where, ~where):
-        condition, same = plain(one)
-        true = condition != FALSE and compiled(rows_of.filter_of(condition, space), FILTERABLE)(held)
+        condition, same = flatten_filter(one)
+        true = condition != FALSE and compiled(marqo_rows.filter_of(condition, space), FILTERABLE)(held)
         assert true == matches(one, row) or (not same and true)
         if condition != FALSE:
-            for low, high in ((0, 6), (8, rows_of.PLACES)):
-                assert not compiled(rows_of.filter_of(condition, space, low, high), FILTERABLE)(held)
-            assert not compiled(rows_of.filter_of(condition, rows_of.space_of("there")), FILTERABLE)(held)
+            for low, high in ((0, 6), (8, marqo_rows.PLACES)):
+                assert not compiled(marqo_rows.filter_of(condition, space, low, high), FILTERABLE)(held)
+            assert not compiled(marqo_rows.filter_of(condition, marqo_rows.space_of("there")), FILTERABLE)(held)
 
 
 def test_orders_of_numbers_are_exact_as_beginnings_of_their_digits() -> None:
@@ -119,10 +119,10 @@ def test_orders_of_numbers_are_exact_as_beginnings_of_their_digits() -> None:
     }
     for bound in numbers:
         for order, true in orders.items():
-            asked = {*rows_of._ordered_tags("n", order, bound)}
+            asked = {*marqo_rows._ordered_tags("n", order, bound)}
             assert len(asked) <= 241
             for number in numbers:
-                found = not asked.isdisjoint(rows_of._beginnings("n", number))
+                found = not asked.isdisjoint(marqo_rows._beginnings("n", number))
                 assert found == true(number, bound), (number, order, bound)
 
 

@@ -20,10 +20,10 @@ from dizuo.testing.vectors.areas.namespaces import NAMES
 from dizuo.testing.vectors.comparing import assert_same_points
 from dizuo.testing.vectors.samples import AWKWARD_IDS, filters, metadata
 from dizuo.vectors import Filter, Patience, Point, RowErrors, Transient, VectorStore, connect
-from dizuo.vectors.exact.flat_columns import FALSE, plain
+from dizuo.vectors.exact.tags_and_numbers import FALSE, flatten_filter
 from dizuo.vectors.filters.matching import matches
 from dizuo.vectors.points import Block, encode
-from dizuo.vectors.stores.pinecone import rows as rows_of
+from dizuo.vectors.stores.pinecone import rows as pinecone_rows
 
 pytest.importorskip("pinecone")
 
@@ -154,40 +154,40 @@ def test_a_vector_that_came_back_changed_is_told_and_not_used() -> None:
     from pinecone import Vector
 
     block = Block(["a", "b"], np.array([[1, 2], [3, -0.0]], np.float32), ["{}", "{}"], [None, "text"])
-    rows, refused = rows_of.written(block, one_more=True, stamp="s", keep=False)
+    rows, refused = pinecone_rows.write_rows(block, one_more=True, stamp="s", keep=False)
     assert not refused
     assert [len(row["values"]) for row in rows] == [3, 3]
     held = [Vector(row["id"], row["values"], None, row["metadata"]) for row in rows]
     held[1].values[1] = 0.0  # what JavaScript makes of it: that row has its bytes beside it
-    read = rows_of.read(held, frozenset({"vectors", "documents"}), 2, "pinecone")
+    read = pinecone_rows.read_rows(held, frozenset({"vectors", "documents"}), 2, "pinecone")
     assert read.vectors.tobytes() == block.vectors.tobytes()
     assert read.documents == [None, "text"]
     held[0].values[0] = 1.0000001
     with pytest.raises(VectorError, match="another vector of 'a'"):
-        rows_of.read(held, frozenset({"vectors"}), 2, "pinecone")
-    assert rows_of.read(held, frozenset(), 2, "pinecone").ids == ["a", "b"]
+        pinecone_rows.read_rows(held, frozenset({"vectors"}), 2, "pinecone")
+    assert pinecone_rows.read_rows(held, frozenset(), 2, "pinecone").ids == ["a", "b"]
 
 
 def test_ids_and_namespaces_have_names_in_pinecone_that_are_ascii_and_their_own() -> None:
-    keys = [rows_of.key_of(id) for id in [*AWKWARD_IDS, "doc-1#7", "sha-", rows_of.key_of("é")]]
+    keys = [pinecone_rows.key_of(id) for id in [*AWKWARD_IDS, "doc-1#7", "sha-", pinecone_rows.key_of("é")]]
     assert all(key.isascii() and key.isprintable() and 1 <= len(key) <= 64 and " " not in key for key in keys)
     assert len({*keys}) == len(keys)
-    assert rows_of.key_of("doc-1#7") == "doc-1#7"
-    names = [*NAMES, "__default__", "b32-", rows_of.space_of("é"), "team-a"]
-    spaces = [rows_of.space_of(name) for name in names]
-    assert [rows_of.logical(space) for space in spaces] == names
+    assert pinecone_rows.key_of("doc-1#7") == "doc-1#7"
+    names = [*NAMES, "__default__", "b32-", pinecone_rows.space_of("é"), "team-a"]
+    spaces = [pinecone_rows.space_of(name) for name in names]
+    assert [pinecone_rows.namespace_name(space) for space in spaces] == names
     assert len({*spaces}) == len(spaces)
-    assert rows_of.space_of("team-a") == "team-a"
+    assert pinecone_rows.space_of("team-a") == "team-a"
 
 
 @settings(max_examples=300, deadline=None)
 @given(filters(), metadata())
 def test_filters_in_pinecones_language_mean_what_they_mean(where: Filter, row: dict[str, Any]) -> None:
-    fields = rows_of.seen(row, encode(row))
+    fields = pinecone_rows.metadata_fields(row, encode(row))
     held = {key: float(value) if isinstance(value, int) else value for key, value in fields.items()}
     for one in (where, ~where):
-        condition, same = plain(one)
-        true = condition != FALSE and compiled(rows_of.filter_of(condition))(held)
+        condition, same = flatten_filter(one)
+        true = condition != FALSE and compiled(pinecone_rows.filter_of(condition))(held)
         assert true == matches(one, row) or (not same and true)
 
 

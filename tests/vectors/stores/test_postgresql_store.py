@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, VectorStore, connect
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
 pytest.importorskip("psycopg")
 
@@ -149,7 +149,7 @@ def test_a_table_of_someone_else_is_not_taken_for_ours(engine_postgresql: Any, o
     url = fresh(engine_postgresql, "theirs")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector")
-        connection.execute(f'CREATE TABLE "{physical("default", limit=40)}" (vector vector(2))')
+        connection.execute(f'CREATE TABLE "{physical_name("default", limit=40)}" (vector vector(2))')
     with pytest.raises(VectorError, match="was not made by dizuo"):
         opened(url, dim=2)
 
@@ -181,9 +181,9 @@ def test_several_threads_search_at_once(engine_postgresql: Any, opened: Open) ->
 
 @given(st.text(alphabet="\0\x01\x02ab\U0010ffff"), st.text(alphabet="\0\x01\x02ab\U0010ffff"))
 def test_text_without_nul_orders_and_begins_as_it_did(left: str, right: str) -> None:
-    from dizuo.vectors.stores.postgresql.filters import give, hold
+    from dizuo.vectors.stores.postgresql.filters import escape_nul, unescape_nul
 
-    assert give(hold(left)) == left
-    assert "\0" not in hold(left)
-    assert (hold(left) < hold(right)) == (left < right)
-    assert hold(left).startswith(hold(right)) == left.startswith(right)
+    assert unescape_nul(escape_nul(left)) == left
+    assert "\0" not in escape_nul(left)
+    assert (escape_nul(left) < escape_nul(right)) == (left < right)
+    assert escape_nul(left).startswith(escape_nul(right)) == left.startswith(right)

@@ -1,7 +1,7 @@
 """Metadata flattened to tags and numbers, for engines that filter by little more than these.
 
 Many engines hold a set of short texts per record and some numbers, and know AND, OR and "has not". `flatten` turns any
-JSON metadata into that, and `plain` turns any filter into a condition over it that means exactly the same:
+JSON metadata into that, and `flatten_filter` turns any filter into a condition over it that means exactly the same:
 
 - a *tag* says one thing of one key: of which kind its value is, what it equals, or what its list contains. Tags are
   hashes of 100 bits in letters and digits, so they need no escaping and no value is too long to be compared;
@@ -10,8 +10,8 @@ JSON metadata into that, and `plain` turns any filter into a condition over it t
   order of code points.
 
 A condition on numbers always stands beside a tag for the kind, so numbers that an engine keeps from a record's earlier
-metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from these alone; then `plain`
-says that the condition holds for more records than the filter, and the store looks at their metadata.
+metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from these alone; then
+`flatten_filter` says that the condition holds for more records than the filter, and the store looks at their metadata.
 """
 
 from __future__ import annotations
@@ -25,7 +25,20 @@ from typing import Any, Literal, TypeAlias
 
 from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Or, Scalar, StartsWith
 
-__all__ = ["EVERY", "FALSE", "TRUE", "All", "Any_", "Condition", "Flat", "Has", "Lacks", "Number", "flatten", "plain"]
+__all__ = [
+    "FALSE",
+    "ON_EVERY_RECORD",
+    "TRUE",
+    "AllOf",
+    "AnyOf",
+    "Condition",
+    "FlatMetadata",
+    "Has",
+    "Lacks",
+    "Number",
+    "flatten",
+    "flatten_filter",
+]
 
 Order: TypeAlias = Literal["<", "<=", ">", ">=", "=="]
 EXACT = 2**53
@@ -58,29 +71,29 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """All of these; an empty one is true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class AnyOf:
     """Any of these; an empty one is false."""
 
     parts: tuple[Condition, ...]
 
 
-Condition: TypeAlias = Has | Lacks | Number | All | Any_
-TRUE, FALSE = All(()), Any_(())
+Condition: TypeAlias = Has | Lacks | Number | AllOf | AnyOf
+TRUE, FALSE = AllOf(()), AnyOf(())
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
+class FlatMetadata:
     """What an engine's filters can see of one record."""
 
     tags: list[str]
-    """Distinct, never empty: `EVERY` is on every record, for engines that hold no empty list."""
+    """Distinct, never empty: `ON_EVERY_RECORD` is on every record, for engines that hold no empty list."""
     numbers: dict[str, float]
 
 
@@ -96,13 +109,13 @@ def _column(key: str) -> str:
     return base64.b32encode(hashlib.blake2b(key.encode(), digest_size=10).digest()).decode().lower()
 
 
-EVERY = _tag("every", "")
+ON_EVERY_RECORD = _tag("every", "")
 _KINDS = ("text", "number", "true", "false", "null", "list", "object")
 
 
-def flatten(metadata: Mapping[str, Any]) -> Flat:
+def flatten(metadata: Mapping[str, Any]) -> FlatMetadata:
     """Return the tags and numbers of a record's metadata."""
-    tags = {EVERY: None}
+    tags = {ON_EVERY_RECORD: None}
     numbers: dict[str, float] = {}
     for key, value in metadata.items():
         kind = _kind(value)
@@ -124,10 +137,10 @@ def flatten(metadata: Mapping[str, Any]) -> Flat:
             for element in value:
                 if element is None or isinstance(element, str | bool | int | float):
                     tags[_tag("in", key, _canonical(element))] = None
-    return Flat(list(tags), numbers)
+    return FlatMetadata(list(tags), numbers)
 
 
-def plain(filter: Filter | None) -> tuple[Condition, bool]:
+def flatten_filter(filter: Filter | None) -> tuple[Condition, bool]:
     """Return the condition over tags and numbers, and whether it is the same as the filter.
 
     Where it is not, it is true for every record that the filter matches, and for some others.
@@ -270,11 +283,11 @@ def _all(parts: Sequence[Condition]) -> Condition:
     if FALSE in parts:
         return FALSE
     kept = tuple(dict.fromkeys(part for part in parts if part != TRUE))
-    return kept[0] if len(kept) == 1 else All(kept)
+    return kept[0] if len(kept) == 1 else AllOf(kept)
 
 
 def _any(parts: Sequence[Condition]) -> Condition:
     if TRUE in parts:
         return TRUE
     kept = tuple(dict.fromkeys(part for part in parts if part != FALSE))
-    return kept[0] if len(kept) == 1 else Any_(kept)
+    return kept[0] if len(kept) == 1 else AnyOf(kept)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, KEYS
-from dizuo.vectors.exact.sortable import shadow_texts
+from dizuo.vectors.exact.sort_keys import sort_keys_json
 from dizuo.vectors.writing.checking import metadata_fault
 
 pa = pytest.importorskip("pyarrow")
 
-from dizuo.vectors.writing.columns import FEW, flat_columns, shadow_column  # noqa: E402
+from dizuo.vectors.writing.metadata_columns import FEW, read_columns, sort_key_column  # noqa: E402
 
 GOOD = '{"a": 1, "b": "x"}'
 
@@ -31,12 +31,12 @@ def rows_of(texts: list[str]) -> list[dict[str, Any]] | None:
 
 def test_rows_of_one_shape_are_read_and_shadowed_as_one_by_one() -> None:
     rows = [{"lang": ("zh", "en", "德")[n % 3], "year": 1990 + n, "share": n / 7, "ok": n % 2 == 0} for n in range(200)]
-    columns = flat_columns(pa.array([json.dumps(row, ensure_ascii=False) for row in rows]).slice(3, 150))
+    columns = read_columns(pa.array([json.dumps(row, ensure_ascii=False) for row in rows]).slice(3, 150))
     assert columns is not None
     assert {key: column.to_pylist() for key, column in columns.items()} == {
         key: [row[key] for row in rows[3:153]] for key in rows[0]
     }
-    assert shadow_column(columns).to_pylist() == shadow_texts(rows[3:153])
+    assert sort_key_column(columns).to_pylist() == sort_keys_json(rows[3:153])
 
 
 VALUES = st.one_of(
@@ -55,13 +55,13 @@ def test_what_is_read_as_a_whole_is_what_is_read_one_by_one(data: st.DataObject)
     shapes = [dict(zip(keys, (data.draw(kind) for kind in kinds), strict=True)) for _ in range(6)]
     texts = [json.dumps(shapes[n % 6], ensure_ascii=data.draw(st.booleans()) if n == 0 else False) for n in range(FEW)]
     try:
-        columns = flat_columns(pa.array(texts, pa.string()))
+        columns = read_columns(pa.array(texts, pa.string()))
     except UnicodeEncodeError:  # half a surrogate pair is no Arrow text
         return
     if columns is not None:
         rows = rows_of(texts)
         assert rows is not None
-        assert shadow_column(columns).to_pylist() == shadow_texts(rows)
+        assert sort_key_column(columns).to_pylist() == sort_keys_json(rows)
 
 
 OTHER = [
@@ -78,11 +78,11 @@ def test_one_record_of_another_shape_sends_the_batch_the_slow_way(text: str) -> 
     for place in (0, 5, FEW):
         texts = [GOOD] * FEW
         texts.insert(place, text)
-        columns = flat_columns(pa.array(texts))
+        columns = read_columns(pa.array(texts))
         assert columns is None, place
-    assert flat_columns(pa.array([GOOD] * FEW)) is not None
+    assert read_columns(pa.array([GOOD] * FEW)) is not None
     # A broken text may hide in one that is too long.
-    assert flat_columns(pa.array([GOOD + GOOD, "", *[GOOD] * FEW])) is None
+    assert read_columns(pa.array([GOOD + GOOD, "", *[GOOD] * FEW])) is None
 
 
 DOUBTFUL = [
@@ -96,11 +96,11 @@ def test_doubtful_texts_are_read_as_python_reads_them_or_not_at_all(text: str) -
     for place in (0, FEW):
         texts = [GOOD] * FEW
         texts.insert(place, text)
-        columns = flat_columns(pa.array(texts))
+        columns = read_columns(pa.array(texts))
         if columns is not None:
             rows = rows_of(texts)
             assert rows is not None
             held = zip(*(column.to_pylist() for column in columns.values()), strict=True)
             assert [dict(zip(columns, row, strict=True)) for row in held] == rows
-            found = [json.loads(shadow) for shadow in shadow_column(columns).to_pylist()]
-            assert found == [json.loads(shadow or "{}") for shadow in shadow_texts(rows)]
+            found = [json.loads(sort_keys) for sort_keys in sort_key_column(columns).to_pylist()]
+            assert found == [json.loads(sort_keys or "{}") for sort_keys in sort_keys_json(rows)]
