@@ -82,7 +82,7 @@ def theirs(
     import torch
     from datasets import Dataset
 
-    from dizuo.training.stepping.schedule import learning_rate
+    from dizuo.training.stepping.schedule import scheduled_rate
 
     class Ready(trainer_class):  # type: ignore[misc]
         """Reads token ids that are there already, and uses the plan's rates."""
@@ -93,7 +93,7 @@ def theirs(
             return dataset
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            rate = lambda step: learning_rate(  # noqa: E731
+            rate = lambda step: scheduled_rate(  # noqa: E731
                 step + 1, peak=1.0, warmup_steps=made.use.warmup_steps, num_steps=STEPS, schedule=made.use.schedule
             )
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, rate)

@@ -7,7 +7,7 @@ from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan, train
 from dizuo.training.building.build import explain_out_of_memory
-from dizuo.training.checkpoints import Checkpoints, random_state, restore_random_state
+from dizuo.training.checkpoints import Checkpoints, capture_random_state, restore_random_state
 from dizuo.training.planning import machine
 from dizuo.training.planning.machine import Machine
 
@@ -39,7 +39,7 @@ def test_random_states_come_back_through_json():
     random.seed(1)
     np.random.seed(1)
     np.random.standard_normal()  # leaves a cached second value behind
-    state = json.loads(json.dumps(random_state()))
+    state = json.loads(json.dumps(capture_random_state()))
 
     def draw():
         return torch.rand(2).tolist(), random.random(), random.gauss(0, 1), np.random.standard_normal(3).tolist()

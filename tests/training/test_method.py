@@ -16,7 +16,7 @@ from dizuo.training.building.network import Network
 from dizuo.training.method import Loss, Method
 from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 from dizuo.trees import Runner
 
@@ -135,7 +135,7 @@ def test_a_loss_on_states_may_leave_the_output_layer_without_a_gradient(planned,
 
 def test_a_pair_is_never_cut_apart(store):
     assert store.num_sequences == 2 * len(store) == 24
-    for part in blocks(store, range(12), budget=1, layout="tree"):
+    for part in cut_blocks(store, range(12), budget=1, layout="tree"):
         batch = store.batch(part)
         assert batch.group.tolist() == [0, 0]
         assert batch.member.tolist() == [0, 1]

@@ -66,12 +66,12 @@ def test_activations_are_kept_where_they_fit(spec, data, out):
     ],
 )
 def test_activations_are_computed_again_where_they_do_not_fit(free, value, why):
-    chosen = placement.checkpointing(
+    chosen = placement.choose_checkpointing(
         TrainOptions(), "default", lambda again, away: (80 if again else 120) * 10**9, free * 10**9
     )
     assert (chosen.value, chosen.origin, chosen.why) == (value, "measured", why)
     asked = TrainOptions(checkpoint_activations=True)
-    assert placement.checkpointing(asked, "recipe", lambda again, away: 0, free).origin == "recipe"
+    assert placement.choose_checkpointing(asked, "recipe", lambda again, away: 0, free).origin == "recipe"
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,16 @@ def test_what_goes_into_layers_waits_in_the_cpus_memory_where_a_gpu_has_too_litt
         return (60 if again and away else 80 if again else 120) * 10**9
 
     options = TrainOptions()
-    again = placement.checkpointing(options, "default", needed, free * 10**9).value
+    again = placement.choose_checkpointing(options, "default", needed, free * 10**9).value
     assert again == (free >= 60)
-    chosen = placement.offloading(options, "default", on=on, again=True, needed=needed, free=free * 10**9)
+    chosen = placement.choose_offloading(options, "default", on=on, again=True, needed=needed, free=free * 10**9)
     assert (chosen.value, chosen.why) == (value, why)
     asked = TrainOptions(offload_activations=True)
-    assert placement.checkpointing(asked, "recipe", needed, 10**12).value
-    assert placement.offloading(asked, "recipe", on="cuda", again=True, needed=needed, free=10**12).origin == "recipe"
+    assert placement.choose_checkpointing(asked, "recipe", needed, 10**12).value
+    assert (
+        placement.choose_offloading(asked, "recipe", on="cuda", again=True, needed=needed, free=10**12).origin
+        == "recipe"
+    )
 
 
 def test_offloading_on_a_cpu_says_that_there_is_nowhere_to_go(spec, data, out):

@@ -418,7 +418,7 @@ def test_a_batch_larger_than_the_data_is_noted(spec, out, tmp_path):
 
 @pytest.mark.parametrize(("rows", "batch"), [(1, 8), (191, 8), (192, 16), (10**7, 16)])
 def test_the_batch_leaves_a_short_epoch_its_steps(rows, batch):
-    found = defaults.batch_size(num_examples=rows)
+    found = defaults.choose_batch_size(num_examples=rows)
     assert (found.value, found.origin, found.why) == (batch, "default", f"{rows:,} training rows")
 
 
@@ -427,7 +427,7 @@ def test_the_batch_leaves_a_short_epoch_its_steps(rows, batch):
 )
 def test_the_rank_holds_what_the_tokens_may_say(tokens, rank):
     """Two bits per weight, one bit per token; SmolLM2-135M's adapters have 305,280 weights per rank."""
-    assert defaults.rank(trained_tokens=tokens, parameters_per_rank=305_280).value == rank
+    assert defaults.choose_rank(trained_tokens=tokens, parameters_per_rank=305_280).value == rank
 
 
 def test_the_plan_says_what_batch_and_rank_were_chosen_from(spec, data, out):

@@ -14,7 +14,7 @@ from dizuo.steps.samples import sample_writer
 from dizuo.training.loop import EvaluateFn
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import Ranks
-from dizuo.training.ranks.worker import work
+from dizuo.training.ranks.worker import run_worker
 
 __all__ = ["main"]
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
             return None
         return sample_writer(data.open(source), Path(folder), count=int(count), watch=watch)
 
-    return work(folder, events="--events" in arguments, evaluate=writer)
+    return run_worker(folder, events="--events" in arguments, evaluate=writer)
 
 
 if __name__ == "__main__":

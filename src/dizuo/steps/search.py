@@ -150,8 +150,8 @@ def _space(spec: ModelSpec, data: Dataset, settings: Settings) -> dict[str, Any]
     options = settings.train
     rate = options.learning_rate
     if rate is None:
-        rate = defaults.learning_rate(adapter=options.adapter, parameters=spec.parameters).value
-    epochs = options.epochs or defaults.epochs(num_examples=len(data.train)).value
+        rate = defaults.choose_learning_rate(adapter=options.adapter, parameters=spec.parameters).value
+    epochs = options.epochs or defaults.choose_epochs(num_examples=len(data.train)).value
     first: dict[str, Any] = {"learning_rate": float(rate), "epochs": max(1, round(epochs))}
     if options.adapter != "full":
         first["rank"] = options.rank or defaults.RANK

@@ -34,7 +34,7 @@ from dizuo.events import Warned, Watcher, ignore
 from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.snapshot import JsonObject
 
-__all__ = ["Checkpoint", "Checkpoints", "State", "random_state", "restore_random_state"]
+__all__ = ["Checkpoint", "Checkpoints", "State", "capture_random_state", "restore_random_state"]
 
 FILES = ("weights.safetensors", "optimizer.safetensors")
 KEPT = 2
@@ -117,7 +117,9 @@ class Checkpoints:
             for name, tensors in zip(FILES, (weights, optimizer), strict=True):
                 save_file(tensors, partial / name)
             files = {name: digest_file(partial / name) for name in FILES}
-            write_json(partial / "state.json", {"state": state.to_json(), "random": random_state(), "files": files})
+            write_json(
+                partial / "state.json", {"state": state.to_json(), "random": capture_random_state(), "files": files}
+            )
         self._prune(state)
         return final
 
@@ -166,7 +168,7 @@ class Checkpoints:
             shutil.rmtree(dead, ignore_errors=True)
 
 
-def random_state() -> dict[str, Any]:
+def capture_random_state() -> dict[str, Any]:
     """Return the state of torch's, numpy's and Python's random generators as JSON values."""
     version, internal, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
@@ -178,7 +180,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(value: dict[str, Any]) -> None:
-    """Set the generators to what `random_state` returned."""
+    """Set the generators to what `capture_random_state` returned."""
     torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(value["torch"])), dtype=torch.uint8))
     kind, keys, position, has_gauss, cached = value["numpy"]
     np.random.set_state((kind, np.array(keys, np.uint32), position, has_gauss, cached))

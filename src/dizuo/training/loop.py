@@ -29,6 +29,7 @@ from dizuo.training.methods import METHODS
 from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.settings import Settings
+from dizuo.training.ranks.drift import refuse_drift
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.resuming import (
     lock_folder,
@@ -41,7 +42,7 @@ from dizuo.training.resuming import (
 )
 from dizuo.training.run import Ended, Metrics, Run
 from dizuo.training.stepping import reference
-from dizuo.training.stepping.schedule import learning_rate
+from dizuo.training.stepping.schedule import scheduled_rate
 from dizuo.training.stepping.stepper import Figures, Stepper
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.tokenizing import TokenStore
@@ -174,7 +175,7 @@ def _loop(
     while state.step < num_steps and state.stopped is None:
         begun = time.perf_counter()
         step = state.step + 1
-        rate = learning_rate(
+        rate = scheduled_rate(
             step,
             peak=use.learning_rate,
             warmup_steps=use.warmup_steps,
@@ -224,7 +225,7 @@ def _write(metrics: Metrics, line: dict[str, Any], ranks: Ranks) -> None:
 
 def _checkpoint(state: State, stepper: Stepper, checkpoints: Checkpoints, metrics: Metrics) -> None:
     """Write a checkpoint, after making sure that the ranks still have the same weights."""
-    stepper.refuse_drift(state.step)
+    refuse_drift(stepper.network.parameters, ranks=stepper.ranks, step=state.step)
     weights, optimizer = stepper.weights(), stepper.optimizer_tensors()
     if stepper.ranks.first:
         metrics.flush()

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from dizuo.errors import TrainingError
 from dizuo.events import Note, Warned, Watcher
-from dizuo.training.checkpoints import Checkpoints, State, random_state, restore_random_state
+from dizuo.training.checkpoints import Checkpoints, State, capture_random_state, restore_random_state
 from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.machine import Machine
 from dizuo.training.planning.plan import Plan
@@ -142,7 +142,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def own_randomness(*, seed: int, threads: int, ranks: Ranks = ALONE) -> Iterator[None]:
     """Use a seed and a number of threads (which ranks of one machine share), and give the caller back their own."""
-    before, threads_before = random_state(), torch.get_num_threads()
+    before, threads_before = capture_random_state(), torch.get_num_threads()
     torch.set_num_threads(max(1, threads // ranks.local_world))
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)

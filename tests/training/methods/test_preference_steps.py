@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from preference_samples import feedback, move, preferences, rows_for, stepper_of, store_of, texts, words
+from preference_samples import move, rows_for, stepper_of, store_of
 
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Feedback, Message, Origin, Preference
+from dizuo.testing.training.samples import feedback, preferences, texts, words
 from dizuo.training.methods import METHODS
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 
 VARIANTS = {
     "dpo": {},
@@ -402,6 +403,6 @@ def test_documents_put_together_do_not_see_each_other(spec, model, tmp_path):
 
 def test_a_pair_or_an_example_of_many_documents_is_never_cut_apart(spec, tmp_path):
     store = store_of(spec, texts([4, 6, 5, 30, 8]), tmp_path, method="pretrain", window=80)
-    for part in blocks(store, range(len(store)), budget=1, layout="tree"):
+    for part in cut_blocks(store, range(len(store)), budget=1, layout="tree"):
         assert len(part) == 1
         assert len(store.batch(part).sequences) == len(store.sequences_of(part[0]))

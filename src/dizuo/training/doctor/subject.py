@@ -132,7 +132,7 @@ class Patient:
     @property
     def batch_size(self) -> int:
         """Sequences per optimizer step of the run."""
-        return self.options.batch_size or int(defaults.batch_size(num_examples=len(self.data.train)).value)
+        return self.options.batch_size or int(defaults.choose_batch_size(num_examples=len(self.data.train)).value)
 
     @property
     def trains_tokens(self) -> bool:

@@ -18,7 +18,7 @@ from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.settings import Adapter, Dtype, Settings
 from dizuo.training.resuming import own_randomness
 from dizuo.training.stepping.stepper import Figures, Stepper
-from dizuo.training.tokens.batching import Stream, worst_block
+from dizuo.training.tokens.batching import Stream, find_worst_block
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Choice, Runner
 
@@ -86,7 +86,7 @@ def measure_plan(plan: Plan, model: Model, store: TokenStore) -> Measured:
         try:
             stepper = build_stepper(plan, network)
             reference_seconds = _reference(use, stepper, store, stream)
-            examples = worst_block(store, batch_size=batch_size, budget=use.tokens_per_block, layout=layout)
+            examples = find_worst_block(store, batch_size=batch_size, budget=use.tokens_per_block, layout=layout)
 
             def try_step(of_step: list[int]) -> Figures:
                 return explain_out_of_memory(
@@ -115,7 +115,7 @@ def _reference(use: Settings, stepper: Stepper, store: TokenStore, stream: Strea
     """Give the store what the measured steps need of the model before training; return the seconds of all rows."""
     if not METHODS.load(use.method).needs_reference:
         return 0.0
-    worst = worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
+    worst = find_worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
     usual = [example for step in range(1, min(2, stream.num_steps) + 1) for example in stream.examples(step)]
     stepper.log_probabilities(store, usual)
     begun = time.perf_counter()

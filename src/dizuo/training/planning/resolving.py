@@ -19,7 +19,7 @@ from dizuo.training.planning.measuring import measure_layout
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.problems import Problems
 from dizuo.training.planning.settings import Settings, Value, Why
-from dizuo.training.tokens.batching import Stream, packed_size
+from dizuo.training.tokens.batching import Stream, count_packed
 from dizuo.training.tokens.token_store import TokenStore
 
 if TYPE_CHECKING:
@@ -77,26 +77,26 @@ class Draft:
             self._give(name)
         for name in ("quantize", "seed", "keep", "patience", "dropout", "targets"):
             self._give(name)
-        batch = self._choose("batch_size", defaults.batch_size(num_examples=len(train)))
+        batch = self._choose("batch_size", defaults.choose_batch_size(num_examples=len(train)))
         self.rank = self._choose("rank", self._rank())
-        self._choose("alpha", defaults.alpha(adapter=options.adapter, rank=self.rank))
+        self._choose("alpha", defaults.choose_alpha(adapter=options.adapter, rank=self.rank))
         self._choose("learning_rate", self._learning_rate())
         if "num_outputs" in self._values:
-            self._choose("head_learning_rate", defaults.head_learning_rate(parameters=self._spec.parameters))
+            self._choose("head_learning_rate", defaults.choose_head_learning_rate(parameters=self._spec.parameters))
         self._choose("max_length", Value(self._spec.context_length, "model", "its context length"))
         self.stream = self._length_of_run(batch)
         steps = self.stream.num_steps
         validation = 0 if self._validation is None else len(self._validation)
-        self._choose("checkpoint_every", defaults.checkpoint_every(num_steps=steps))
-        every = self._choose("eval_every", defaults.eval_every(num_steps=steps, num_validation=validation))
+        self._choose("checkpoint_every", defaults.choose_checkpoint_every(num_steps=steps))
+        every = self._choose("eval_every", defaults.choose_eval_every(num_steps=steps, num_validation=validation))
         if not validation:
             if options.eval_every:
                 self.notes.append("eval_every is set, but there are no validation rows to evaluate on")
             every = self._set("eval_every", Value(0, "data", "no validation rows"))
         self._note_patience(every, steps)
-        self.device = self._set("device", placement.device(options, self._origin("device"), problems))
-        self.shard = self._set("shard", placement.shard(options, self._origin("shard"), problems))
-        chosen = placement.optimizer(options, self._origin("optimizer"), self.device, problems)
+        self.device = self._set("device", placement.choose_device(options, self._origin("device"), problems))
+        self.shard = self._set("shard", placement.choose_shard(options, self._origin("shard"), problems))
+        chosen = placement.choose_optimizer(options, self._origin("optimizer"), self.device, problems)
         self._set("optimizer", chosen)
         self._compute()
         self._fit_memory(batch, problems)
@@ -124,12 +124,12 @@ class Draft:
 
     def _rank(self) -> Value[int]:
         per_rank = memory.lora_parameters(self._spec, 1)
-        return defaults.rank(trained_tokens=self._train.counts.trained_tokens, parameters_per_rank=per_rank)
+        return defaults.choose_rank(trained_tokens=self._train.counts.trained_tokens, parameters_per_rank=per_rank)
 
     def _learning_rate(self) -> Value[float]:
         adapter, parameters = self._options.adapter, self._spec.parameters
         if self._method.rates is None:
-            return defaults.learning_rate(adapter=adapter, parameters=parameters)
+            return defaults.choose_learning_rate(adapter=adapter, parameters=parameters)
         why = f"{self._method.name}, {adapter}, a model of {parameters / 1e6:,.3g}M parameters"
         return Value(self._method.rates.peak(adapter=adapter, parameters=parameters), "default", why)
 
@@ -145,7 +145,7 @@ class Draft:
 
     def _length_of_run(self, batch: int) -> Stream:
         options, n = self._options, len(self._train)
-        epochs = self._choose("epochs", defaults.epochs(num_examples=n))
+        epochs = self._choose("epochs", defaults.choose_epochs(num_examples=n))
         total = max(1, round(n * epochs))
         why = f"{epochs:g} epochs of {n:,} rows"
         if options.max_steps is not None and (options.epochs is None or total > options.max_steps * batch):
@@ -182,7 +182,7 @@ class Draft:
         moved = bool(self._options.offload_activations) and on != "cpu"
         asked = bool(self._options.checkpoint_activations) or bool(self._options.offload_activations)
         sizes = {tokens: self._estimate(tokens, longest, asked, moved).total for tokens in defaults.BLOCK_TOKENS}
-        default = defaults.tokens_per_block(sizes, memory=machine.total_memory(on))
+        default = defaults.choose_tokens_per_block(sizes, memory=machine.total_memory(on))
         budget = max(self._choose("tokens_per_block", default), largest_example)
         largest = min(budget, int(_sum_of_largest(train, batch)))
         free = machine.available_memory(on)
@@ -192,11 +192,11 @@ class Draft:
 
         again = self._set(
             "checkpoint_activations",
-            placement.checkpointing(self._options, self._origin("checkpoint_activations"), needed, free),
+            placement.choose_checkpointing(self._options, self._origin("checkpoint_activations"), needed, free),
         )
         away = self._set(
             "offload_activations",
-            placement.offloading(
+            placement.choose_offloading(
                 self._options, self._origin("offload_activations"), on=on, again=again, needed=needed, free=free
             ),
         )
@@ -290,7 +290,7 @@ class Draft:
         for step in steps:
             sequences = [train.ids(s) for e in stream.examples(step) for s in train.sequences_of(e)]
             summed += sum(len(ids) for ids in sequences)
-            packed += packed_size(sequences)
+            packed += count_packed(sequences)
         splits = {"train": train, **({} if self._validation is None else {"validation": self._validation})}
         for name, store in splits.items():
             if store.counts.cut_rows:

@@ -28,7 +28,7 @@ from dizuo.training.building.network import Network
 from dizuo.training.ranks.group import Ranks
 from dizuo.trees import Runner
 
-__all__ = ["ShardGate", "gathered", "is_sharded", "local_part", "shard", "total_norm"]
+__all__ = ["ShardGate", "compute_norm", "gather_whole", "is_sharded", "shard", "take_local_parts"]
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ def is_sharded(tensor: Tensor) -> bool:
     return isinstance(tensor, DTensor)
 
 
-def gathered(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor]:
+def gather_whole(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor]:
     """Return whole tensors: what is sharded comes to rank 0's main memory, tensor by tensor, and to no other rank's.
 
     Where something is sharded all ranks must call this; rank 0 gets everything, the others what is not sharded.
@@ -109,7 +109,7 @@ def gathered(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor
     return out
 
 
-def local_part(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def take_local_parts(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors cut as those of the same name are; no rank asks another, since all have the whole."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -124,7 +124,7 @@ def local_part(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dic
     return out
 
 
-def total_norm(gradients: Sequence[Tensor]) -> float:
+def compute_norm(gradients: Sequence[Tensor]) -> float:
     """Return the L2 norm of gradients, of which some may be sharded; all ranks must ask."""
     whole = [gradient for gradient in gradients if not is_sharded(gradient)]
     parts = [gradient for gradient in gradients if is_sharded(gradient)]

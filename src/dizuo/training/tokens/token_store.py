@@ -23,7 +23,7 @@ from dizuo.trees import Sequences
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ARRAYS", "TokenStore", "digest_of"]
+__all__ = ["ARRAYS", "TokenStore", "digest_arrays"]
 
 ARRAYS = ("ids", "weights", "starts", "firsts", "rows", "targets")
 REFERENCE = "reference.npz"
@@ -149,13 +149,14 @@ class TokenStore:
         return None
 
     def _reference_digest(self, values: NDArray[np.float64]) -> str:
-        return f"{self.digest} {digest_of(values)}"
+        return f"{self.digest} {digest_arrays(values)}"
 
     def verify(self) -> bool:
         """Return whether the files still hold what `tokenize` wrote."""
         try:
             return (
-                digest_of(self._ids, self._weights, self._starts, self._firsts, self.rows, self.targets) == self.digest
+                digest_arrays(self._ids, self._weights, self._starts, self._firsts, self.rows, self.targets)
+                == self.digest
             )
         except (OSError, ValueError):
             return False
@@ -166,7 +167,7 @@ def _open(path: Path) -> NDArray[Any]:
     return array
 
 
-def digest_of(*arrays: NDArray[Any]) -> str:
+def digest_arrays(*arrays: NDArray[Any]) -> str:
     """Return the SHA-256 over the arrays' dtypes, shapes and values."""
     total = hashlib.sha256()
     for array in arrays:

@@ -24,7 +24,7 @@ from dizuo.records import kind_of
 from dizuo.training.method import Entry, Method
 from dizuo.training.tokens.counts import TokenCounts
 from dizuo.training.tokens.cutting import fit
-from dizuo.training.tokens.token_store import ARRAYS, TokenStore, digest_of
+from dizuo.training.tokens.token_store import ARRAYS, TokenStore, digest_arrays
 
 if TYPE_CHECKING:
     from dizuo.data import Task
@@ -154,7 +154,7 @@ def tokenize(
         cut_rows=cut_rows,
         cut_tokens=cut_tokens,
     )
-    digest = digest_of(*(arrays[key] for key in ARRAYS))
+    digest = digest_arrays(*(arrays[key] for key in ARRAYS))
     with whole_folder(folder, replace=True) as partial:
         for key, array in arrays.items():
             np.save(partial / f"{key}.npy", array, allow_pickle=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 
 title = "loss and gradient do not depend on the batch's shape"
 trap = 1
@@ -53,7 +53,7 @@ def _budgets(patient: Patient, examples: Sequence[int]) -> list[tuple[int, int]]
     store, layout = patient.batch, patient.exact().use.layout
 
     def count(budget: int) -> int:
-        return len(blocks(store, examples, budget=budget, layout=layout))
+        return len(cut_blocks(store, examples, budget=budget, layout=layout))
 
     out = [(2**40, 1)]
     if len(examples) > 3:

@@ -8,7 +8,7 @@ from dizuo.models import memory
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.doctor import Finding, Patient, green, red
 from dizuo.training.planning import machine
-from dizuo.training.tokens.batching import worst_block
+from dizuo.training.tokens.batching import find_worst_block
 
 title = "the worst batch fits into memory"
 trap = 14
@@ -18,7 +18,7 @@ def check(patient: Patient) -> Finding:
     """Run the longest rows that were looked at through one forward and backward pass, as large as a block may be."""
     plan, store = patient.small, patient.store
     batch = patient.batch_size
-    examples = worst_block(store, batch_size=batch, budget=plan.use.tokens_per_block, layout=plan.use.layout)
+    examples = find_worst_block(store, batch_size=batch, budget=plan.use.tokens_per_block, layout=plan.use.layout)
     needed = _estimate(patient, min(max(plan.use.tokens_per_block, int(store.lengths.max())), int(store.lengths.sum())))
     free = machine.available_memory()
     if needed > free:
