@@ -1,4 +1,4 @@
-"""`dizuo train`: steps one to three."""
+"""`dizuo train` runs steps one to three, or searches for better settings."""
 
 from __future__ import annotations
 
