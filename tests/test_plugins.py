@@ -76,6 +76,12 @@ KINDS: dict[str, str] = {
             return float(answer == wanted)
         SAMPLE = Sample(title="equal", score=score)
         """,
+    "dizuo.engines.kinds:ENGINES": """
+        from dizuo.engines.kinds import EngineKind
+        def open_mine(model, adapters, weights, options):
+            raise NotImplementedError
+        ENGINE = EngineKind(open=open_mine, serves_adapters=False, reads_states=False)
+        """,
     "dizuo.training.methods:METHODS": """
         from dataclasses import dataclass
         from dizuo.training.method import Loss, Method
@@ -170,6 +176,10 @@ def function_of(kind: Kind[Any], source: str) -> str:
     return next((name for name in given if declared[name].startswith("Callable")), "")
 
 
+def not_a(kind: Kind[Any]) -> str:
+    return f"is not {plugins._a(kind.noun)}"
+
+
 # ---- every kind
 
 
@@ -202,7 +212,7 @@ def test_a_contract_is_a_frozen_dataclass_whose_fields_are_explained(address: st
 def test_a_module_that_does_not_end_in_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(source.replace(f"\n{kind.attribute} ", f"\n{kind.attribute}E "))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: it has no {kind.attribute} (did you")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: it has no {kind.attribute} (did you")
     assert f"ends in {kind.attribute} = {kind.contract.__name__}(…)" in str(error.hint)
 
 
@@ -212,7 +222,7 @@ def test_a_misspelt_field_is_refused_with_the_near_name(kind: Kind[Any], folder:
 
     (folder / "mine.py").write_text(changed(source, misspell))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: {kind.contract.__name__} has no field")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: {kind.contract.__name__} has no field")
     assert "did you mean" in error.message
 
 
@@ -226,7 +236,7 @@ def test_a_missing_function_is_refused_by_name(kind: Kind[Any], folder: Path, so
 
     (folder / "mine.py").write_text(changed(source, remove))
     error = refused(kind)
-    assert error.message.endswith(f"is not a {kind.noun}: {kind.contract.__name__} also needs {name!r}")
+    assert error.message.endswith(f"{not_a(kind)}: {kind.contract.__name__} also needs {name!r}")
     assert str(folder / "mine.py") in error.message
 
 
@@ -240,7 +250,7 @@ def test_a_field_of_the_wrong_type_is_refused(kind: Kind[Any], folder: Path, sou
 
     (folder / "mine.py").write_text(changed(source, replace))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: ")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: ")
     assert " is 5, not " in str(error)
 
 
@@ -262,19 +272,19 @@ def test_a_function_that_cannot_be_called_so_is_refused(kind: Kind[Any], folder:
 
 def test_another_value_under_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = {{'title': 'a'}}\n")
-    assert refused(kind).message == f"{folder / 'mine.py'} is not a {kind.noun}: {kind.attribute} is a dict"
+    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is a dict"
 
 
 def test_the_class_instead_of_its_value_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = type({kind.attribute})\n")
     name = kind.contract.__name__
-    assert refused(kind).message == f"{folder / 'mine.py'} is not a {kind.noun}: {kind.attribute} is the class {name}"
+    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is the class {name}"
 
 
 def test_a_module_that_raises_is_named(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"raise RuntimeError('no licence\\nsecond line')\n{source}")
     error = refused(kind)
-    assert error.message == (f"{folder / 'mine.py'} is not a {kind.noun}: importing it raises RuntimeError: no licence")
+    assert error.message == (f"{folder / 'mine.py'} {not_a(kind)}: importing it raises RuntimeError: no licence")
 
 
 def test_a_name_that_no_plugin_has_is_refused_with_the_near_one(kind: Kind[Any], folder: Path, source: str) -> None:
@@ -324,7 +334,7 @@ def test_an_entry_point_to_nothing_is_refused(kind: Kind[Any], folder: Path, sou
     install(folder, "third-party", {"mine": point}, third_party=source)
     error = refused(kind)
     place = point if "missing" in point else str(folder.parent / "third_party.py")
-    assert error.message.startswith(f"{place} is not a {kind.noun}: ")
+    assert error.message.startswith(f"{place} {not_a(kind)}: ")
     assert kind.contract.__name__ in str(error.hint)
 
 
