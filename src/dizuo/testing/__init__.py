@@ -5,21 +5,33 @@ from dizuo.testing import VectorStoreSuite
 class TestMine(VectorStoreSuite):
     @pytest.fixture
     def url(self): return "mine://localhost"
+
+formats.py    FormatSuite: a record format
+readers.py    ReaderSuite: a reader of a container format
+sources.py    SourceSuite: a source of models and data
+vectors/      VectorStoreSuite: a vector store
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.formats import FormatSuite
+    from dizuo.testing.readers import ReaderSuite
+    from dizuo.testing.sources import SourceSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["VectorStoreSuite"]
+__all__ = ["FormatSuite", "ReaderSuite", "SourceSuite", "VectorStoreSuite"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "VectorStoreSuite":
-        raise AttributeError(f"module 'dizuo.testing' has no attribute {name!r}")
-    from dizuo.testing.vectors import VectorStoreSuite
-
-    return VectorStoreSuite
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "FormatSuite": "formats",
+        "ReaderSuite": "readers",
+        "SourceSuite": "sources",
+        "VectorStoreSuite": "vectors",
+    },
+)

@@ -45,4 +45,4 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text
     yield Chat((*before, *after), tools=tools_from(columns.get(row, "tools")))
 
 
-FORMAT = Format(makes=(Text,), needs=("prompt", "completion"), fits=fits, read=read)
+FORMAT = Format(makes=(Text, Chat), needs=("prompt", "completion"), fits=fits, read=read)
