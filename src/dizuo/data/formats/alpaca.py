@@ -56,18 +56,18 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat
         raise RowError(f"instances is {describe(instances)}, not a list")
     name = columns.name(row, "instances")
     for number, instance in enumerate(instances, start=1):
-        place = f"{name}[{number - 1}]"
+        path = f"{name}[{number - 1}]"
         output = instance.get("output") if isinstance(instance, Mapping) else None
         if not isinstance(instance, Mapping) or not isinstance(output, str):
-            yield RowError(f"instance {number} has no output", path=place)
+            yield RowError(f"instance {number} has no output", path=path)
             continue
         given = instance.get("input") or ""
         if not output.strip():
-            yield RowError(f"the output of instance {number} is empty", path=place)
+            yield RowError(f"the output of instance {number} is empty", path=path)
         elif not isinstance(given, str):
-            yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=place)
+            yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=path)
         else:
-            yield replace(_chat(before, instruction, given, output), origin=Origin(path=place))
+            yield replace(_chat(before, instruction, given, output), origin=Origin(path=path))
 
 
 def _chat(before: list[Message], instruction: str, given: str, output: str) -> Chat:

@@ -54,18 +54,18 @@ def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) 
         yield RowError(f"a paragraph has no list {qas!r}", path=before.removesuffix("."))
         return
     for number, entry in enumerate(entries):
-        place = f"{before}{qas}[{number}]"
+        path = f"{before}{qas}[{number}]"
         name = f"question {entry.get('id', '?')}" if isinstance(entry, Mapping) else "a question"
         question = entry.get("question") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(question, str):
-            yield RowError(f"{name} has no text", path=place)
+            yield RowError(f"{name} has no text", path=path)
             continue
         try:
             chat = _chat(question, entry.get("answers"), paragraph.get("context"), options)
         except RowError as error:
-            yield RowError(f"{name}: {error}", path=place)
+            yield RowError(f"{name}: {error}", path=path)
             continue
-        yield replace(chat, origin=Origin(path=place))
+        yield replace(chat, origin=Origin(path=path))
 
 
 def _chat(question: str, answer: Json, context: Json, options: PrepareOptions) -> Chat:

@@ -43,14 +43,14 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(nested) == 1 and not {"messages", "conversations"} & set(nested):
         source.notes["rows under"] = nested[0]
-        for place, item in enumerate(document[nested[0]]):
-            yield Row(None, item, path=f"{nested[0]}[{place}]")
+        for number, item in enumerate(document[nested[0]]):
+            yield Row(None, item, path=f"{nested[0]}[{number}]")
     elif len(lists) == 1 and not lists[0]:
         key = next(key for key, value in document.items() if value == [])
         raise DataError(f"{source.name} holds no rows: its list {key!r} is empty", hint="check what wrote it")
     elif lists and len(lists) == len(document) > 1 and not nested and len({len(v) for v in lists}) == 1:
-        for place, cells in enumerate(zip(*document.values())):
-            yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{place}]")
+        for number, cells in enumerate(zip(*document.values())):
+            yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{number}]")
     else:
         yield Row(1, document)
 

@@ -1,4 +1,4 @@
-"""Which files a data set is made of, and which split each belongs to.
+"""Finds the files that a data set is made of, and the split that each belongs to.
 
 A folder is read as what it looks like: files called train/validation/test (a given split); one sub-folder per class;
 or several files of one format.
@@ -89,7 +89,7 @@ def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[P
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{name} does not exist{did_you_mean(path.name, siblings)}", hint="check the path")
-    found = _folder(path, name) if path.is_dir() else [("", path, name)]
+    files = _files_of(path, name) if path.is_dir() else [("", path, name)]
     return [
         Part(
             SourceFile(
@@ -102,11 +102,11 @@ def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[P
             split=split,
             licence=licence,
         )
-        for split, file, shown in found
+        for split, file, shown in files
     ]
 
 
-def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
+def _files_of(path: Path, name: str) -> list[tuple[str, Path, str]]:
     name = name.rstrip("/")
     if (path / "dataset.json").is_file():
         raise DataError(f"{name} is a prepared data set already", hint="open it with dizuo.data.open, or train on it")
@@ -115,14 +115,14 @@ def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
     data = [entry for entry in files if Path(bare_name(entry.name)).suffix.lower() in _DATA_SUFFIXES]
     given = {split: [f for f in data if pattern.fullmatch(f.name)] for split, pattern in _SPLIT_NAMES.items()}
     if given["train"]:
-        several = [split for split, found in given.items() if len({_family(f) for f in found}) > 1]
+        several = [split for split, matches in given.items() if len({_family(file) for file in matches}) > 1]
         if several:
             raise DataError(
                 f"{name} holds several files that could be its {several[0]} split",
                 details=[f.name for f in given[several[0]]],
                 hint="name the files: train, validation and test",
             )
-        return [(split, file, f"{name}/{file.name}") for split, found in given.items() for file in found]
+        return [(split, file, f"{name}/{file.name}") for split, matches in given.items() for file in matches]
     classes = [entry for entry in entries if entry.is_dir() and _holds_texts(entry)]
     if len(classes) > 1 and not data:
         return [("", path, name)]
@@ -143,7 +143,7 @@ def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
 
 
 def _family(file: Path) -> str:
-    """The file's name without shard numbers: `train-00000-of-00004.parquet` and its sisters are one family."""
+    """Return a file's name without shard numbers, the same for every shard of `train-00000-of-00004.parquet`."""
     return re.sub(r"\d+(-of-\d+)?", "#", file.name)
 
 
