@@ -1,37 +1,50 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-from dizuo.testing import VectorStoreSuite
+    EngineSuite         an engine of models (`dizuo.engines.kinds`)
+    FormatSuite         a record format (`dizuo.data.formats`)
+    MethodSuite         a training method (`dizuo.training.methods`)
+    ReaderSuite         a reader of a container format (`dizuo.data.readers`)
+    SourceSuite         a source of models and data (`dizuo.artifacts.sources`)
+    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
 
-class TestMine(VectorStoreSuite):
-    @pytest.fixture
-    def url(self): return "mine://localhost"
+A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
-formats.py    FormatSuite: a record format
-readers.py    ReaderSuite: a reader of a container format
-sources.py    SourceSuite: a source of models and data
-vectors/      VectorStoreSuite: a vector store
+    from dizuo.testing import VectorStoreSuite
+
+    class TestMine(VectorStoreSuite):
+        @pytest.fixture
+        def url(self): return "mine://localhost"
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.engines import EngineSuite
     from dizuo.testing.formats import FormatSuite
     from dizuo.testing.readers import ReaderSuite
     from dizuo.testing.sources import SourceSuite
+    from dizuo.testing.training import MethodSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["FormatSuite", "ReaderSuite", "SourceSuite", "VectorStoreSuite"]
+__all__ = ["EngineSuite", "FormatSuite", "MethodSuite", "ReaderSuite", "SourceSuite", "VectorStoreSuite"]
 
-__getattr__, __dir__ = lazy.names(
-    __name__,
-    {
-        "FormatSuite": "formats",
-        "ReaderSuite": "readers",
-        "SourceSuite": "sources",
-        "VectorStoreSuite": "vectors",
-    },
-)
+SUITES = {
+    "EngineSuite": "engines",
+    "FormatSuite": "formats",
+    "MethodSuite": "training",
+    "ReaderSuite": "readers",
+    "SourceSuite": "sources",
+    "VectorStoreSuite": "vectors",
+}
+"""By suite the module that defines it."""
+
+# Before they are imported: their asserts then say what they compared.
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in sorted(set(SUITES.values()))))
+
+__getattr__, __dir__ = lazy.names(__name__, SUITES)
