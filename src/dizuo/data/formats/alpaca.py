@@ -16,7 +16,7 @@ from dizuo.records import Chat, Message, Origin
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string `instruction` with a string `output` or a list of instances."""
+    """Return the columns of a row with an `instruction` and an `output`, both strings, or a list of instances."""
     if not isinstance(columns.get(row, "instruction"), str):
         return None
     if isinstance(columns.get(row, "output"), str):
@@ -28,7 +28,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per answer; an instance that cannot be used is one bad row."""
+    """Yield one conversation per answer; an instance that cannot be used is one bad row."""
     instruction = columns.string(row, "instruction")
     before: list[Message] = []
     system = columns.get(row, "system")

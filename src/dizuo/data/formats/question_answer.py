@@ -19,7 +19,7 @@ from dizuo.records import Chat, Json, Message, Origin
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string question with an answer, or nested paragraphs."""
+    """Return the columns of a string question, its answer and its context, or of nested paragraphs."""
     for role in ("paragraphs", "qas"):
         nested = columns.get(row, role)
         if isinstance(nested, list) and nested and isinstance(nested[0], dict):
@@ -34,7 +34,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per question, with its place in the row; a question that cannot be used is one bad row."""
+    """Yield one conversation per question, with its place in the row; a question that cannot be used is one bad row."""
     if columns.get(row, "paragraphs") is not None:
         name, paragraphs = columns.name(row, "paragraphs"), columns.need(row, "paragraphs")
         if not isinstance(paragraphs, list):

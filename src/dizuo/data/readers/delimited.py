@@ -37,7 +37,7 @@ class _Dialect:
 
 
 def looks(head: bytes) -> bool:
-    """Whether nearly every line has the same number of tabs, or of commas under a header of names."""
+    """Return whether nearly every line has the same number of tabs, or of commas under a header of names."""
     lines = head.decode("utf-8", "replace").split("\n")[:-1][:200] or head.decode("utf-8", "replace").split("\n")
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -110,7 +110,7 @@ def _records(lines: Iterator[str], dialect: _Dialect) -> Iterator[tuple[int, lis
 
 
 class _Feed:
-    """Lines for a csv reader, remembered until the record they belong to is whole."""
+    """Feeds lines to a csv reader, and remembers them until the record that they belong to is whole."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines

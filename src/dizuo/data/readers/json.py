@@ -1,4 +1,4 @@
-"""JSON documents: an array of objects, streamed; or an object, read whole, that holds such an array.
+"""JSON documents: an array of objects, which is streamed, or an object that holds such an array, which is read whole.
 
 An object with exactly one list of objects (`{"version": …, "data": […]}`, SQuAD's outer form) gives that list's
 rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is
@@ -20,7 +20,7 @@ _WHITE = " \t\r\n"
 
 
 def looks(head: bytes) -> bool:
-    """Whether the first character opens an array, or an object over several lines."""
+    """Return whether the first character opens an array, or an object over several lines."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:2]
     return start[:1] == b"[" or start in (b"{\n", b"{\r")
 
