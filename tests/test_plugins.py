@@ -94,6 +94,33 @@ KINDS: dict[str, str] = {
             return Loss(outputs.logprobs.sum(), 1.0)
         METHOD = Method(Options=Options, kinds=("chat",), sequences=sequences, loss=loss)
         """,
+    "dizuo.data.formats:FORMATS": """
+        from dizuo.data.formats import Format
+        from dizuo.records import Text
+        def fits(row, columns):
+            return {"sms"} if "sms" in row else None
+        def read(row, columns, options):
+            yield Text(str(row["sms"]))
+        FORMAT = Format(makes=(Text,), needs=("text",), fits=fits, read=read)
+        """,
+    "dizuo.data.readers:READERS": """
+        from dizuo.data.readers import Reader
+        from dizuo.data.reading.files import Row
+        def looks(head):
+            return head.startswith(b"%YAML")
+        def read(source):
+            yield Row(1, {})
+        READER = Reader(suffixes=(".yaml",), looks=looks, read=read)
+        """,
+    "dizuo.artifacts.sources:SOURCES": """
+        from dizuo.artifacts.address import Address, Artifact
+        from dizuo.artifacts.sources import Source
+        def parse(rest):
+            return Address("s3", rest)
+        def fetch(address, watch):
+            raise NotImplementedError
+        SOURCE = Source(form="s3:bucket/path", parse=parse, fetch=fetch)
+        """,
 }
 """Each kind, as `module:NAME` of its `Kind`, with the smallest plugin of it: its module ends in the contract's call,
 with every argument given by name."""

@@ -1,7 +1,10 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
     EngineSuite         an engine of models (`dizuo.engines.kinds`)
+    FormatSuite         a record format (`dizuo.data.formats`)
     MethodSuite         a training method (`dizuo.training.methods`)
+    ReaderSuite         a reader of a container format (`dizuo.data.readers`)
+    SourceSuite         a source of models and data (`dizuo.artifacts.sources`)
     VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
@@ -23,14 +26,20 @@ from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.testing.engines import EngineSuite
+    from dizuo.testing.formats import FormatSuite
+    from dizuo.testing.readers import ReaderSuite
+    from dizuo.testing.sources import SourceSuite
     from dizuo.testing.training import MethodSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["EngineSuite", "MethodSuite", "VectorStoreSuite"]
+__all__ = ["EngineSuite", "FormatSuite", "MethodSuite", "ReaderSuite", "SourceSuite", "VectorStoreSuite"]
 
 SUITES = {
     "EngineSuite": "engines",
+    "FormatSuite": "formats",
     "MethodSuite": "training",
+    "ReaderSuite": "readers",
+    "SourceSuite": "sources",
     "VectorStoreSuite": "vectors",
 }
 """By suite the module that defines it."""
