@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -361,7 +363,8 @@ def test_a_check_that_fails_itself_is_red_and_stops_no_other(model, data, plante
     def broken(outputs, batch, options):
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(plugins.load("dizuo.training.methods", "no_end"), "loss", broken)
+    module = importlib.import_module("planted_no_end")
+    monkeypatch.setattr(module, "METHOD", replace(module.METHOD, loss=broken))
     diagnosis = looked(model, data, method="no_end", only=["accumulation", "bos"])
     assert diagnosis["accumulation"].measured == "failed: ZeroDivisionError: planted"
     assert diagnosis["bos"].state == "green"

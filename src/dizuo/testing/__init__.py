@@ -1,25 +1,41 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-from dizuo.testing import VectorStoreSuite
+    EngineSuite         an engine of models (`dizuo.engines.kinds`)
+    MethodSuite         a training method (`dizuo.training.methods`)
+    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
 
-class TestMine(VectorStoreSuite):
-    @pytest.fixture
-    def url(self): return "mine://localhost"
+A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
+
+    from dizuo.testing import VectorStoreSuite
+
+    class TestMine(VectorStoreSuite):
+        @pytest.fixture
+        def url(self): return "mine://localhost"
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.engines import EngineSuite
+    from dizuo.testing.training import MethodSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["VectorStoreSuite"]
+__all__ = ["EngineSuite", "MethodSuite", "VectorStoreSuite"]
 
+SUITES = {
+    "EngineSuite": "engines",
+    "MethodSuite": "training",
+    "VectorStoreSuite": "vectors",
+}
+"""By suite the module that defines it."""
 
-def __getattr__(name: str) -> Any:
-    if name != "VectorStoreSuite":
-        raise AttributeError(f"module 'dizuo.testing' has no attribute {name!r}")
-    from dizuo.testing.vectors import VectorStoreSuite
+# Before they are imported: their asserts then say what they compared.
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in sorted(set(SUITES.values()))))
 
-    return VectorStoreSuite
+__getattr__, __dir__ = lazy.names(__name__, SUITES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from dizuo.training.method import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
@@ -46,7 +47,7 @@ class Pairs:
         return self.chosen - self.rejected
 
 
-def render_pair(example: Example, tokenizer: Any) -> Sequence[Rendered]:
+def render_pair(example: Example, tokenizer: Tokenizer) -> Sequence[Rendered]:
     """Return the chosen and the rejected answer behind their prompt; only the answers' assistant turns are trained.
 
     Raises:

@@ -100,8 +100,8 @@ def tracking(plan: Plan, names: Sequence[str], *, watch: Watcher = ignore) -> It
 
 def settings_of(plan: Plan) -> dict[str, Any]:
     """Return what a tracker shows beside the curves: every value of the plan, the model and the method's options."""
-    values = {name: value.value for name, value in plan.values.items()}
-    options = {f"{plan['method']}.{name}": value for name, value in plan.method_options.items()}
+    values = plan.use.to_values()
+    options = {f"{plan.use.method}.{name}": value for name, value in plan.method_values.items()}
     return {"model": plan.model.id, "plan": plan.digest[:19], **values, **options}
 
 

@@ -31,7 +31,7 @@ def copy(plan: Plan, name: str) -> Plan:
 def trained(patient: Patient, plan: Plan, **more: Any) -> Run:
     """Train on the patient's own weights where they come back as they were, else on freshly loaded ones."""
     patient.rest()
-    return train(plan, model=None if plan["adapter"] == "full" else patient.model, **more)
+    return train(plan, model=None if plan.use.adapter == "full" else patient.model, **more)
 
 
 def stop_at(step: int) -> Watcher:

@@ -22,22 +22,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import DataError, PlanError, did_you_mean
 from dizuo.models.heads import HeadFacts
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
+from dizuo.training.planning.rates import TUNING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("labelled",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,11 @@ def check(task: Task | None, options: Options) -> None:
         raise PlanError(f"class_weights has {len(given)} numbers, and there are {len(task.labels)} labels")
 
 
-def resolve(options: Options, task: Task, targets: NDArray[np.float32]) -> Options:
+def resolve(options: Options, task: Task | None, targets: NDArray[np.float32]) -> Options:
     """Return the options with the class weights as numbers, from the training rows' targets [m, k]."""
     import numpy as np
 
+    assert task is not None
     given, count = options.class_weights, len(task.labels)
     if given == "none":
         return options
@@ -141,7 +142,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     return HeadFacts(kind, labels=task.labels, form=options.form, cue=_cue(task, options))
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the question, up to the cue of the answer."""
     from dizuo.data.rendering.last_token import render_question
     from dizuo.records import Labelled
@@ -171,13 +172,6 @@ def targets(example: Example, task: Task | None, options: Options) -> Sequence[f
     return [float(task.labels.index(example.labels[0]))]
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning import defaults
-
-    return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
-
-
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the weighted cross-entropy of the block, and its weight; `accuracy` counts rows with every label right."""
     import torch
@@ -199,3 +193,17 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     right = scores.detach().argmax(1) == chosen
     figures = {"accuracy": (right.float().sum(), float(rows))}
     return Loss((importance * each).sum(), float(importance.sum()), figures)
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("labelled",),
+    sequences=sequences,
+    loss=loss,
+    rates=TUNING,
+    num_outputs=num_outputs,
+    head=head,
+    targets=targets,
+    check=check,
+    resolve=resolve,
+)

@@ -30,26 +30,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import PlanError, did_you_mean
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("preference",)
-needs_reference = True
 LOSSES = ("sigmoid", "robust", "ipo", "hinge")
-LORA_RATES = ((300e6, 5e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 5e-6))
-FULL_RATES = ((300e6, 5e-6), (1e9, 2e-6), (4e9, 1e-6), (float("inf"), 5e-7))
-"""(parameters below, rate). Tunstall et al. 2023 (Zephyr, arXiv:2310.16944) train 7B whole at 5e-7 and with adapters
-at ten times that; smaller models take larger steps."""
+RATES = Rates(lora=(5e-5, 2e-5, 1e-5, 5e-6), full=(5e-6, 2e-6, 1e-6, 5e-7))
+"""A twentieth of what teaching new text takes. Tunstall et al. 2023 (Zephyr, arXiv:2310.16944) train 7B whole at 5e-7
+and with adapters at ten times that; smaller models take larger steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +76,11 @@ class Options:
             raise PlanError("loss: robust needs label_smoothing, the share of pairs that are the wrong way round")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
     from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
-
-
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size: a twentieth of what teaching new text takes."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -123,3 +114,13 @@ def pair_losses(delta: Tensor, options: Options) -> Tensor:
     if options.loss == "robust":
         return (right - wrong) / (1 - 2 * epsilon)
     return right + wrong
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    rates=RATES,
+    needs_reference=True,
+)

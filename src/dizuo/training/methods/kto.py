@@ -24,27 +24,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Entry, Loss
+from dizuo.training.method import Batch, Entry, Loss, Method, Rates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("feedback", "preference")
-needs_reference = True
-members_before = (1,)
-LORA_RATES = ((300e6, 5e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 5e-6))
-FULL_RATES = ((300e6, 5e-6), (1e9, 2e-6), (4e9, 1e-6), (float("inf"), 5e-7))
-"""(parameters below, rate). The paper trains 7B and 8B whole at 5e-7 to 5e-6."""
+RATES = Rates(lora=(5e-5, 2e-5, 1e-5, 5e-6), full=(5e-6, 2e-6, 1e-6, 5e-7))
+"""The paper trains 7B and 8B whole at 5e-7 to 5e-6."""
 TRIES = 64
 """Rows looked at for an answer to another prompt; where none of them has one, any other answer will do."""
 RATIO = (1.0, 1.5)
@@ -70,7 +67,7 @@ class Options:
                 raise PlanError(f"{name} must be above 0, not {getattr(self, name)!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the answer behind its prompt; of a preference, both answers."""
     from dizuo.data.rendering.conversations import render_answer
     from dizuo.records import Feedback
@@ -153,13 +150,6 @@ def check_targets(targets: NDArray[np.float32], options: Options) -> Sequence[st
     ]
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
-
-
 def before(outputs: Outputs, batch: Batch, options: Options) -> Tensor:
     """[2] Σ of the mismatched answers' log ratios, and their number."""
     import torch
@@ -205,3 +195,18 @@ def row_losses(ratios: Tensor, wanted: Tensor, kl: Tensor, options: Options) -> 
     liked = wanted.to(ratios)
     weight = options.desirable_weight * liked + options.undesirable_weight * (1 - liked)
     return weight * (1 - torch.sigmoid(options.beta * ahead))
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("feedback", "preference"),
+    sequences=sequences,
+    loss=loss,
+    rates=RATES,
+    needs_reference=True,
+    targets=targets,
+    arrange=arrange,
+    before=before,
+    members_before=(1,),
+    check_targets=check_targets,
+)

@@ -16,23 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("preference",)
-LORA_RATES = ((300e6, 3e-4), (1e9, 2e-4), (4e9, 1e-4), (float("inf"), 8e-5))
-FULL_RATES = ((300e6, 3e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 8e-6))
-"""(parameters below, rate). The paper trains 2.7B and 7B whole at 8e-6."""
+RATES = Rates(lora=(3e-4, 2e-4, 1e-4, 8e-5), full=(3e-5, 2e-5, 1e-5, 8e-6))
+"""The paper trains 2.7B and 7B whole at 8e-6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +46,11 @@ class Options:
             raise PlanError(f"weight must be at least 0, not {self.weight!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
     from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
-
-
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -89,3 +81,6 @@ def odds_losses(log_odds_ratio: Tensor) -> Tensor:
     from torch.nn import functional as F
 
     return -F.logsigmoid(log_odds_ratio)
+
+
+METHOD = Method(Options=Options, kinds=("preference",), sequences=sequences, loss=loss, rates=RATES)

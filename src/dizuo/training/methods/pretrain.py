@@ -25,18 +25,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Entry, Loss
+from dizuo.training.method import Batch, Entry, Loss, Method
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("text",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Options:
             raise PlanError(f"overlap must be from 0 to below half of window ({self.window}), not {self.overlap!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the document as one sequence, however long; `num_prompt` is the length of its head."""
     from dizuo.data.rendering.conversations import num_before_text, render_text
     from dizuo.records import Text
@@ -115,3 +115,6 @@ def windows(document: Rendered, size: int, options: Options) -> Iterator[Rendere
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
     return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+
+
+METHOD = Method(Options=Options, kinds=("text",), sequences=sequences, loss=loss, arrange=arrange)

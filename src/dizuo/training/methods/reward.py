@@ -16,19 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import PlanError
 from dizuo.models.heads import HeadFacts
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
+from dizuo.training.planning.rates import TUNING
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("preference",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     return HeadFacts("reward", form=options.form)
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the two conversations, the better one first.
 
     Raises:
@@ -75,13 +76,6 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
     return pair
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning import defaults
-
-    return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
-
-
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the summed loss of the block's pairs and their number.
 
@@ -98,3 +92,14 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     told = margin.detach()
     right = (told > 0).float().sum() + 0.5 * (told == 0).float().sum()
     return Loss(total, float(len(margin)), {"accuracy": right, "margin": told.sum()})
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    rates=TUNING,
+    num_outputs=num_outputs,
+    head=head,
+)

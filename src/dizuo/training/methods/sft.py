@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("chat", "labelled", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Options:
             raise PlanError(f"prompt_weight must be from 0 to 1, not {self.prompt_weight!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the example's sequences: one as a rule, one per trained turn where a template rewrites earlier turns."""
     from dizuo.data.rendering import conversations
 
@@ -53,7 +55,7 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
     return [replace(one, weights=_with_prompt(one, options.prompt_weight)) for one in rendered]
 
 
-def _with_prompt(rendered: Rendered, weight: float) -> Any:
+def _with_prompt(rendered: Rendered, weight: float) -> NDArray[np.float32]:
     weights = rendered.weights.copy()
     rest = weights[1:]
     rest[rest == 0] = weight
@@ -63,3 +65,6 @@ def _with_prompt(rendered: Rendered, weight: float) -> Any:
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
     return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+
+
+METHOD = Method(Options=Options, kinds=("chat", "labelled", "text"), sequences=sequences, loss=loss)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 
 title = "loss and gradient do not depend on the batch's shape"
 trap = 1
@@ -25,7 +25,9 @@ def check(patient: Patient) -> Finding:
         return skipped("there is only one row to train")
     budgets = _budgets(patient, everything)
     whole, *others = [patient.stepper(tokens_per_block=budget).accumulate(store, everything) for budget, _ in budgets]
-    evaluated = patient.stepper().evaluate(store, batch_size=1)
+    # A sum over the whole step (KTO's KL term) is another one where each row is a step by itself.
+    rows_at_once = 1 if patient.method.before is None else len(everything)
+    evaluated = patient.stepper().evaluate(store, batch_size=rows_at_once)
     scale = max(1.0, abs(whole.loss))
     moved = [(figures.loss - whole.loss) / scale for figures in (*others, evaluated)]
     norms = [abs(figures.grad_norm - whole.grad_norm) / max(whole.grad_norm, 1e-12) for figures in others]
@@ -48,10 +50,10 @@ def check(patient: Patient) -> Finding:
 
 def _budgets(patient: Patient, examples: Sequence[int]) -> list[tuple[int, int]]:
     """Return tokens per block with the number of blocks they give: one, about two, and one per row."""
-    store, layout = patient.batch, patient.exact()["layout"]
+    store, layout = patient.batch, patient.exact().use.layout
 
     def count(budget: int) -> int:
-        return len(blocks(store, examples, budget=budget, layout=layout))
+        return len(cut_blocks(store, examples, budget=budget, layout=layout))
 
     out = [(2**40, 1)]
     if len(examples) > 3:

@@ -28,7 +28,7 @@ def check(patient: Patient) -> Finding:
         return skipped(f"it is {first:.4f}; the method reads more than log-probabilities, so there is nothing to match")
     batch = store.batch(range(len(store)))
     values = torch.from_numpy(np.concatenate([*untrained, np.empty(0)]))
-    head = patient.small["num_outputs"] if "num_outputs" in patient.small.values else 0
+    head = patient.small.use.num_outputs
     loss = method.loss(outputs_of(batch, values, num_scores=head), batch, patient.loss_options)
     expected = float(loss.total) / loss.weight
     difference = abs(first - expected) / max(1.0, abs(expected))

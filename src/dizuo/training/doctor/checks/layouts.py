@@ -16,9 +16,9 @@ def check(patient: Patient) -> Finding:
     store, everything = patient.batch, range(len(patient.batch))
     plan = patient.exact()
     mine = patient.stepper().accumulate(store, everything)
-    if plan["layout"] == "tree":
+    if plan.use.layout == "tree":
         other = patient.stepper(layout="padded", backend="padded").accumulate(store, everything)
-        against = f"a tree of {mine.packed_tokens:,} tokens ({plan['backend']}) against {other.packed_tokens:,} padded"
+        against = f"a tree of {mine.packed_tokens:,} tokens ({plan.use.backend}) against {other.packed_tokens:,} padded"
     elif len(everything) > 1:
         other = patient.stepper(tokens_per_block=1).accumulate(store, everything)
         against = f"{mine.packed_tokens:,} padded tokens against {other.packed_tokens:,} without padding"

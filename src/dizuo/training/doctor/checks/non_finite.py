@@ -19,7 +19,7 @@ trap = 3
 def check(patient: Patient) -> Finding:
     """Train the small plan for a step, put NaN into its checkpoint, and see how the run goes on from there."""
     plan = patient.small
-    if plan["num_steps"] < 2:
+    if plan.use.num_steps < 2:
         return skipped("the sample makes a run of one step, which has no loss after it")
     plan = copy(plan, "nan")
     told = ""

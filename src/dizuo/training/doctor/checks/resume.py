@@ -19,10 +19,10 @@ trap = 6
 def check(patient: Patient) -> Finding:
     """Train the small plan once in one go, and once with a stop in every later step."""
     plan = patient.small
-    steps = int(plan["num_steps"])
+    steps = plan.use.num_steps
     if steps < 2:
         return skipped("the sample makes a run of one step, which cannot be stopped in between")
-    stops = range(2, steps + 1) if plan["adapter"] != "full" else (steps,)  # a full model's checkpoints are large
+    stops = range(2, steps + 1) if plan.use.adapter != "full" else (steps,)  # a full model's checkpoints are large
     try:
         whole = trained(patient, copy(plan, "whole"))
         broken = copy(plan, "broken")
