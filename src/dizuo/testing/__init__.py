@@ -6,7 +6,8 @@
         @pytest.fixture
         def url(self): return "mine://localhost"
 
-There is one for every kind of plugin, and ours run through the same: `vectors/` for stores, `training/` for methods.
+There is one for every kind of plugin, and ours run through the same: `vectors/` for stores, `training/` for methods,
+launchers, trackers and checks.
 """
 
 from __future__ import annotations
@@ -16,9 +17,19 @@ from typing import TYPE_CHECKING
 from dizuo import lazy
 
 if TYPE_CHECKING:
-    from dizuo.testing.training import MethodSuite
+    from dizuo.testing.training import CheckSuite, LauncherSuite, MethodSuite, Sick, TrackerSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["MethodSuite", "VectorStoreSuite"]
+__all__ = ["CheckSuite", "LauncherSuite", "MethodSuite", "Sick", "TrackerSuite", "VectorStoreSuite"]
 
-__getattr__, __dir__ = lazy.names(__name__, {"MethodSuite": "training", "VectorStoreSuite": "vectors"})
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "CheckSuite": "training",
+        "LauncherSuite": "training",
+        "MethodSuite": "training",
+        "Sick": "training",
+        "TrackerSuite": "training",
+        "VectorStoreSuite": "vectors",
+    },
+)
