@@ -113,10 +113,9 @@ def vectors_page() -> str:
     What they can do comes from the suite's own results; to renew these, on a quiet machine:
     `DIZUO_VECTORS_RESULTS=docs/reference/vectors.json .venv/bin/python -m pytest tests/vectors -m "slow or not slow"`.
     """
-    from dizuo import plugins
+    from dizuo.vectors.stores import STORES
 
     results = json.loads((HERE / "vectors.json").read_text("utf-8"))
-    stores = plugins.names("dizuo.vectors.stores")
     parts = [
         "# Vector stores",
         "Generated from the code and from the results of the conformance suite by `make docs`.",
@@ -133,9 +132,8 @@ def vectors_page() -> str:
         "## Options",
         "In the URL's query, as in `lancedb://./index?hot=lang,year`, or as keyword arguments of `connect`.",
     ]
-    for name in stores:
-        kind = plugins.load("dizuo.vectors.stores", name).Options
-        rows = _rows(kind, "")
+    for name, database in STORES.all().items():
+        rows = _rows(database.options, "")
         table = "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
         parts.append(f"### {name}://\n\n{table}")
     return "\n\n".join(parts) + "\n"

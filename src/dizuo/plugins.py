@@ -159,7 +159,7 @@ class Kind(Generic[T]):
         needed, more = ", ".join(self._fields(required=True)), ", ".join(self._fields(required=False))
         takes = (f" with {needed}" if needed else "") + (f" (and, where it needs them, {more})" if more else "")
         return PluginError(
-            f"{file} is not a {self.noun}: {why}",
+            f"{file} is not {_a(self.noun)}: {why}",
             details=details,
             hint=f"the file of the {self.noun} {name!r} ends in {attribute or self.attribute} = "
             f"{self.contract.__name__}(…){takes}",
@@ -321,3 +321,8 @@ def load(package: str, name: str, *, noun: str = "plugin") -> ModuleType:
     point = kind._others().get(name)
     module: ModuleType = point.load() if point else importlib.import_module(f"{package}.{name}")
     return module
+
+
+def _a(noun: str) -> str:
+    """Return a noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from dizuo.artifacts import digest_file, parse, resolve
-from dizuo.artifacts.sources.hf import choose_files
+from dizuo.artifacts.hubs import choose_files
 from dizuo.errors import ArtifactError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

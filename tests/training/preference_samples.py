@@ -11,7 +11,7 @@ from dizuo.models import ModelSpec
 from dizuo.records import Example
 from dizuo.testing.training.samples import Rows, feedback, preferences, texts
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network
+from dizuo.training.building.build import build_network
 from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
@@ -60,7 +60,7 @@ def stepper_of(
     """Return what trains a method, its adapters moved away from zero where asked; `network.release()` when done."""
     any_data = Rows().write(folder / "any")
     made = plan(spec, any_data, out=folder / "run", options=TrainOptions(max_steps=1, adapter=adapter), measure=False)  # type: ignore[arg-type]
-    network = make_network(made, model or models.load(spec))
+    network = build_network(made, model or models.load(spec))
     if moved:
         move(network, moved)
     found = METHODS.load(method)

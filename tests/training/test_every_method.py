@@ -140,7 +140,7 @@ def test_a_gpu_trains_every_method_as_a_cpu_does(spec, data, tmp_path, method, a
     changes = {"dtype": "float32"}
     here = train(planned(spec, data, tmp_path / "cpu", method, adapter, device="cpu", **changes))
     there = train(planned(spec, data, tmp_path / "cuda", method, adapter, device="cuda", **changes))
-    assert there.plan["device"] == "cuda"
+    assert there.plan.use.device == "cuda"
     for mine, theirs in zip(there.metrics(), here.metrics(), strict=True):
         for name in ("loss", "validation_loss"):
             assert mine.get(name, 0.0) == pytest.approx(theirs.get(name, 0.0), abs=1e-4, rel=1e-4)

@@ -220,8 +220,8 @@ def test_two_runs_of_as_many_ranks_have_the_same_bits(folders, kind):
 
 
 def test_shards_and_groups_were_really_in_play(folders):
-    assert folders["full, sharded"][1].plan["backend"] == "hosted"
-    assert folders["lora"][1].plan["backend"] == "native"
+    assert folders["full, sharded"][1].plan.use.backend == "hosted"
+    assert folders["lora"][1].plan.use.backend == "native"
     assert abs(lines(folders["everything"][2])[-1]["shift"]) > 1e-3
     packed = {ranks: lines(folders["lora"][ranks])[0]["packed_tokens"] for ranks in (1, 2, 3)}
     assert packed[1] <= packed[2] <= packed[3], "each rank computes its own shared prefixes"

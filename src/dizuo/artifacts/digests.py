@@ -39,7 +39,7 @@ def digest_listing(files: Mapping[str, str]) -> str:
 def list_tree(path: str | Path) -> list[str]:
     """Return the sorted paths, with `/`, of every file below a folder."""
     root = Path(path)
-    found = []
+    paths = []
     for folder, _, names in os.walk(root):
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
-    return sorted(found)
+        paths += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
+    return sorted(paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,23 +88,21 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
     """Return what training will take: tokens, memory, disk and time."""
     from dizuo.cli.render import duration
 
-    counts, estimates = training.counts, training.estimates
-    summed, packed = counts["tokens_per_step"], counts["packed_tokens_per_step"]
-    memory = dict(estimates["memory"])
-    total, tokens = memory.pop("total"), memory.pop("tokens")
-    parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.items() if size >= 5e6)
+    counts, estimates, memory = training.counts, training.estimates, training.estimates.memory
+    summed, packed = counts.tokens_per_step, counts.packed_tokens_per_step
+    parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.parts().items() if size >= 5e6)
     out = [
-        ("tokens", f"{counts['tokens_per_epoch']:,} per epoch, {counts['train']['trained_tokens']:,} of them trained"),
+        ("tokens", f"{counts.tokens_per_epoch:,} per epoch, {counts.train.trained_tokens:,} of them trained"),
         ("per step", f"{summed:,} tokens, {packed:,} after sharing prefixes ({summed / packed:.1f}×)"),
-        ("memory", f"{_gigabytes(total)} estimated for a block of {tokens:,} tokens: {parts}"),
+        ("memory", f"{_gigabytes(memory.total)} estimated for a block of {memory.tokens:,} tokens: {parts}"),
     ]
-    if "worst_block" in estimates:
-        worst = estimates["worst_block"]
-        told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in worst.items())
+    measured = estimates.measured
+    if measured is not None:
+        told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in asdict(measured.worst_block).items())
         out.append(("worst block", ", ".join(told)))
-    out.append(("disk", _gigabytes(estimates["disk"])))
-    if "seconds" in estimates:
-        out.append(("time", f"{duration(estimates['seconds'])} ({estimates['seconds_per_step']:.2g} s per step)"))
+    out.append(("disk", _gigabytes(estimates.disk)))
+    if measured is not None:
+        out.append(("time", f"{duration(measured.seconds)} ({measured.seconds_per_step:.2g} s per step)"))
     return out
 
 

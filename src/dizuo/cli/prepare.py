@@ -48,7 +48,7 @@ def command(
         outcome = go(recipe, until="prepare", force=("prepare",) if force else (), as_json=as_json)
         data, folder, steps = outcome.data, str(outcome.data.folder), steps_json(outcome)
     if as_json:
-        emit({**steps, "folder": folder, "card": data.card})
+        emit({**steps, "folder": folder, "card": data.card.to_json()})
     else:
         _show(data, folder)
 
@@ -73,25 +73,24 @@ def _show(data: Dataset, folder: str) -> None:
     from dizuo.cli.render import heading, line, pairs, side_by_side, table
 
     card = data.card
-    ledger = card["ledger"]
-    items = [("format", f"{card['format']} ({card['evidence']})" if card.get("evidence") else str(card["format"]))]
+    items = [("format", f"{card.format} ({card.evidence})" if card.evidence else card.format)]
     if data.task is not None:
         items.append(("task", data.task.kind))
         if data.task.instruction:
             items.append(("instruction", excerpt(data.task.instruction, 200)))
-    counted = {name: count for name, count in ledger.items() if isinstance(count, int) and (count or name == "kept")}
+    counted = {name: count for name, count in card.ledger.counts().items() if count or name == "kept"}
     items.append(("rows", ", ".join(f"{count:,} {name}" for name, count in counted.items())))
-    items.append(("splits", ", ".join(f"{name} {facts['rows']:,}" for name, facts in card["splits"].items())))
+    items.append(("splits", ", ".join(f"{name} {figures.rows:,}" for name, figures in card.splits.items())))
     pairs(items)
-    labels = sorted({label for facts in card["splits"].values() for label in facts.get("labels", {})})
+    labels = sorted({label for figures in card.splits.values() for label in figures.labels})
     if 0 < len(labels) <= 30:
         heading("labels")
-        splits = {name: facts for name, facts in card["splits"].items() if facts["rows"]}
-        rows = [[label, *(f"{facts['labels'].get(label, 0):,}" for facts in splits.values())] for label in labels]
+        splits = {name: figures for name, figures in card.splits.items() if figures.rows}
+        rows = [[label, *(f"{figures.labels.get(label, 0):,}" for figures in splits.values())] for label in labels]
         table(["label", *splits], rows, right=range(1, len(splits) + 1))
-    if card.get("examples"):
+    if card.examples:
         heading("examples")
-        side_by_side([(excerpt(e["text"], 100), [("answer", excerpt(e["answer"], 100))]) for e in card["examples"][:3]])
+        side_by_side([(excerpt(e["text"], 100), [("answer", excerpt(e["answer"], 100))]) for e in card.examples[:3]])
     if folder:
         heading("folder")
         line(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dizuo.evaluation import Report, Row
+    from dizuo.evaluation.reporting.parts import Sample
     from dizuo.steps.pipeline import Outcome
 
 __all__ = ["show_outcome", "show_release", "show_report"]
@@ -95,15 +96,15 @@ def _row(row: Row) -> list[str]:
     ]
 
 
-def _sample(sample: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+def _sample(sample: Sample) -> tuple[str, list[tuple[str, str]]]:
     from dizuo.cli.clean import excerpt
 
-    right = sample.get("right") or {}
-    answers = [("expected", excerpt(str(sample.get("expected", "")), WIDTH))]
-    for title, answer in sorted(sample["answers"].items(), key=lambda item: not item[0].startswith("untuned")):
-        mark = "" if right.get(title) is None else "✓" if right[title] else "✗"
-        answers.append((title, f"{excerpt(str(answer), WIDTH)} {mark}".rstrip()))
-    return excerpt(str(sample["text"]), WIDTH), answers
+    answers = [("expected", excerpt(sample.expected, WIDTH))]
+    for title, answer in sorted(sample.answers.items(), key=lambda item: not item[0].startswith("untuned")):
+        right = sample.right.get(title)
+        mark = "" if right is None else "✓" if right else "✗"
+        answers.append((title, f"{excerpt(answer, WIDTH)} {mark}".rstrip()))
+    return excerpt(sample.text, WIDTH), answers
 
 
 def _folder(outcome: Outcome, step: str) -> Path:

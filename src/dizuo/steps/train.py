@@ -76,7 +76,7 @@ def train_work(
     """Return what training depends on."""
     settings = {**to_json(options), **to_json(method)}
     del settings["allow_different_machine"]  # about one resumption, not about the result
-    inputs = {"model": model.digest, "data": str(data.card["digest"])}
+    inputs = {"model": model.digest, "data": data.digest}
     return Work("train", folder, inputs, settings, seed=options.seed, origins=origins or {})
 
 

@@ -1,35 +1,48 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
+    CheckSuite          a check of the doctor (`dizuo.training.doctor.checks`)
+    EngineSuite         an engine of models (`dizuo.engines.kinds`)
+    LauncherSuite       a way to start ranks (`dizuo.training.launchers`)
+    MethodSuite         a training method (`dizuo.training.methods`)
+    TrackerSuite        a tool that runs are shown in (`dizuo.training.trackers`)
+    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
+
+A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
+
     from dizuo.testing import VectorStoreSuite
 
     class TestMine(VectorStoreSuite):
         @pytest.fixture
         def url(self): return "mine://localhost"
-
-There is one for every kind of plugin, and ours run through the same: `vectors/` for stores, `training/` for methods,
-launchers, trackers and checks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.engines import EngineSuite
     from dizuo.testing.training import CheckSuite, LauncherSuite, MethodSuite, Sick, TrackerSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["CheckSuite", "LauncherSuite", "MethodSuite", "Sick", "TrackerSuite", "VectorStoreSuite"]
+__all__ = ["CheckSuite", "EngineSuite", "LauncherSuite", "MethodSuite", "Sick", "TrackerSuite", "VectorStoreSuite"]
 
-__getattr__, __dir__ = lazy.names(
-    __name__,
-    {
-        "CheckSuite": "training",
-        "LauncherSuite": "training",
-        "MethodSuite": "training",
-        "Sick": "training",
-        "TrackerSuite": "training",
-        "VectorStoreSuite": "vectors",
-    },
-)
+SUITES = {
+    "CheckSuite": "training",
+    "EngineSuite": "engines",
+    "LauncherSuite": "training",
+    "MethodSuite": "training",
+    "Sick": "training",
+    "TrackerSuite": "training",
+    "VectorStoreSuite": "vectors",
+}
+"""By suite the module that defines it."""
+
+# Before they are imported: their asserts then say what they compared.
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in sorted(set(SUITES.values()))))
+
+__getattr__, __dir__ = lazy.names(__name__, SUITES)

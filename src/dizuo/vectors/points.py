@@ -20,10 +20,32 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Block", "Floats", "Hit", "Hits", "Part", "Point", "decode", "decode_all", "encode"]
+__all__ = [
+    "JSON",
+    "Block",
+    "Floats",
+    "Hit",
+    "Hits",
+    "Metadata",
+    "Part",
+    "Point",
+    "Vector",
+    "Vectors",
+    "decode",
+    "decode_all",
+    "encode",
+]
 
 Floats: TypeAlias = NDArray[np.float32]
-Metadata: TypeAlias = Mapping[str, Any]
+Vector: TypeAlias = Sequence[float] | NDArray[np.floating] | NDArray[np.integer]
+"""One vector as users give it."""
+Vectors: TypeAlias = Sequence[Vector] | NDArray[np.floating] | NDArray[np.integer]
+"""Several of them, as a list or as an array [n, dim]."""
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+"""What metadata may hold under a key."""
+Metadata: TypeAlias = Mapping[str, JSON]
+"""Metadata where a function takes it. Where a user reads it, its values are `Any`, as those of `json.loads` are: who
+reads a key knows what it holds, and would have to cast it everywhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +60,8 @@ class Point:
     """
 
     id: str
-    vector: Sequence[float] | NDArray[Any]
-    metadata: Metadata = field(default_factory=dict)
+    vector: Vector
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     document: str | None = None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dizuo.vectors.points import Floats
 
-__all__ = ["METRICS", "Metric", "best", "from_cosine_distance", "from_squared_distance", "pairwise"]
+__all__ = ["METRICS", "Metric", "from_cosine_distance", "from_squared_distance", "pairwise", "top_k"]
 
 Metric: TypeAlias = Literal["cosine", "dot", "l2"]
 METRICS: tuple[Metric, ...] = ("cosine", "dot", "l2")
@@ -49,7 +49,7 @@ def _scores(query: Floats, vectors: Floats, metric: Metric) -> NDArray[np.float6
     return np.asarray(scores)
 
 
-def best(scores: NDArray[np.float64], ids: list[str], k: int) -> list[int]:
+def top_k(scores: NDArray[np.float64], ids: list[str], k: int) -> list[int]:
     """Return the places of the k best scores, best first, ties by id."""
     if k < len(ids):
         edge = np.partition(scores, len(ids) - k)[len(ids) - k]

@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.columns import known_column
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
-
-SUFFIXES = (".csv", ".tsv", ".tab")
 
 _DELIMITERS = ",\t;|"
 _SAMPLE_CHARACTERS = 1 << 20
@@ -206,3 +205,6 @@ def _has_header(source: SourceFile, rows: list[list[str]]) -> bool:
     return all(_IDENTIFIER.fullmatch(cell.strip()) for cell in first) and not any(
         len(row) > i and row[i] == cell for i, cell in enumerate(first) for row in others
     )
+
+
+READER = Reader(suffixes=(".csv", ".tsv", ".tab"), looks=looks, read=read, is_text=True)

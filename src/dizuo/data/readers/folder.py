@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
-
-SUFFIXES = ()
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", "")
 
@@ -41,3 +40,6 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     source.notes["encodings"] = dict(sorted(encodings.items()))
     if skipped:
         source.notes["other files, not read"] = skipped
+
+
+READER = Reader(suffixes=(), looks=looks, read=read)

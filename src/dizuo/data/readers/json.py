@@ -11,10 +11,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
-
-SUFFIXES = (".json",)
 
 _CHUNK = 1 << 16
 _WHITE = " \t\r\n"
@@ -160,3 +159,6 @@ def _broken(source: SourceFile, line: int, reason: str, column: int | None = Non
 def _name(value: object) -> str:
     names = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
     return names.get(type(value), "null")
+
+
+READER = Reader(suffixes=(".json",), looks=looks, read=read, is_text=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
-
-SUFFIXES = (".txt", ".text", ".md")
 
 MAX_BLOCK_LINES = 2_000
 """A block is cut here, so that a text without blank lines between its paragraphs still streams."""
@@ -50,3 +49,6 @@ def _has_blank_lines(source: SourceFile) -> bool:
             return True  # a blank line that something follows; one at the end does not count
         held = not line.strip()
     return False
+
+
+READER = Reader(suffixes=(".txt", ".text", ".md"), looks=looks, read=read, is_text=True)

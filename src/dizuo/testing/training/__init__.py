@@ -15,14 +15,9 @@ A plugin is tested as it is used: found by its name, on a tiny real model, on ro
 
 from __future__ import annotations
 
-import pytest
-
-# Before the suites are imported: their asserts say what they compared.
-pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in ("checks", "launchers", "methods", "trackers")))
-
-from dizuo.testing.training.checks import CheckSuite, Sick  # noqa: E402
-from dizuo.testing.training.launchers import LauncherSuite  # noqa: E402
-from dizuo.testing.training.methods import MethodSuite  # noqa: E402
-from dizuo.testing.training.trackers import TrackerSuite  # noqa: E402
+from dizuo.testing.training.checks import CheckSuite, Sick
+from dizuo.testing.training.launchers import LauncherSuite
+from dizuo.testing.training.methods import MethodSuite
+from dizuo.testing.training.trackers import TrackerSuite
 
 __all__ = ["CheckSuite", "LauncherSuite", "MethodSuite", "Sick", "TrackerSuite"]

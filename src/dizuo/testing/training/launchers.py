@@ -86,7 +86,9 @@ class LauncherSuite:
         steps = [event.step for event in events if isinstance(event, Metric) and "grad_norm" in event.values]
         assert steps == [1, 2, 3, 4, 5, 6]
         assert run.finished is not None
-        assert run.finished["facts"]["ranks"] == self.ranks
+        facts = run.finished["facts"]
+        assert isinstance(facts, Mapping)
+        assert facts["ranks"] == self.ranks
         ours, theirs = weights_of(run), weights_of(train(alone))
         assert ours.keys() == theirs.keys()
         assert all(torch.allclose(ours[key], theirs[key], rtol=0, atol=1e-5) for key in theirs)

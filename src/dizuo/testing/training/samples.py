@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo.data import Dataset, Split, Task
+from dizuo.data.card import Card
 from dizuo.data.dataset import SplitWriter
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text, with_identity
 
@@ -160,7 +161,7 @@ class Rows:
         if self.task is not None:
             (folder / "task.json").write_text(json.dumps(self.task.to_json()))
         (folder / "dataset.json").write_text(json.dumps({"digest": "sha256:test"}))
-        return Dataset(folder=folder, task=self.task, card={"digest": "sha256:test"}, **splits)
+        return Dataset(folder=folder, task=self.task, card=Card(digest="sha256:test"), **splits)
 
 
 ROWS: Mapping[str, Callable[..., list[Example]]] = {

@@ -7,7 +7,6 @@ the model run on it, in float32, with small random numbers in whatever starts at
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,11 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from dizuo.data import Dataset, Split
+from dizuo.data.card import Card
 from dizuo.data.dataset import SPLITS, SplitWriter
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import DizuoError, PlanError
 from dizuo.records import Example, kind_of
-from dizuo.training.building.build import as_planned, make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper, load_quantized
+from dizuo.training.method import MethodOptions
 from dizuo.training.methods import METHODS
 from dizuo.training.planning import defaults
 from dizuo.training.planning.options import TrainOptions
@@ -106,13 +107,13 @@ class Subject:
         data: Dataset,
         *,
         options: TrainOptions | None = None,
-        method_options: Any = None,
+        method_options: MethodOptions | None = None,
         plan: Plan | None = None,
         rows: int | None = None,
         folder: Path,
     ) -> None:
         self.options = options or TrainOptions()
-        self.model, self.data, self.folder = as_planned(model, self.options.quantize), data, folder
+        self.model, self.data, self.folder = load_quantized(model, self.options.quantize), data, folder
         self.method = METHODS.load(self.options.method)
         self.method_options = self.method.Options() if method_options is None else method_options
         if not len(data.train):
@@ -131,7 +132,7 @@ class Subject:
     @property
     def batch_size(self) -> int:
         """Sequences per optimizer step of the run."""
-        return self.options.batch_size or int(defaults.batch_size(num_examples=len(self.data.train)).value)
+        return self.options.batch_size or int(defaults.choose_batch_size(num_examples=len(self.data.train)).value)
 
     @property
     def trains_tokens(self) -> bool:
@@ -188,9 +189,9 @@ class Subject:
         return self.sample[int(self.batch.rows[example])]
 
     @property
-    def loss_options(self) -> Any:
+    def loss_options(self) -> MethodOptions:
         """The method's options as the small plan resolved them: what its loss is called with."""
-        return self.method.Options(**self.small.method_options)
+        return self.small.method_options
 
     @cached_property
     def untrained(self) -> list[NDArray[np.float64]]:
@@ -212,8 +213,8 @@ class Subject:
         """The model made trainable, in float32, without dropout; what began at zero holds small random numbers."""
         if self._network is None:
             plan = self.exact()
-            self._network = make_network(plan, self.model)
-            stepper = make_stepper(plan, self._network)
+            self._network = build_network(plan, self.model)
+            stepper = build_stepper(plan, self._network)
             everything = range(len(self.batch))
             if self.method.needs_reference:
                 self.batch.keep_reference(stepper.log_probabilities(self.batch, everything))
@@ -225,12 +226,13 @@ class Subject:
 
     def exact(self, **changes: Any) -> Plan:
         """Return the small plan in float32 and without dropout, with other values where given."""
-        return with_values(self.small, **{"dtype": "float32", "dropout": 0.0, "tokens_per_block": 2**40, **changes})
+        exact = replace(self.small.use, dtype="float32", dropout=0.0, tokens_per_block=2**40)
+        return self.small.with_use(replace(exact, **changes))
 
     def stepper(self, **changes: Any) -> Stepper:
         """Return what takes steps with the network, with other values of the plan where given."""
         network = self.network
-        return make_stepper(self.exact(**changes), network)
+        return build_stepper(self.exact(**changes), network)
 
     def rest(self) -> None:
         """Take everything off the model that checks put on it."""
@@ -298,7 +300,7 @@ class Subject:
             with SplitWriter(folder / f"{split}.arrow", kind=type(examples[0])) as writer:
                 writer.write(examples if split == "train" else [])
             splits[split] = Split(folder / f"{split}.arrow", name=split)
-        return Dataset(folder=folder, task=self.data.task, card={"digest": f"doctor:{name}"}, **splits)
+        return Dataset(folder=folder, task=self.data.task, card=Card(digest=f"doctor:{name}"), **splits)
 
     def _planned(self, data: Dataset, options: TrainOptions, name: str) -> Plan:
         return make_plan(
@@ -314,7 +316,7 @@ class Subject:
         """Follow the layout and backend of an earlier plan."""
         if self._given is None:
             return plan
-        plan = with_values(plan, layout=self._given["layout"], backend=self._given["backend"])
+        plan = plan.with_use(replace(plan.use, layout=self._given.use.layout, backend=self._given.use.backend))
         plan.write()
         return plan
 
@@ -326,15 +328,6 @@ class Subject:
                 if weight.ndim == 2 and not weight.any():
                     noise = torch.randn(weight.shape, generator=source) * 0.02
                     weight.copy_(noise.to(weight.device))
-
-
-def with_values(plan: Plan, **changes: Any) -> Plan:
-    """Return the plan with other values; it gets a digest of its own."""
-    values = {
-        **plan.values,
-        **{name: dataclasses.replace(plan.values[name], value=value) for name, value in changes.items()},
-    }
-    return replace(plan, values=values, digest="")
 
 
 def _size(row: Row) -> int:

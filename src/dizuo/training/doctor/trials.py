@@ -30,7 +30,7 @@ def copy_plan(plan: Plan, name: str) -> Plan:
 def train_plan(subject: Subject, plan: Plan, *, watch: Watcher = ignore) -> Run:
     """Train on the subject's own weights where they come back as they were, else on freshly loaded ones."""
     subject.rest()
-    return train(plan, model=None if plan["adapter"] == "full" else subject.model, watch=watch)
+    return train(plan, model=None if plan.use.adapter == "full" else subject.model, watch=watch)
 
 
 def stop_at(step: int) -> Watcher:

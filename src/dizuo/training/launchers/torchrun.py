@@ -50,7 +50,7 @@ def launch(plan: Plan, *, ranks: int, worker: Sequence[str] = ("dizuo.training",
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command += ["-m", module, str(plan.folder), "--events", *arguments]
     # Otherwise torchrun sets one thread and warns of it; what counts is set by the plan, in the ranks.
-    environment = {"OMP_NUM_THREADS": str(max(1, plan["threads"] // ranks)), **os.environ}
+    environment = {"OMP_NUM_THREADS": str(max(1, plan.use.threads // ranks)), **os.environ}
     faults: list[dict[str, Any]] = []
     log = plan.folder / LOG
     with (

@@ -66,7 +66,7 @@ def check(task: Task | None, options: Options) -> None:
     Raises:
         PlanError: saying why.
     """
-    from dizuo.data.task import default_instruction
+    from dizuo.data.rendering.prompts import default_instruction
 
     if task is None or task.kind != "classification" or task.multi_label:
         raise PlanError(

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from dizuo.training.planning.plan import Value
 from dizuo.training.planning.rates import TUNING
+from dizuo.training.planning.settings import Value
 
 __all__ = [
     "RANK",
-    "alpha",
-    "batch_size",
-    "by_size",
-    "checkpoint_every",
-    "epochs",
-    "eval_every",
-    "head_learning_rate",
-    "learning_rate",
-    "rank",
-    "tokens_per_block",
+    "choose_alpha",
+    "choose_batch_size",
+    "choose_checkpoint_every",
+    "choose_epochs",
+    "choose_eval_every",
+    "choose_head_learning_rate",
+    "choose_learning_rate",
+    "choose_rank",
+    "choose_tokens_per_block",
+    "pick_by_size",
 ]
 
 T = TypeVar("T")
@@ -37,19 +37,19 @@ BLOCK_TOKENS = (4096, 2048, 1024, 512)
 """Larger blocks than 4,096 tokens make no product faster and cost memory."""
 
 
-def by_size(table: Sequence[tuple[float, T]], size: float) -> T:
+def pick_by_size(table: Sequence[tuple[float, T]], size: float) -> T:
     """Return the value of the first line whose bound the size is below."""
     return next(value for below, value in table if size < below)
 
 
-def learning_rate(*, adapter: str, parameters: int) -> Value:
+def choose_learning_rate(*, adapter: str, parameters: int) -> Value[float]:
     """Return the peak learning rate for an adapter kind and a model size."""
     rate = TUNING.peak(adapter=adapter, parameters=parameters)
     kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def head_learning_rate(*, parameters: int) -> Value:
+def choose_head_learning_rate(*, parameters: int) -> Value[float]:
     """Return the peak rate of a head that begins anew: LoRA's for the model's size, whatever else is trained.
 
     A faster head explains the training rows by itself, before the model below it has learnt anything that holds for
@@ -61,12 +61,12 @@ def head_learning_rate(*, parameters: int) -> Value:
     return Value(rate, "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def batch_size(*, num_examples: int) -> Value:
+def choose_batch_size(*, num_examples: int) -> Value[int]:
     """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
-    return Value(by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(pick_by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
+def choose_rank(*, trained_tokens: int, parameters_per_rank: int) -> Value[int]:
     """Return an adapter's rank: what its weights can hold is at least what the data may say.
 
     A trained weight holds about two bits, and a token says at most about one (Schulman et al. 2025, "LoRA Without
@@ -81,31 +81,31 @@ def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
     return Value(value, "default", why if trained_tokens else "the targets of a head say little")
 
 
-def alpha(*, adapter: str, rank: int) -> Value:
+def choose_alpha(*, adapter: str, rank: int) -> Value[float]:
     """Return the numerator of an adapter's scale: 2 at rank 16, whatever the kind."""
     if adapter == "rslora":
         return Value(8.0, "default", "8: divided by the root of the rank, which is 2 at rank 16")
     return Value(2.0 * rank, "default", "2 × rank")
 
 
-def epochs(*, num_examples: int) -> Value:
+def choose_epochs(*, num_examples: int) -> Value[float]:
     """Return the passes over the data for its size."""
-    return Value(by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(pick_by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def checkpoint_every(*, num_steps: int) -> Value:
+def choose_checkpoint_every(*, num_steps: int) -> Value[int]:
     """Return the steps between checkpoints."""
     return Value(max(1, min(200, num_steps // 10)), "default", "a tenth of the run, at most 200 steps")
 
 
-def eval_every(*, num_steps: int, num_validation: int) -> Value:
+def choose_eval_every(*, num_steps: int, num_validation: int) -> Value[int]:
     """Return the steps between evaluations; 0 without a validation split."""
     if not num_validation:
         return Value(0, "data", "no validation rows")
     return Value(max(1, -(-num_steps // 4)), "default", "four evaluations per run")
 
 
-def tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value:
+def choose_tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value[int]:
     """Return the largest block that half the memory holds.
 
     Args:

@@ -18,18 +18,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from dizuo.errors import PlanError
 from dizuo.plugins import Kind, check_fields
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
+    from dizuo.training.planning.snapshot import JsonObject
 
-__all__ = ["TRACKERS", "Setting", "TrackedRun", "Tracker", "settings_of"]
-
-Setting: TypeAlias = "str | int | float | bool | list[Setting] | dict[str, Setting] | None"
-"""A value as tools show it."""
+__all__ = ["TRACKERS", "TrackedRun", "Tracker", "settings_of"]
 
 
 class TrackedRun(Protocol):
@@ -63,10 +61,10 @@ class Tracker:
         check_fields(self)
 
 
-def settings_of(plan: Plan) -> dict[str, Setting]:
+def settings_of(plan: Plan) -> JsonObject:
     """Return what a tracker shows beside the curves: every value of the plan, the model and the method's options."""
-    values = {name: value.value for name, value in plan.values.items()}
-    options = {f"{plan['method']}.{name}": value for name, value in plan.method_options.items()}
+    values = plan.use.to_values()
+    options = {f"{plan.use.method}.{name}": value for name, value in plan.method_values.items()}
     return {"model": plan.model.id, "plan": plan.digest[:19], **values, **options}
 
 

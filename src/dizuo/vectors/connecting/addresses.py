@@ -11,15 +11,20 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dizuo.errors import VectorError, did_you_mean
 
-__all__ = ["Url", "bind", "parse_url"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["Option", "Url", "bind", "parse_url"]
 
 ALIASES = {"postgres": "postgresql", "pgvector": "postgresql", "rediss": "redis+tls", "lance": "lancedb"}
-T = TypeVar("T")
+T = TypeVar("T", bound="DataclassInstance")
+Option: TypeAlias = str | int | float | bool | tuple[str, ...] | Mapping[str, str] | None
+"""What an option of a store may be; in a URL it is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +79,14 @@ def parse_url(url: str) -> Url:
     return Url(name, extra, user, password, parts.hostname, port, unquote(parts.path), unquote(place), asked)
 
 
-def bind(kind: type[T], given: Mapping[str, Any], *, store: str) -> T:
+def bind(kind: type[T], given: Mapping[str, Option], *, store: str) -> T:
     """Return a store's options from query texts and keyword arguments.
 
     Raises:
         VectorError: lists every option that is unknown or of the wrong type.
     """
     hints = typing.get_type_hints(kind)
-    known = [item.name for item in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = [item.name for item in dataclasses.fields(kind)]
     faults: list[str] = []
     values: dict[str, Any] = {}
     for name, value in given.items():

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Columns, Found
-from dizuo.vectors.scores import Metric, best, pairwise
+from dizuo.vectors.protocol.store import Columns, SearchResult
+from dizuo.vectors.scores import Metric, pairwise, top_k
 
-__all__ = ["matching", "nearest", "scanned"]
+__all__ = ["filter_blocks", "find_nearest", "scan_namespaces"]
 
 
-def matching(blocks: Iterable[Block], where: Filter | None) -> Iterator[Block]:
+def filter_blocks(blocks: Iterable[Block], where: Filter | None) -> Iterator[Block]:
     """Yield the rows of blocks with metadata that match."""
     if where is None:
         yield from blocks
@@ -34,7 +34,7 @@ def matching(blocks: Iterable[Block], where: Filter | None) -> Iterator[Block]:
             yield block if len(kept) == len(block) else block.take(kept)
 
 
-def scanned(
+def scan_namespaces(
     namespace: str | None, names: Callable[[], Iterable[str]], rows: Callable[[str], Iterator[Block]]
 ) -> Iterator[Block]:
     """Yield the rows of one namespace, or of all, which then have the column `namespaces`.
@@ -59,9 +59,9 @@ class _Best:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def nearest(
+def find_nearest(
     blocks: Iterable[Block], queries: Floats, *, k: int, metric: Metric, columns: Columns, where: Filter | None = None
-) -> list[Found]:
+) -> list[SearchResult]:
     """Return the k nearest rows of the stream per query [q, dim], every vector compared.
 
     Args:
@@ -74,17 +74,17 @@ def nearest(
     """
     tops = [_Best() for _ in queries]
     seen = [0]
-    for block in matching(_counted(blocks, seen), where):
+    for block in filter_blocks(_counted(blocks, seen), where):
         for query, top in zip(queries, tops, strict=True):
             scores = pairwise(query, block.vectors, metric)
-            chosen = best(scores, block.ids, k)
+            chosen = top_k(scores, block.ids, k)
             ids = top.ids + [block.ids[place] for place in chosen]
             both = np.concatenate([top.scores, scores[chosen]])
             rows = top.rows + [_row(block, place, columns) for place in chosen]
-            kept = best(both, ids, k)
+            kept = top_k(both, ids, k)
             top.ids, top.scores = [ids[n] for n in kept], both[kept]
             top.rows = [rows[n] for n in kept]
-    return [Found(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
+    return [SearchResult(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
 
 
 def _counted(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:

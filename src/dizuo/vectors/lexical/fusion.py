@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dizuo.vectors.points import Part
-from dizuo.vectors.protocol.store import Found
-from dizuo.vectors.scores import best
+from dizuo.vectors.protocol.store import SearchResult
+from dizuo.vectors.scores import top_k
 
-__all__ = ["RRF", "fuse", "ranking"]
+__all__ = ["RRF", "fuse", "rank_leg"]
 
 RRF = 60
 
 
-def ranking(found: Found, depth: int) -> list[tuple[str, float]]:
+def rank_leg(found: SearchResult, depth: int) -> list[tuple[str, float]]:
     """Return (id, score) of the `depth` best answers of a leg, best first, ties by id."""
     ids = found.rows.ids
-    return [(ids[place], float(found.scores[place])) for place in best(found.scores, ids, depth)]
+    return [(ids[place], float(found.scores[place])) for place in top_k(found.scores, ids, depth)]
 
 
 def fuse(

@@ -32,7 +32,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from dizuo.errors import VectorError
-from dizuo.vectors.lexical import tables
+from dizuo.vectors.lexical import sidecar_tables
 from dizuo.vectors.lexical.ranking import ranked
 
 __all__ = ["LexicalSidecar", "Pending", "Write"]
@@ -192,7 +192,7 @@ class LexicalSidecar:
         with self._reading() as connection:
             connection.execute("BEGIN")  # one snapshot, or a writer between two statements makes counts disagree
             try:
-                scores = tables.scores(connection, namespace, query)
+                scores = sidecar_tables.scores(connection, namespace, query)
             finally:
                 connection.execute("ROLLBACK")
         return ranked(scores, self._ids, first=first)
@@ -202,7 +202,7 @@ class LexicalSidecar:
         after = None
         while True:
             with self._reading() as connection:
-                rows = tables.scan(connection, namespace, after=after, limit=_PAGE)
+                rows = sidecar_tables.scan(connection, namespace, after=after, limit=_PAGE)
             yield from rows
             if len(rows) < _PAGE:
                 return
@@ -216,7 +216,7 @@ class LexicalSidecar:
     def matching(self, namespace: str, token: str) -> int:
         """Return in how many documents of a namespace a token stands."""
         with self._reading() as connection:
-            return tables.document_frequency(connection, namespace, token)
+            return sidecar_tables.document_frequency(connection, namespace, token)
 
     def _align(
         self, write: Write, namespace: str, ids: list[str], read: Callable[[str, list[str]], Mapping[str, str | None]]
@@ -286,18 +286,18 @@ class LexicalSidecar:
                 kind = connection.execute("PRAGMA application_id").fetchone()[0]
                 empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
                 if empty:
-                    for statement in tables.SCHEMA.split(";"):
+                    for statement in sidecar_tables.SCHEMA.split(";"):
                         connection.execute(statement)
-                    connection.execute("INSERT INTO about VALUES (?)", (tables.FORMAT,))
+                    connection.execute("INSERT INTO about VALUES (?)", (sidecar_tables.FORMAT,))
                     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
                 elif kind != _APPLICATION:
                     raise VectorError(
                         f"{self.path} is an SQLite file, but no lexical index of dizuo", hint="name another file"
                     )
                 written = connection.execute("SELECT format FROM about").fetchone()[0]
-                if written != tables.FORMAT:
+                if written != sidecar_tables.FORMAT:
                     raise VectorError(
-                        f"{self.path} was written as {written!r}, and this version reads {tables.FORMAT!r}",
+                        f"{self.path} was written as {written!r}, and this version reads {sidecar_tables.FORMAT!r}",
                         hint="remove the file and build it again from the database",
                     )
                 connection.execute("COMMIT")
@@ -356,13 +356,13 @@ class Write:
         if not self._whole and not documents.keys() <= self._ids:
             raise AssertionError(f"{sorted(documents.keys() - self._ids)[:3]} were not marked")
         with self._sidecar._transaction() as connection:
-            tables.put(connection, self.namespace, documents)
+            sidecar_tables.put(connection, self.namespace, documents)
             if self._whole:
                 gone = (id for id, _ in self._sidecar.scan(self.namespace) if documents.get(id) is None)
                 while part := list(itertools.islice(gone, _PAGE)):
-                    tables.put(connection, self.namespace, dict.fromkeys(part))
+                    sidecar_tables.put(connection, self.namespace, dict.fromkeys(part))
                 connection.execute("DELETE FROM marks WHERE namespace = ?", (self.namespace,))
-                tables.forget_if_empty(connection, self.namespace)
+                sidecar_tables.forget_if_empty(connection, self.namespace)
             else:
                 connection.executemany(
                     "DELETE FROM marks WHERE namespace = ? AND id = ? AND whole = 0 AND owner = ?",

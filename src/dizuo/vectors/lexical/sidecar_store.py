@@ -17,10 +17,11 @@ from dizuo.events import Watcher
 from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical.sidecar import LexicalSidecar
-from dizuo.vectors.lexical.tables import text_digest
+from dizuo.vectors.lexical.sidecar_tables import text_digest
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Columns, EngineInfo, Found, Store
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.capabilities import EngineInfo
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
+from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["WithSidecar"]
 
@@ -40,9 +41,9 @@ class WithSidecar:
         self.inner = store
         self.spec = store.spec
         self.batch_rows, self.batch_bytes = store.batch_rows, store.batch_bytes
-        self.beside: Path | None = folder
+        self.sidecar_folder: Path | None = folder
         self.capabilities = replace(store.capabilities, lexical="side-car", threads=False)
-        self.path = folder / f"{physical(store.spec.collection)}.sqlite"
+        self.path = folder / f"{physical_name(store.spec.collection)}.sqlite"
         self.words = LexicalSidecar(self.path)
         self._mend()
 
@@ -71,14 +72,14 @@ class WithSidecar:
                 write.commit(dict.fromkeys(part))
         return removed
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         self._mend()
         if where is None:
             hits = self.words.search(namespace, query, k=k)
             fetched = len(hits)
         else:
             hits, fetched = self._filtered(namespace, query, k, where)
-        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
+        return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
     def _filtered(self, namespace: str, query: str, k: int, where: Filter) -> tuple[list[tuple[str, float]], int]:
         """Return the k best that match: the engine names them where few match, else it is asked page by page."""
@@ -145,7 +146,7 @@ class WithSidecar:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         return self.inner.search(namespace, queries, k=k, where=where, exact=exact, columns=columns)
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:

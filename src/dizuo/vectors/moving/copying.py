@@ -17,9 +17,9 @@ from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.vector_store import VectorStore
-from dizuo.vectors.writing.digests import Checksum, row_digests
+from dizuo.vectors.writing.digests import Checksum, digest_rows
 
-__all__ = ["Copied", "by_namespace", "copy", "send_missing"]
+__all__ = ["Copied", "copy", "scan_by_namespace", "send_missing"]
 
 SEARCHES = 10
 """Sample searches that are compared."""
@@ -72,9 +72,9 @@ def copy(
     total = sum(source.namespaces().values()) if everywhere and where is None else None
     watch(Started("copy", total, "rows"))
     samples: list[tuple[str, Floats]] = []
-    for name, block in by_namespace(source, where, everywhere=everywhere, rows=rows):
+    for name, block in scan_by_namespace(source, where, everywhere=everywhere, rows=rows):
         space = target.namespace(name) if everywhere else target
-        digests = row_digests(block, name)
+        digests = digest_rows(block, name)
         right.add(digests)
         sent += send_missing(space, block, digests, name)
         if len(samples) < SEARCHES:
@@ -92,7 +92,7 @@ def copy(
     return result
 
 
-def by_namespace(
+def scan_by_namespace(
     store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int
 ) -> Iterator[tuple[str, Block]]:
     """Yield (namespace, block) of a scan, each block of one namespace."""
@@ -118,7 +118,7 @@ def _held(store: VectorStore, ids: list[str], namespace: str) -> dict[str, bytes
     """Return the digests of what the store holds under these ids; an empty namespace is not asked."""
     found: dict[str, bytes] = {}
     for block in store.blocks(ids):
-        found |= dict(zip(block.ids, row_digests(block, namespace), strict=True))
+        found |= dict(zip(block.ids, digest_rows(block, namespace), strict=True))
     return found
 
 
@@ -126,8 +126,8 @@ def _checksum(
     store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int, names: str | None
 ) -> Checksum:
     out = Checksum()
-    for name, block in by_namespace(store, where, everywhere=everywhere, rows=rows):
-        out.add(row_digests(block, name if names is None else names))
+    for name, block in scan_by_namespace(store, where, everywhere=everywhere, rows=rows):
+        out.add(digest_rows(block, name if names is None else names))
     return out
 
 
@@ -136,9 +136,9 @@ def _compare(
 ) -> None:
     """Raise an error that names the records of the source that the target does not hold as they are."""
     wrong: list[str] = []
-    for name, block in by_namespace(source, where, everywhere=everywhere, rows=rows):
+    for name, block in scan_by_namespace(source, where, everywhere=everywhere, rows=rows):
         held = _held(target.namespace(name) if everywhere else target, block.ids, name)
-        digests = row_digests(block, name)
+        digests = digest_rows(block, name)
         for place, id in enumerate(block.ids):
             if held.get(id) != digests[place]:
                 wrong.append(f"{id!r}: {'differs' if id in held else 'is missing'}")

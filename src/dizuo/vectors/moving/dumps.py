@@ -22,7 +22,7 @@ from dizuo.errors import VectorError
 from dizuo.vectors.points import Block, encode
 from dizuo.vectors.writing.checking import metadata_fault
 
-__all__ = ["Layout", "detect", "dump_blocks", "dump_dim"]
+__all__ = ["Layout", "detect_columns", "read_dump", "read_dump_dim"]
 
 IDS = ("id", "_id", "ids", "doc_id", "docid", "document_id", "uuid", "key", "pk", "corpus_id")
 VECTORS = ("vector", "embedding", "emb", "embeddings", "values", "openai", "vectors", "dense", "dense_vector", "embeds")
@@ -41,7 +41,7 @@ class Layout:
     """A column of JSON text or a struct that is the metadata; the remaining columns are keys beside it."""
 
 
-def detect(schema: Any, *, dim: int | None = None, layout: Layout | None = None) -> Layout:
+def detect_columns(schema: Any, *, dim: int | None = None, layout: Layout | None = None) -> Layout:
     """Return which columns of an Arrow schema are what.
 
     Raises:
@@ -75,7 +75,7 @@ def detect(schema: Any, *, dim: int | None = None, layout: Layout | None = None)
     return Layout(vector, id, document, "metadata" if "metadata" in rest else None)
 
 
-def dump_blocks(
+def read_dump(
     path: str | Path | Sequence[str | Path], *, dim: int, layout: Layout | None = None
 ) -> tuple[int, Iterator[Block]]:
     """Return the number of rows of Parquet files, and their rows as blocks.
@@ -97,7 +97,7 @@ def dump_blocks(
         try:
             with pq.ParquetFile(file) as opened:
                 total += opened.metadata.num_rows
-                detect(opened.schema_arrow, dim=dim, layout=layout)
+                detect_columns(opened.schema_arrow, dim=dim, layout=layout)
         except (OSError, pa.ArrowException) as error:
             raise VectorError(f"{file} is no Parquet file: {error}") from None
         except VectorError as error:
@@ -105,7 +105,7 @@ def dump_blocks(
     return total, _blocks(files, dim, layout)
 
 
-def dump_dim(path: str | Path | Sequence[str | Path], *, layout: Layout | None = None) -> int:
+def read_dump_dim(path: str | Path | Sequence[str | Path], *, layout: Layout | None = None) -> int:
     """Return how many numbers the vectors of Parquet files have, from the first row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -113,7 +113,7 @@ def dump_dim(path: str | Path | Sequence[str | Path], *, layout: Layout | None =
     file = _files(path)[0]
     try:
         with pq.ParquetFile(file) as opened:
-            columns = detect(opened.schema_arrow, layout=layout)
+            columns = detect_columns(opened.schema_arrow, layout=layout)
             first = next(opened.iter_batches(1, columns=[columns.vector]), None)
     except (OSError, pa.ArrowException) as error:
         raise VectorError(f"{file} is no Parquet file: {error}") from None
@@ -138,7 +138,7 @@ def _blocks(files: Sequence[Path], dim: int, layout: Layout | None) -> Iterator[
     number = 0
     for file in files:
         with pq.ParquetFile(file) as opened:
-            columns = detect(opened.schema_arrow, dim=dim, layout=layout)
+            columns = detect_columns(opened.schema_arrow, dim=dim, layout=layout)
             for batch in opened.iter_batches(ROWS):
                 yield _block(batch, columns, dim, number, str(file))
                 number += batch.num_rows

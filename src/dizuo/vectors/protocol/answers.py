@@ -1,16 +1,16 @@
-"""What a store tells its user: what an upsert did, what the store is, and hits out of what an engine found."""
+"""What users get: what an upsert did, what a store is, and the hits of a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from dizuo.vectors.points import Hit, Hits
-from dizuo.vectors.protocol.store import Capabilities, EngineInfo, Found
-from dizuo.vectors.scores import Metric, best
+from dizuo.vectors.points import Hit, Hits, Part
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.store import SearchResult
+from dizuo.vectors.scores import Metric, top_k
 
-__all__ = ["Info", "Upserted", "hits"]
+__all__ = ["Info", "Upserted", "make_hits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Info:
     capabilities: Capabilities
 
 
-def hits(found: Found, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
+def make_hits(found: SearchResult, k: int, parts: Mapping[str, Mapping[str, Part]] | None = None) -> Hits:
     """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
     rows, scores = found.rows, found.scores
     ids, columns = rows.ids, rows.columns
@@ -56,7 +56,7 @@ def hits(found: Found, k: int, parts: Mapping[str, Any] | None = None) -> Hits:
                 None if vectors is None else vectors[place],
                 parts[ids[place]] if parts is not None else {},
             )
-            for place in best(scores, ids, k)
+            for place in top_k(scores, ids, k)
         ],
         path=found.path,
         fetched=found.fetched,

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from dizuo.vectors.points import Block
 
-__all__ = ["batch", "reader", "schema"]
+__all__ = ["arrow_schema", "to_reader", "to_record_batch"]
 
 
-def schema(dim: int, *, namespaces: bool = False) -> pa.Schema:
+def arrow_schema(dim: int, *, namespaces: bool = False) -> pa.Schema:
     """Return the columns: id, vector (fixed-size list of float32), metadata (JSON text), document, namespace."""
     fields = [
         pa.field("id", pa.string(), nullable=False),
@@ -23,9 +23,9 @@ def schema(dim: int, *, namespaces: bool = False) -> pa.Schema:
     return pa.schema([*fields, pa.field("namespace", pa.string(), nullable=False)] if namespaces else fields)
 
 
-def batch(block: Block, *, namespaces: bool = False) -> Any:
+def to_record_batch(block: Block, *, namespaces: bool = False) -> Any:
     """Return a block as an Arrow record batch over the same memory."""
-    wanted = schema(block.vectors.shape[1], namespaces=namespaces)
+    wanted = arrow_schema(block.vectors.shape[1], namespaces=namespaces)
     columns = [block.ids_arrow, block.vectors_arrow.cast(wanted.field("vector").type)]
     columns += [block.metadata_arrow, block.documents_arrow]
     if namespaces:
@@ -33,7 +33,7 @@ def batch(block: Block, *, namespaces: bool = False) -> Any:
     return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
-def reader(blocks: Iterable[Block], *, dim: int, namespaces: bool = False) -> Any:
+def to_reader(blocks: Iterable[Block], *, dim: int, namespaces: bool = False) -> Any:
     """Return blocks as an Arrow stream, read as it is consumed."""
-    batches = (batch(block, namespaces=namespaces) for block in blocks)
-    return pa.RecordBatchReader.from_batches(schema(dim, namespaces=namespaces), batches)
+    batches = (to_record_batch(block, namespaces=namespaces) for block in blocks)
+    return pa.RecordBatchReader.from_batches(arrow_schema(dim, namespaces=namespaces), batches)

@@ -11,10 +11,10 @@ import json
 
 from dizuo.vectors.points import Block
 
-__all__ = ["Checksum", "row_digests"]
+__all__ = ["Checksum", "digest_rows"]
 
 
-def row_digests(block: Block, namespace: str) -> list[bytes]:
+def digest_rows(block: Block, namespace: str) -> list[bytes]:
     """Return 16 bytes for each record of a block with all columns."""
     vectors = block.vectors.astype("<f4", copy=False)
     size = 4 * vectors.shape[1]

@@ -12,10 +12,10 @@ import unicodedata
 
 from dizuo.errors import VectorError
 
-__all__ = ["checked_name", "physical"]
+__all__ = ["check_name", "physical_name"]
 
 
-def physical(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
+def physical_name(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
     """Return an engine's name for a logical one: lower-case letters, digits and `_`, starting with a letter.
 
     Args:
@@ -23,7 +23,7 @@ def physical(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
         prefix: tells dizuo's own tables apart.
         limit: longest name the engine takes; at least `len(prefix) + 10`.
 
-    Example: `physical("Tickets 2024")` is `"dizuo_tickets_2024_" + 8 hexadecimal digits`.
+    Example: `physical_name("Tickets 2024")` is `"dizuo_tickets_2024_" + 8 hexadecimal digits`.
     """
     digest = hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
@@ -31,7 +31,7 @@ def physical(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
     return f"{prefix}{slug}_{digest}" if slug else f"{prefix}{digest}"
 
 
-def checked_name(name: str, *, noun: str, empty: bool = False) -> str:
+def check_name(name: str, *, noun: str, empty: bool = False) -> str:
     """Return a logical name that every engine can hold.
 
     Raises:

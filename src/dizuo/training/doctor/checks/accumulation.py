@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 
 BOUND = 1e-5
 """Of the loss (absolute above 1, relative below), of the gradient's norm (relative), and of the mean drift; float32."""
@@ -48,10 +48,10 @@ def check(subject: Subject) -> Finding:
 
 def _budgets(subject: Subject, examples: Sequence[int]) -> list[tuple[int, int]]:
     """Return tokens per block with the number of blocks they give: one, about two, and one per row."""
-    store, layout = subject.batch, subject.exact()["layout"]
+    store, layout = subject.batch, subject.exact().use.layout
 
     def count(budget: int) -> int:
-        return len(blocks(store, examples, budget=budget, layout=layout))
+        return len(cut_blocks(store, examples, budget=budget, layout=layout))
 
     out = [(2**40, 1)]
     if len(examples) > 3:

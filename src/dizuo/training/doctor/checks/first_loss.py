@@ -26,7 +26,7 @@ def check(subject: Subject) -> Finding:
         return skipped(f"it is {first:.4f}; the method reads more than log-probabilities, so there is nothing to match")
     batch = store.batch(range(len(store)))
     values = torch.from_numpy(np.concatenate([*untrained, np.empty(0)]))
-    head = subject.small["num_outputs"] if "num_outputs" in subject.small.values else 0
+    head = subject.small.use.num_outputs
     loss = method.loss(make_outputs(batch, values, num_scores=head), batch, subject.loss_options)
     expected = float(loss.total) / loss.weight
     difference = abs(first - expected) / max(1.0, abs(expected))

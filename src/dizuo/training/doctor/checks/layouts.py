@@ -14,9 +14,9 @@ def check(subject: Subject) -> Finding:
     store, everything = subject.batch, range(len(subject.batch))
     plan = subject.exact()
     mine = subject.stepper().accumulate(store, everything)
-    if plan["layout"] == "tree":
+    if plan.use.layout == "tree":
         other = subject.stepper(layout="padded", backend="padded").accumulate(store, everything)
-        against = f"a tree of {mine.packed_tokens:,} tokens ({plan['backend']}) against {other.packed_tokens:,} padded"
+        against = f"a tree of {mine.packed_tokens:,} tokens ({plan.use.backend}) against {other.packed_tokens:,} padded"
     elif len(everything) > 1:
         other = subject.stepper(tokens_per_block=1).accumulate(store, everything)
         against = f"{mine.packed_tokens:,} padded tokens against {other.packed_tokens:,} without padding"

@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from dizuo.models import memory
-from dizuo.training.building.build import guarded, make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.doctor import Check, Finding, Subject, green, red
-from dizuo.training.doctor.subject import with_values
 from dizuo.training.planning import machine
-from dizuo.training.tokens.batching import worst_block
+from dizuo.training.tokens.batching import find_worst_block
 
 
 def check(subject: Subject) -> Finding:
     """Run the longest rows that were looked at through one forward and backward pass, as large as a block may be."""
     plan, store = subject.small, subject.store
     batch = subject.batch_size
-    examples = worst_block(store, batch_size=batch, budget=plan["tokens_per_block"], layout=plan["layout"])
-    needed = _estimate(subject, min(max(plan["tokens_per_block"], int(store.lengths.max())), int(store.lengths.sum())))
+    examples = find_worst_block(store, batch_size=batch, budget=plan.use.tokens_per_block, layout=plan.use.layout)
+    needed = _estimate(subject, min(max(plan.use.tokens_per_block, int(store.lengths.max())), int(store.lengths.sum())))
     free = machine.available_memory()
     if needed > free:
         return red(
@@ -27,12 +26,14 @@ def check(subject: Subject) -> Finding:
             hint="lower tokens_per_block or max_length, use adapter: lora, or choose a smaller model",
         )
     subject.rest()
-    network = make_network(plan, subject.model)
+    network = build_network(plan, subject.model)
     try:
-        stepper = make_stepper(with_values(plan, batch_size=batch), network)
+        stepper = build_stepper(plan, network)
         if subject.method.needs_reference:
             store.keep_reference(np.zeros(store.num_sequences))
-        figures = guarded(lambda: stepper.accumulate(store, examples), plan)
+        figures = explain_out_of_memory(
+            lambda: stepper.accumulate(store, examples), tokens_per_block=plan.use.tokens_per_block
+        )
         stepper.optimizer.zero_grad(set_to_none=True)
     finally:
         network.release()
@@ -43,17 +44,17 @@ def check(subject: Subject) -> Finding:
 
 
 def _estimate(subject: Subject, tokens: int) -> int:
-    facts = subject.store.facts
+    counts, use = subject.store.counts, subject.small.use
     return memory.estimate(
         subject.model.spec,
         method=subject.options.adapter,
         tokens=tokens,
-        sequence_length=int(facts["longest"]),
-        trained_tokens=max(1, round(tokens * facts["trained_tokens"] / facts["tokens"])),
+        sequence_length=counts.longest,
+        trained_tokens=max(1, round(tokens * counts.trained_tokens / counts.tokens)),
         dtype="float32",
-        rank=subject.small["rank"],
+        rank=use.rank,
         quantize=subject.options.quantize,
-        checkpoint_activations=subject.small["checkpoint_activations"],
+        checkpoint_activations=use.checkpoint_activations,
         optimizer=subject.options.optimizer,
     ).total
 

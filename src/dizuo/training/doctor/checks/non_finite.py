@@ -16,7 +16,7 @@ from dizuo.training.doctor.trials import Stopped, copy_plan, stop_at, train_plan
 def check(subject: Subject) -> Finding:
     """Train the small plan for a step, put NaN into its checkpoint, and see how the run goes on from there."""
     plan = subject.small
-    if plan["num_steps"] < 2:
+    if plan.use.num_steps < 2:
         return skipped("the sample makes a run of one step, which has no loss after it")
     plan = copy_plan(plan, "nan")
     told = ""

@@ -16,10 +16,10 @@ from dizuo.training.run import Run
 def check(subject: Subject) -> Finding:
     """Train the small plan once in one go, and once with a stop in every later step."""
     plan = subject.small
-    steps = int(plan["num_steps"])
+    steps = plan.use.num_steps
     if steps < 2:
         return skipped("the sample makes a run of one step, which cannot be stopped in between")
-    stops = range(2, steps + 1) if plan["adapter"] != "full" else (steps,)  # a full model's checkpoints are large
+    stops = range(2, steps + 1) if plan.use.adapter != "full" else (steps,)  # a full model's checkpoints are large
     try:
         whole = train_plan(subject, copy_plan(plan, "whole"))
         broken = copy_plan(plan, "broken")
