@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pytest
 import pictures
+import pytest
 from generate import pages
 
 from dizuo import recipe

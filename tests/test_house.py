@@ -80,8 +80,9 @@ def test_a_front_page_names_every_entry_of_its_room(room: Path) -> None:
         return
     entries = {path.name for path in room.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     page = ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8"))) or ""
-    missing = [entry for entry in sorted(entries - {"__init__.py", "__main__.py"})
-               if not re.search(rf"(?<![\w]){re.escape(entry)}{'' if entry.endswith('.py') else '/'}", page)]  # fmt: skip
+    named = {entry: re.escape(entry) + ("" if entry.endswith(".py") else "/") for entry in sorted(entries)}
+    own = ("__init__.py", "__main__.py")
+    missing = [entry for entry, text in named.items() if entry not in own and not re.search(rf"(?<!\w){text}", page)]
     assert not missing, f"the front page of {name} does not name {', '.join(missing)}"
 
 
