@@ -1,6 +1,6 @@
 """Draw the walks of docs/concepts/architecture.md: one value each, from the file where it enters to where it is used.
 
-`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them; a test compares both
+`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them. A test compares both
 with what this file says, and checks that every file named here exists.
 
 A band is a room with its sub-rooms. A box is a file. A dashed box is asked and answers: the value goes in, and what it
@@ -341,8 +341,9 @@ def _band(room: str, y: float, height: float) -> str:
     tint = TINTS[room.partition(".")[0]]
     return (
         f'<rect x="{LEFT}" y="{y}" width="{WIDTH - 2 * LEFT}" height="{height}" rx="8" fill="{tint}"/>'
-        f'<text x="{LEFT + 14 + ENTRY + 12}" y="{y + 22}" font-size="14" font-weight="700"
-        font-family="{escape(MONO)}">' f"{room.replace('.', '/')}/</text>"
+        f'<text x="{LEFT + 14 + ENTRY + 12}" y="{y + 22}" font-size="14" '
+        f'font-weight="700" font-family="{escape(MONO)}">'
+        f"{room.replace('.', '/')}/</text>"
     )
 
 
@@ -419,8 +420,8 @@ def page(text: str) -> str:
         marks = f"<!-- walk: {walk.slug} -->", f"<!-- end: {walk.slug} -->"
         pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
         assert pattern.search(text), f"{PAGE.name} has no place for the walk {walk.slug}"
-        text = pattern.sub(lambda _, marks=marks, walk=walk: f"{marks[0]}\n{steps(walk)}\n{marks[1]}", text)  # type:
-    ignore[misc] return text
+        text = pattern.sub(lambda _, marks=marks, walk=walk: f"{marks[0]}\n{steps(walk)}\n{marks[1]}", text)  # type: ignore[misc]
+    return text
 
 
 def write() -> None:
