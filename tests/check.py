@@ -49,7 +49,8 @@ QUICK = {
     "recipe": ("tests/test_recipe.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
-        "tests/serving/test_detokenize.py",
+        "tests/serving/test_detokenizing.py",
+        "tests/serving/test_stop_strings.py",
         "tests/serving/test_serving_security.py",
     ),
     "steps": ("tests/steps/test_manifest.py",),

@@ -1,14 +1,13 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-    CheckSuite          a check of the doctor (`dizuo.training.doctor.checks`)
-    EngineSuite         an engine of models (`dizuo.engines.kinds`)
-    FormatSuite         a record format (`dizuo.data.formats`)
-    LauncherSuite       a way to start ranks (`dizuo.training.launchers`)
-    MethodSuite         a training method (`dizuo.training.methods`)
-    ReaderSuite         a reader of a container format (`dizuo.data.readers`)
-    SourceSuite         a source of models and data (`dizuo.artifacts.sources`)
-    TrackerSuite        a tool that runs are shown in (`dizuo.training.trackers`)
-    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
+sources.py    SourceSuite: a source of models and data (`dizuo.artifacts.sources`)
+formats.py    FormatSuite: a record format (`dizuo.data.formats`)
+readers.py    ReaderSuite: a reader of a container format (`dizuo.data.readers`)
+training/     MethodSuite, CheckSuite, LauncherSuite, TrackerSuite: a training method, a check of the doctor, a way to
+              start ranks, a tool that runs are shown in (`dizuo.training.methods`, `.doctor.checks`, `.launchers`,
+              `.trackers`)
+engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
+vectors/      VectorStoreSuite: a vector database (`dizuo.vectors.stores`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
