@@ -13,7 +13,7 @@ from dizuo.models.templates import default_template
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 __all__ = ["Model", "load", "load_module", "load_tokenizer", "model_folder", "read_weights"]
 
@@ -23,10 +23,10 @@ class Model:
     """A model in memory."""
 
     spec: ModelSpec
-    module: torch.nn.Module
-    """transformers' causal language model, in evaluation mode, with no parameter requiring a gradient."""
-    tokenizer: Any
-    """`PreTrainedTokenizerFast` with a chat template."""
+    module: PreTrainedModel
+    """The causal language model, in evaluation mode, with no parameter requiring a gradient."""
+    tokenizer: PreTrainedTokenizerFast
+    """With a chat template."""
     quantize: str = "none"
     """How its linear layers are quantised, or were before they were made plain (`dizuo.models.quantization`)."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["default_template", "end_of_turn_ids"]
 
@@ -60,7 +63,7 @@ def default_template(vocabulary: Collection[str]) -> tuple[str, str]:
     return "plain", PLAIN
 
 
-def end_of_turn_ids(tokenizer: Any) -> tuple[int, ...]:
+def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """Return the sorted ids that end an answer.
 
     They are the first special token after an assistant turn in the chat template, the tokenizer's end of text, and
@@ -78,7 +81,7 @@ def end_of_turn_ids(tokenizer: Any) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _template_end(tokenizer: Any) -> set[int]:
+def _template_end(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": _SENTINEL}]
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False)
