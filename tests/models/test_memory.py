@@ -29,10 +29,10 @@ def test_the_counts_of_weights_are_exact(tiny_folder: Path) -> None:
     spec = models.inspect(tiny_folder)
     module = adapters.add_lora(models.load(spec), rank=4, alpha=8, seed=0)
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-    assert memory.lora_parameters(spec, 4) == trained
+    assert memory.count_lora_parameters(spec, 4) == trained
     linear = sum(value.numel() for name, value in tiny_llama().state_dict().items() if "_proj" in name)
-    assert memory.linear_parameters(spec) == linear
-    assert memory.lora_parameters(SMOL, 16) == 4_884_480  # what PEFT prints
+    assert memory.count_linear_parameters(spec) == linear
+    assert memory.count_lora_parameters(SMOL, 16) == 4_884_480  # what PEFT prints
 
 
 @pytest.mark.parametrize("spec", [SMOL, GEMMA], ids=lambda spec: spec.id)

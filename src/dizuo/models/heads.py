@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import ModelError
+from dizuo.records import Json
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +64,7 @@ class HeadFacts:
         """K."""
         return len(self.labels) or 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         return {**asdict(self), "labels": list(self.labels)}
 

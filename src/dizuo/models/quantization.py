@@ -1,4 +1,4 @@
-"""Frozen base weights in 4 or 8 bits under an adapter (QLoRA). The only file that imports bitsandbytes.
+"""Hold frozen base weights in 4 or 8 bits under an adapter (QLoRA). The only file that imports bitsandbytes.
 
 nf4    blocks of 64 weights, each value one of 16 quantiles of a normal distribution times the block's largest; those
        largest values are quantised again in blocks of 256: 4.127 bits per weight. By bitsandbytes.
