@@ -5,21 +5,30 @@ from dizuo.testing import VectorStoreSuite
 class TestMine(VectorStoreSuite):
     @pytest.fixture
     def url(self): return "mine://localhost"
+
+evaluation    MetricSuite, FigureSuite, BaselineSuite, TaskKindSuite
+vectors       VectorStoreSuite
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dizuo import lazy
 
 if TYPE_CHECKING:
+    from dizuo.testing.evaluation import BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite
     from dizuo.testing.vectors import VectorStoreSuite
 
-__all__ = ["VectorStoreSuite"]
+__all__ = ["BaselineSuite", "FigureSuite", "MetricSuite", "TaskKindSuite", "VectorStoreSuite"]
 
-
-def __getattr__(name: str) -> Any:
-    if name != "VectorStoreSuite":
-        raise AttributeError(f"module 'dizuo.testing' has no attribute {name!r}")
-    from dizuo.testing.vectors import VectorStoreSuite
-
-    return VectorStoreSuite
+__getattr__, __dir__ = lazy.names(
+    __name__,
+    {
+        "BaselineSuite": "evaluation",
+        "FigureSuite": "evaluation",
+        "MetricSuite": "evaluation",
+        "TaskKindSuite": "evaluation",
+        "VectorStoreSuite": "vectors",
+    },
+)
