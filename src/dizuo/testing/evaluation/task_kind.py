@@ -74,7 +74,7 @@ class TaskKindSuite:
         entries = {entry.name: entry for entry in kind.entries(setting, score, {})}
         for entry in kind.cheap(setting, score, {}):
             assert entry.values.tolist() == entries[entry.name].values.tolist()
-        with models.runner(setting, tuned=False) as (runner, tokenizer):
+        with models.open_runner(setting, tuned=False) as (runner, tokenizer):
             probed = kind.probe(setting, score, runner, tokenizer)
         assert probed.values.tolist() == entries["untuned"].values.tolist()
 
