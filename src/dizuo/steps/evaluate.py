@@ -16,8 +16,9 @@ from dizuo.models import ModelSpec
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
+from dizuo.training.method import find
 
-__all__ = ["evaluate", "evaluate_step", "evaluate_work"]
+__all__ = ["check_metric", "evaluate", "evaluate_step", "evaluate_work"]
 
 
 def evaluate(
@@ -51,6 +52,23 @@ def evaluate(
     (bound,) = bind_call("evaluate", options, (EvaluateOptions,))
     folder = Path(out) if out is not None else run.folder.parent / "4-evaluate"
     return evaluate_step(against or run.spec, data, run, folder, options=bound, force=force, watch=watch)[0]
+
+
+def check_metric(data: Dataset, *, options: EvaluateOptions, method: str) -> None:
+    """Refuse a metric that the evaluation cannot use, before a model is trained for it.
+
+    Args:
+        data: the data set.
+        options: their `metric`.
+        method: the name of the training method.
+
+    Raises:
+        EvaluationError: naming the kind of task and the metrics that it can use.
+    """
+    if options.metric != "auto":
+        from dizuo.evaluation import choosing
+
+        choosing.check_metric(data.task, asked=options.metric, headed=find(method).head is not None)
 
 
 def evaluate_work(
