@@ -1,7 +1,7 @@
 """Draw the walks of docs/concepts/architecture.md: one value each, from the file where it enters to where it is used.
 
-`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them; a test compares both with
-what this file says, and checks that every file named here exists.
+`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them. A test compares both with
+this file and checks that every file named here exists.
 
 A band is a room with its sub-rooms. A box is a file. A dashed box is asked and answers: the value goes in, and what it
 became comes back to the box before it. A grey band is a file on disk or a database, where the value rests.
@@ -88,9 +88,11 @@ WALKS = (
                     _asked("data/reading/staging.py", "takes every row through the next three"),
                     _asked("data/readers/delimited.py", "bytes to a Row with its line"),
                     _asked("data/formats/classification.py", "Row to a Labelled record"),
-                    _asked("data/checks/identity.py", "the record's keys: same input, same row, same group"),
-                    _asked("data/checks/duplicates.py", "copies and leaks out, the ledger told"),
-                    _asked("data/splitting.py", "train, validation, test; groups whole"),
+                    _asked("data/checks/identity.py", "the record's keys: what makes two rows the same"),
+                    _asked("data/splitting.py", "which split, or none; the ledger is told"),
+                    _asked("data/checks/duplicates.py", "copies, and one text with two labels"),
+                    _asked("data/checks/leakage.py", "training rows that are tested"),
+                    _asked("data/stratifying.py", "labels in their proportions, groups whole"),
                     _stop("data/dataset.py", "one Arrow file per split"),
                 ),
             ),
@@ -134,9 +136,10 @@ WALKS = (
             Band(
                 "serving.gateway",
                 (
-                    _stop("serving/gateway/transport.py", "reads at most so many bytes, gives the request an id"),
+                    _stop("serving/gateway/access.py", "the request's id, and who may ask"),
                     _asked("serving/gateway/security.py", "key, host, origin"),
                     _stop("serving/gateway/application.py", "the route, the deadline"),
+                    _asked("serving/gateway/transport.py", "the body, of at most so many bytes"),
                     _asked("serving/gateway/openai_requests.py", "JSON to a checked ChatRequest"),
                 ),
             ),
@@ -169,9 +172,11 @@ WALKS = (
                 "vectors",
                 (
                     _stop("vectors/vector_store.py", "upsert: points of any number"),
-                    _asked("vectors/writing/checking.py", "wrong rows by id, the others as blocks"),
+                    _asked("vectors/writing/sources.py", "points or Arrow to blocks, as many rows as fit"),
+                    _asked("vectors/writing/checking.py", "what is wrong with a row, by id"),
                     _asked("vectors/points.py", "Block: ids, vectors, metadata, documents"),
-                    _stop("vectors/writing/batching.py", "sends one block while the next is made; tries again"),
+                    _stop("vectors/writing/batching.py", "sends one block while the next is made"),
+                    _stop("vectors/writing/retrying.py", "again, while the database is busy"),
                 ),
             ),
             Band("vectors.protocol", (_stop("vectors/protocol/store.py", "Store.upsert(namespace, block, wait=…)"),)),
@@ -196,7 +201,7 @@ WALKS = (
                 "vectors",
                 (
                     _stop("vectors/vector_store.py", "search(where=…): a filter or its text"),
-                    _asked("vectors/filters/text.py", '"year >= 2020" to a tree'),
+                    _asked("vectors/filters/parsing.py", '"year >= 2020" to a tree'),
                     _asked("vectors/filters/tree.py", "And, Compare, In, …; refused where the engine lacks one"),
                 ),
             ),
@@ -238,6 +243,7 @@ WALKS = (
                     _stop("training/planning/planner.py", "refuses what cannot work"),
                     _stop("training/planning/resolving.py", "what was given, else what is chosen, and why"),
                     _asked("training/planning/defaults.py", "the table by size of the model"),
+                    _stop("training/planning/settings.py", "Settings: every value with its type"),
                     _stop("training/planning/plan.py", 'use.learning_rate, why["learning_rate"]'),
                 ),
             ),
@@ -341,7 +347,7 @@ def _band(room: str, y: float, height: float) -> str:
     tint = TINTS[room.partition(".")[0]]
     return (
         f'<rect x="{LEFT}" y="{y}" width="{WIDTH - 2 * LEFT}" height="{height}" rx="8" fill="{tint}"/>'
-        f'<text x="{LEFT + 14 + ENTRY + 12}" y="{y + 22}" font-size="14" font-weight="700" font-family="{escape(MONO)}">'
+        f'<text x="{LEFT + ENTRY + 26}" y="{y + 22}" font-size="14" font-weight="700" font-family="{escape(MONO)}">'
         f"{room.replace('.', '/')}/</text>"
     )
 
