@@ -1,5 +1,5 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
-stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`). Draw
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), and
 the pictures of docs/concepts (`pictures.py`).
 
 `make docs` runs it; a test runs `pages()` and compares.

@@ -1,7 +1,7 @@
 """Draw the walks of docs/concepts/architecture.md: one value each, from the file where it enters to where it is used.
 
-`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them. A test compares both with
-this file and checks that every file named here exists.
+`make docs` writes the pictures (`concepts/pictures/*.svg`) and the numbered lists beside them. A test compares both
+with what this file says, and checks that every file named here exists.
 
 A band is a room with its sub-rooms. A box is a file. A dashed box is asked and answers: the value goes in, and what it
 became comes back to the box before it. A grey band is a file on disk or a database, where the value rests.
@@ -347,7 +347,8 @@ def _band(room: str, y: float, height: float) -> str:
     tint = TINTS[room.partition(".")[0]]
     return (
         f'<rect x="{LEFT}" y="{y}" width="{WIDTH - 2 * LEFT}" height="{height}" rx="8" fill="{tint}"/>'
-        f'<text x="{LEFT + ENTRY + 26}" y="{y + 22}" font-size="14" font-weight="700" font-family="{escape(MONO)}">'
+        f'<text x="{LEFT + 14 + ENTRY + 12}" y="{y + 22}" font-size="14" '
+        f'font-weight="700" font-family="{escape(MONO)}">'
         f"{room.replace('.', '/')}/</text>"
     )
 

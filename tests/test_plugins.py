@@ -76,6 +76,12 @@ KINDS: dict[str, str] = {
             return float(answer == wanted)
         SAMPLE = Sample(title="equal", score=score)
         """,
+    "dizuo.engines.kinds:ENGINES": """
+        from dizuo.engines.kinds import EngineKind
+        def open_mine(model, adapters, weights, options):
+            raise NotImplementedError
+        ENGINE = EngineKind(open=open_mine, serves_adapters=False, reads_states=False)
+        """,
     "dizuo.training.methods:METHODS": """
         from dataclasses import dataclass
         from dizuo.training.method import Loss, Method
@@ -87,6 +93,56 @@ KINDS: dict[str, str] = {
         def loss(outputs, batch, options):
             return Loss(outputs.logprobs.sum(), 1.0)
         METHOD = Method(Options=Options, kinds=("chat",), sequences=sequences, loss=loss)
+        """,
+    "dizuo.data.formats:FORMATS": """
+        from dizuo.data.formats import Format
+        from dizuo.records import Text
+        def fits(row, columns):
+            return {"sms"} if "sms" in row else None
+        def read(row, columns, options):
+            yield Text(str(row["sms"]))
+        FORMAT = Format(makes=(Text,), needs=("text",), fits=fits, read=read)
+        """,
+    "dizuo.data.readers:READERS": """
+        from dizuo.data.readers import Reader
+        from dizuo.data.reading.files import Row
+        def looks(head):
+            return head.startswith(b"%YAML")
+        def read(source):
+            yield Row(1, {})
+        READER = Reader(suffixes=(".yaml",), looks=looks, read=read)
+        """,
+    "dizuo.artifacts.sources:SOURCES": """
+        from dizuo.artifacts.address import Address, Artifact
+        from dizuo.artifacts.sources import Source
+        def parse(rest):
+            return Address("s3", rest)
+        def fetch(address, watch):
+            raise NotImplementedError
+        SOURCE = Source(form="s3:bucket/path", parse=parse, fetch=fetch)
+        """,
+    "dizuo.training.trackers:TRACKERS": """
+        from dizuo.training.trackers import Tracker
+        class Journal:
+            def __init__(self, plan, folder, start):
+                self.place = str(folder)
+            def log(self, step, values, time):
+                pass
+            def close(self, *, failed):
+                pass
+        TRACKER = Tracker(package="json", extra="dizuo", open=Journal)
+        """,
+    "dizuo.training.launchers:LAUNCHERS": """
+        from dizuo.training.launchers import Launcher
+        def launch(plan, *, ranks, worker=(), watch=print):
+            raise NotImplementedError
+        LAUNCHER = Launcher(launch=launch)
+        """,
+    "dizuo.training.doctor.checks:CHECKS": """
+        from dizuo.training.doctor import Check, green
+        def check(subject):
+            return green("nothing was looked at")
+        CHECK = Check(title="all is well", trap=1, check=check)
         """,
 }
 """Each kind, as `module:NAME` of its `Kind`, with the smallest plugin of it: its module ends in the contract's call,
@@ -162,12 +218,20 @@ def changed(source: str, change: Callable[[ast.Call], None]) -> str:
     return ast.unparse(tree)
 
 
-def function_of(kind: Kind[Any], source: str) -> str:
-    """Return the name of a function that the plugin must have; empty where its contract asks for none."""
-    declared = {field.name: str(field.type) for field in dataclasses.fields(kind.contract)}
+def function_of(source: str) -> str:
+    """Return the name of a field that must be given and holds a function; empty where the plugin has none."""
+    functions = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
     given: list[str] = []
-    changed(source, lambda call: given.extend(str(keyword.arg) for keyword in call.keywords))
-    return next((name for name in given if declared[name].startswith("Callable")), "")
+
+    def look(call: ast.Call) -> None:
+        given.extend(str(k.arg) for k in call.keywords if isinstance(k.value, ast.Name) and k.value.id in functions)
+
+    changed(source, look)
+    return given[0] if given else ""
+
+
+def not_a(kind: Kind[Any]) -> str:
+    return f"is not {plugins._a(kind.noun)}"
 
 
 # ---- every kind
@@ -202,7 +266,7 @@ def test_a_contract_is_a_frozen_dataclass_whose_fields_are_explained(address: st
 def test_a_module_that_does_not_end_in_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(source.replace(f"\n{kind.attribute} ", f"\n{kind.attribute}E "))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: it has no {kind.attribute} (did you")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: it has no {kind.attribute} (did you")
     assert f"ends in {kind.attribute} = {kind.contract.__name__}(…)" in str(error.hint)
 
 
@@ -212,12 +276,12 @@ def test_a_misspelt_field_is_refused_with_the_near_name(kind: Kind[Any], folder:
 
     (folder / "mine.py").write_text(changed(source, misspell))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: {kind.contract.__name__} has no field")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: {kind.contract.__name__} has no field")
     assert "did you mean" in error.message
 
 
 def test_a_missing_function_is_refused_by_name(kind: Kind[Any], folder: Path, source: str) -> None:
-    name = function_of(kind, source)
+    name = function_of(source)
     if not name:
         pytest.skip("its contract asks for no function")
 
@@ -226,12 +290,12 @@ def test_a_missing_function_is_refused_by_name(kind: Kind[Any], folder: Path, so
 
     (folder / "mine.py").write_text(changed(source, remove))
     error = refused(kind)
-    assert error.message.endswith(f"is not a {kind.noun}: {kind.contract.__name__} also needs {name!r}")
+    assert error.message.endswith(f"{not_a(kind)}: {kind.contract.__name__} also needs {name!r}")
     assert str(folder / "mine.py") in error.message
 
 
 def test_a_field_of_the_wrong_type_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
-    name = function_of(kind, source)
+    name = function_of(source)
 
     def replace(call: ast.Call) -> None:
         for keyword in call.keywords:
@@ -240,12 +304,12 @@ def test_a_field_of_the_wrong_type_is_refused(kind: Kind[Any], folder: Path, sou
 
     (folder / "mine.py").write_text(changed(source, replace))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} is not a {kind.noun}: ")
+    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: ")
     assert " is 5, not " in str(error)
 
 
 def test_a_function_that_cannot_be_called_so_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
-    name = function_of(kind, source)
+    name = function_of(source)
     declared = {field.name: str(field.type) for field in dataclasses.fields(kind.contract)}
     if not declared.get(name, "").startswith("Callable[["):
         pytest.skip("its contract says of no function what it is called with")
@@ -262,19 +326,19 @@ def test_a_function_that_cannot_be_called_so_is_refused(kind: Kind[Any], folder:
 
 def test_another_value_under_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = {{'title': 'a'}}\n")
-    assert refused(kind).message == f"{folder / 'mine.py'} is not a {kind.noun}: {kind.attribute} is a dict"
+    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is a dict"
 
 
 def test_the_class_instead_of_its_value_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = type({kind.attribute})\n")
     name = kind.contract.__name__
-    assert refused(kind).message == f"{folder / 'mine.py'} is not a {kind.noun}: {kind.attribute} is the class {name}"
+    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is the class {name}"
 
 
 def test_a_module_that_raises_is_named(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"raise RuntimeError('no licence\\nsecond line')\n{source}")
     error = refused(kind)
-    assert error.message == (f"{folder / 'mine.py'} is not a {kind.noun}: importing it raises RuntimeError: no licence")
+    assert error.message == (f"{folder / 'mine.py'} {not_a(kind)}: importing it raises RuntimeError: no licence")
 
 
 def test_a_name_that_no_plugin_has_is_refused_with_the_near_one(kind: Kind[Any], folder: Path, source: str) -> None:
@@ -324,7 +388,7 @@ def test_an_entry_point_to_nothing_is_refused(kind: Kind[Any], folder: Path, sou
     install(folder, "third-party", {"mine": point}, third_party=source)
     error = refused(kind)
     place = point if "missing" in point else str(folder.parent / "third_party.py")
-    assert error.message.startswith(f"{place} is not a {kind.noun}: ")
+    assert error.message.startswith(f"{place} {not_a(kind)}: ")
     assert kind.contract.__name__ in str(error.hint)
 
 

@@ -32,7 +32,7 @@ def pair_sequences(example, task, tokenizer, options):
 
 
 def pair_loss(outputs, batch, options):
-    sums = preference_pairs.sums(outputs).float()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     pairs = int(batch.group[-1]) + 1
     assert batch.member.tolist() == [0, 1] * pairs, "chosen and rejected stand together"
     margin = sums[0::2] - sums[1::2]

@@ -15,6 +15,7 @@ from dizuo.steps.options import LaunchOptions, SampleOptions
 from dizuo.steps.samples import sample_writer
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
+from dizuo.training.launchers import LAUNCHERS
 from dizuo.training.methods import METHODS
 from dizuo.training.planning.options import TrainOptions
 
@@ -99,7 +100,6 @@ def train_step(
     reason to train again.
     """
     from dizuo import models, training
-    from dizuo.training.launchers import torchrun
     from dizuo.training.tracking import tracking
 
     work = train_work(model, data, folder, options=options, method=method, origins=origins)
@@ -116,7 +116,7 @@ def train_step(
                 if ranks > 1:
                     del loaded  # every rank loads its own
                     worker = ("dizuo.steps.launched", str(data.folder), str(samples))
-                    torchrun.launch(plan, ranks=ranks, worker=worker, watch=watcher)
+                    LAUNCHERS.load("torchrun").launch(plan, ranks=ranks, worker=worker, watch=watcher)
                 else:
                     writer = sample_writer(data, partial, count=samples, watch=watch)
                     training.train(plan, model=loaded, watch=watcher, evaluate_fn=writer)

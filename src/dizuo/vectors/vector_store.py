@@ -21,7 +21,7 @@ from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
-from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Part, Point, Vector, Vectors, encode
+from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
@@ -478,14 +478,7 @@ class VectorStore:
     def _fetch(self, ids: Sequence[str], columns: Columns) -> Block:
         return self._call(lambda: self.store.fetch(self.name, ids, columns=columns))
 
-    def _fill(
-        self,
-        scores: Mapping[str, float],
-        *,
-        vectors: bool,
-        fetched: int,
-        parts: Mapping[str, Mapping[str, Part]] | None = None,
-    ) -> Hits:
+    def _fill(self, scores: Mapping[str, float], *, vectors: bool, fetched: int, parts: Parts | None = None) -> Hits:
         """Return hits of these ids, in their order, with what the store holds of them."""
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
         hits: dict[str, Hit] = {}

@@ -30,7 +30,7 @@ def sequences(example, task, tokenizer, options):
 def before(outputs, batch, options):
     import torch
 
-    sums = preference_pairs.sums(outputs).float()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     reference = torch.as_tensor(batch.reference, dtype=sums.dtype)
     return torch.stack([(sums - reference).sum(), torch.tensor(float(len(sums)))])
 
@@ -39,7 +39,7 @@ def loss(outputs, batch, options):
     import torch
 
     assert batch.member.tolist() == [0, 1] * len(batch.example)
-    sums = preference_pairs.sums(outputs).float()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     gained = sums - torch.as_tensor(batch.reference, dtype=sums.dtype)
     shift = batch.context[0] / batch.context[1]
     margin = options.beta * (gained[0::2] - gained[1::2] - shift)

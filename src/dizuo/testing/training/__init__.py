@@ -6,17 +6,18 @@
 
 A plugin is tested as it is used: found by its name, on a tiny real model, on rows that `samples` makes.
 
-    samples.py    a random Llama of two layers with a real tokenizer, and rows of every kind of record
-    methods.py    MethodSuite
+    samples.py      a random Llama of two layers with a real tokenizer, and rows of every kind of record
+    methods.py      MethodSuite
+    launchers.py    LauncherSuite
+    trackers.py     TrackerSuite
+    checks.py       CheckSuite
 """
 
 from __future__ import annotations
 
-import pytest
+from dizuo.testing.training.checks import CheckSuite, Sick
+from dizuo.testing.training.launchers import LauncherSuite
+from dizuo.testing.training.methods import MethodSuite
+from dizuo.testing.training.trackers import TrackerSuite
 
-# Before the suites are imported: their asserts say what they compared.
-pytest.register_assert_rewrite("dizuo.testing.training.methods")
-
-from dizuo.testing.training.methods import MethodSuite  # noqa: E402
-
-__all__ = ["MethodSuite"]
+__all__ = ["CheckSuite", "LauncherSuite", "MethodSuite", "Sick", "TrackerSuite"]

@@ -24,6 +24,7 @@ from dizuo.records import Example
 from dizuo.testing.training.samples import LABELS, ROWS, Rows, write_model
 from dizuo.training import Method, Plan, Run, TrainOptions, plan, train
 from dizuo.training.doctor import examine
+from dizuo.training.launchers import LAUNCHERS
 from dizuo.training.methods import METHODS
 
 __all__ = ["ADAPTERS", "MethodSuite"]
@@ -196,11 +197,9 @@ class MethodSuite:
     ) -> None:
         if self.ranks < 2:
             pytest.skip("the test of several ranks is left out")
-        from dizuo.training.launchers import torchrun
-
         alone = self.planned(name, options, model, data, tmp_path / "one")
         shutil.copytree(tmp_path / "one", tmp_path / "two")
-        together = torchrun.launch(Run.open(tmp_path / "two").plan, ranks=self.ranks)
+        together = LAUNCHERS.load("torchrun").launch(Run.open(tmp_path / "two").plan, ranks=self.ranks)
         for mine, theirs in zip(together.metrics(), train(alone).metrics(), strict=True):
             for figure in ("loss", "grad_norm", "validation_loss"):
                 assert mine.get(figure, 0.0) == pytest.approx(theirs.get(figure, 0.0), rel=1e-5, abs=1e-5)

@@ -1,4 +1,4 @@
-"""The patient: a model, its plan and a few rows, ready to be asked by any check.
+"""The subject: a model, its plan and a few rows, ready to be asked by any check.
 
 Two samples are taken. `rows` are many and only read as tokens. Of those that can be trained, a handful of short ones
 of different lengths become a data set of their own, on which `small` is a real plan of a few steps; checks that run
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dizuo.models import Model
     from dizuo.training.building.network import Network
 
-__all__ = ["Patient", "Row"]
+__all__ = ["Row", "Subject"]
 
 SAMPLE = 8
 """Examples that the model runs on."""
@@ -63,7 +63,7 @@ class Row:
     kept: bool = False
     """Whether `tokenize` takes it."""
     stored: int = -1
-    """The first example of the patient's store that was made of it, where it is kept."""
+    """The first example of the subject's store that was made of it, where it is kept."""
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class _Recorder:
         return out
 
 
-class Patient:
+class Subject:
     """What checks look at.
 
     Args:

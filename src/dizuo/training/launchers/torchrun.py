@@ -19,10 +19,11 @@ from typing import Any
 from dizuo import errors, events
 from dizuo.errors import TrainingError
 from dizuo.events import Watcher, ignore
+from dizuo.training.launchers import Launcher
 from dizuo.training.planning.plan import Plan
 from dizuo.training.run import Run
 
-__all__ = ["launch"]
+__all__ = ["LAUNCHER", "launch"]
 
 LOG = "launch.log"
 PATIENCE = 60.0
@@ -123,3 +124,6 @@ def _fault(faults: Sequence[Mapping[str, Any]], code: int, log: Path) -> Trainin
     end = next((n for n, line in enumerate(lines[traceback:], traceback) if re.match(r"[EW]\d{4}|={9}", line)), None)
     what = f"rank {cause[1]} ended" if cause is not None else "the ranks ended"
     return TrainingError(f"{what} with exit code {code}", details=lines[traceback:end][-TAIL:], hint=f"see {log}")
+
+
+LAUNCHER = Launcher(launch=launch)

@@ -16,6 +16,8 @@ References:
     sentence means in one word:" a language model's last state holds the meaning of the sentence.
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7 (label smoothing).
     King & Zeng 2001, "Logistic Regression in Rare Events Data": weights n / (K n_k), `balanced`.
+
+Shapes: M rows, one sequence each, and K labels; T targets of a row, 1 or K.
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ def check(task: Task | None, options: Options) -> None:
 
 
 def resolve(options: Options, task: Task | None, targets: NDArray[np.float32]) -> Options:
-    """Return the options with the class weights as numbers, from the training rows' targets [m, k]."""
+    """Return the options with the class weights as numbers, from the training rows' targets [M, T]."""
     import numpy as np
 
     assert task is not None
@@ -178,21 +180,21 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     from torch.nn import functional as F
 
     assert outputs.scores is not None
-    scores = outputs.scores.float()
-    rows, count = scores.shape
-    targets = torch.from_numpy(batch.targets).to(scores.device)
+    scores_MK = outputs.scores.float()
+    rows, count = scores_MK.shape
+    targets_MT = torch.from_numpy(batch.targets).to(scores_MK.device)
     given = options.class_weights
-    weights = scores.new_ones(count) if isinstance(given, str) else scores.new_tensor(list(given))
-    if targets.shape[1] == count:  # one column per label; a single choice has one column and two labels at least
-        each = F.binary_cross_entropy_with_logits(scores, targets, pos_weight=weights, reduction="none").mean(1)
-        right = ((scores > 0) == (targets > 0)).all(1)
-        return Loss(each.sum(), float(rows), {"accuracy": right.float().sum()})
-    chosen = targets[:, 0].long()
-    each = F.cross_entropy(scores, chosen, label_smoothing=options.label_smoothing, reduction="none")
-    importance = weights[chosen]
-    right = scores.detach().argmax(1) == chosen
-    figures = {"accuracy": (right.float().sum(), float(rows))}
-    return Loss((importance * each).sum(), float(importance.sum()), figures)
+    weights_K = scores_MK.new_ones(count) if isinstance(given, str) else scores_MK.new_tensor(list(given))
+    if targets_MT.shape[1] == count:  # one column per label; a single choice has one column and two labels at least
+        losses_MK = F.binary_cross_entropy_with_logits(scores_MK, targets_MT, pos_weight=weights_K, reduction="none")
+        right_M = ((scores_MK > 0) == (targets_MT > 0)).all(1)
+        return Loss(losses_MK.mean(1).sum(), float(rows), {"accuracy": right_M.float().sum()})
+    label_M = targets_MT[:, 0].long()
+    losses_M = F.cross_entropy(scores_MK, label_M, label_smoothing=options.label_smoothing, reduction="none")
+    weight_M = weights_K[label_M]
+    right_M = scores_MK.detach().argmax(1) == label_M
+    figures = {"accuracy": (right_M.float().sum(), float(rows))}
+    return Loss((weight_M * losses_M).sum(), float(weight_M.sum()), figures)
 
 
 METHOD = Method(

@@ -24,6 +24,8 @@ References:
 
 Left out on purpose: dropout, which would make π and π_ref disagree before the first step; other divergences than the
 reverse KL; a reference other than the model itself.
+
+Shapes: N sequences of M pairs.
 """
 
 from __future__ import annotations
@@ -91,29 +93,28 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     from dizuo.training import preference_pairs
 
-    ratios = preference_pairs.log_ratios(outputs, batch)
-    per_token = ratios / preference_pairs.counts(outputs)
-    delta = preference_pairs.pairs_of(per_token if options.loss == "ipo" else ratios, batch).difference
-    total = pair_losses(delta, options).sum()
-    rewards = preference_pairs.pairs_of(options.beta * ratios, batch)
-    return Loss(
-        total, float(len(delta)), preference_pairs.watched(rewards, level=options.beta * preference_pairs.LEVEL)
-    )
+    ratios_N = preference_pairs.log_ratios(outputs, batch)
+    means_N = ratios_N / preference_pairs.sum_weights(outputs)
+    delta_M = preference_pairs.pair_up(means_N if options.loss == "ipo" else ratios_N, batch).difference
+    total = pair_losses(delta_M, options).sum()
+    rewards = preference_pairs.pair_up(options.beta * ratios_N, batch)
+    figures = preference_pairs.figures_of(rewards, level=options.beta * preference_pairs.LEVEL)
+    return Loss(total, float(len(delta_M)), figures)
 
 
-def pair_losses(delta: Tensor, options: Options) -> Tensor:
-    """[m] the loss of each pair from its Δ."""
+def pair_losses(delta_M: Tensor, options: Options) -> Tensor:
+    """Return the loss of each pair from its Δ: [M]."""
     from torch.nn import functional as F
 
-    scaled, epsilon = options.beta * delta, options.label_smoothing
+    scaled_M, epsilon = options.beta * delta_M, options.label_smoothing
     if options.loss == "ipo":
-        return (delta - 1 / (2 * options.beta)).square()
+        return (delta_M - 1 / (2 * options.beta)).square()
     if options.loss == "hinge":
-        return F.relu(1 - scaled)
-    right, wrong = -(1 - epsilon) * F.logsigmoid(scaled), -epsilon * F.logsigmoid(-scaled)
+        return F.relu(1 - scaled_M)
+    right_M, wrong_M = -(1 - epsilon) * F.logsigmoid(scaled_M), -epsilon * F.logsigmoid(-scaled_M)
     if options.loss == "robust":
-        return (right - wrong) / (1 - 2 * epsilon)
-    return right + wrong
+        return (right_M - wrong_M) / (1 - 2 * epsilon)
+    return right_M + wrong_M
 
 
 METHOD = Method(

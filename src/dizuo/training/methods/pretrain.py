@@ -19,6 +19,8 @@ References:
     Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination" (arXiv:2107.02027).
 
 Left out on purpose: replay of the original data, which is the data set's business; attention across documents.
+
+Shapes: W weighted tokens.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options
 def arrange(entries: Sequence[Entry], max_length: int, options: Options) -> Iterator[Entry]:
     """Yield the entries that are trained: windows, short ones put together in the order of their rows."""
     size = min(options.window, max_length)
-    pieces = (Entry(entry.row, [part]) for entry in entries for part in windows(entry.sequences[0], size, options))
+    pieces = (Entry(entry.row, [part]) for entry in entries for part in cut_windows(entry.sequences[0], size, options))
     if not options.pack:
         yield from pieces
         return
@@ -88,7 +90,7 @@ def arrange(entries: Sequence[Entry], max_length: int, options: Options) -> Iter
         yield filling
 
 
-def windows(document: Rendered, size: int, options: Options) -> Iterator[Rendered]:
+def cut_windows(document: Rendered, size: int, options: Options) -> Iterator[Rendered]:
     """Yield a document's windows of at most `size` tokens.
 
     A document whose head and overlap take more than half a window comes back whole: it fits the length limit as it
@@ -114,7 +116,8 @@ def windows(document: Rendered, size: int, options: Options) -> Iterator[Rendere
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
-    return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+    gains_W = outputs.weights * outputs.logprobs
+    return Loss(-gains_W.sum(), batch.sequences.total_weight)
 
 
 METHOD = Method(Options=Options, kinds=("text",), sequences=sequences, loss=loss, arrange=arrange)

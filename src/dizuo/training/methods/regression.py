@@ -11,6 +11,8 @@ References:
     Huber 1964, "Robust Estimation of a Location Parameter", section 2.
 
 Left out on purpose: several numbers per row.
+
+Shapes: M rows, one sequence each.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ def check(task: Task | None, options: Options) -> None:
 
 
 def resolve(options: Options, task: Task | None, targets: NDArray[np.float32]) -> Options:
-    """Return the options with mean and deviation of the training rows' targets [m, 1].
+    """Return the options with mean and deviation of the training rows' targets [M, 1].
 
     Raises:
         PlanError: all rows have one number.
@@ -145,15 +147,15 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     assert outputs.scores is not None
     assert options.mean is not None
     assert options.deviation is not None
-    scores = outputs.scores[:, 0].float()
-    wanted = (torch.from_numpy(batch.targets[:, 0].astype("float64")) - options.mean) / options.deviation
-    wanted = wanted.to(scores.device, scores.dtype)
+    scores_M = outputs.scores[:, 0].float()
+    exact_M = (torch.from_numpy(batch.targets[:, 0].astype("float64")) - options.mean) / options.deviation
+    wanted_M = exact_M.to(scores_M.device, scores_M.dtype)
     if options.error == "mse":
-        total = F.mse_loss(scores, wanted, reduction="sum")
+        total = F.mse_loss(scores_M, wanted_M, reduction="sum")
     else:
-        total = F.huber_loss(scores, wanted, reduction="sum", delta=options.huber_delta)
-    absolute = (scores.detach() - wanted).abs().sum() * options.deviation
-    return Loss(total, float(len(scores)), {"mae": absolute})
+        total = F.huber_loss(scores_M, wanted_M, reduction="sum", delta=options.huber_delta)
+    absolute = (scores_M.detach() - wanted_M).abs().sum() * options.deviation
+    return Loss(total, float(len(scores_M)), {"mae": absolute})
 
 
 METHOD = Method(

@@ -10,6 +10,8 @@ References:
     Bradley & Terry 1952; Ouyang et al. 2022, "Training language models to follow instructions with human feedback",
     equation 1 (with K = 2: one pair per prompt).
     Eisenstein et al. 2023, "Helping or Herding?" (arXiv:2312.09244), section 3: the centring term; they use c = 0.01.
+
+Shapes: M pairs.
 """
 
 from __future__ import annotations
@@ -84,14 +86,14 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     from torch.nn import functional as F
 
     assert outputs.scores is not None
-    better, worse = outputs.scores[0::2, 0].float(), outputs.scores[1::2, 0].float()
-    margin = better - worse
-    total = -F.logsigmoid(margin).sum()
+    better_M, worse_M = outputs.scores[0::2, 0].float(), outputs.scores[1::2, 0].float()
+    margin_M = better_M - worse_M
+    total = -F.logsigmoid(margin_M).sum()
     if options.center:
-        total = total + options.center * (better + worse).square().sum()
-    told = margin.detach()
-    right = (told > 0).float().sum() + 0.5 * (told == 0).float().sum()
-    return Loss(total, float(len(margin)), {"accuracy": right, "margin": told.sum()})
+        total = total + options.center * (better_M + worse_M).square().sum()
+    shown_M = margin_M.detach()
+    right = (shown_M > 0).float().sum() + 0.5 * (shown_M == 0).float().sum()
+    return Loss(total, float(len(margin_M)), {"accuracy": right, "margin": shown_M.sum()})
 
 
 METHOD = Method(

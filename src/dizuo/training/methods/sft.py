@@ -10,6 +10,8 @@ References:
     found in most frameworks in October 2024 (https://unsloth.ai/blog/gradient).
 
 Left out on purpose: label smoothing, which needs the whole vocabulary's logits; packing, which the token tree replaces.
+
+Shapes: W weighted tokens.
 """
 
 from __future__ import annotations
@@ -52,10 +54,11 @@ def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options
     rendered = conversations.render(tokenizer, example, task)
     if not options.prompt_weight:
         return rendered
-    return [replace(one, weights=_with_prompt(one, options.prompt_weight)) for one in rendered]
+    return [replace(sequence, weights=_weigh_prompt(sequence, options.prompt_weight)) for sequence in rendered]
 
 
-def _with_prompt(rendered: Rendered, weight: float) -> NDArray[np.float32]:
+def _weigh_prompt(rendered: Rendered, weight: float) -> NDArray[np.float32]:
+    """Return the sequence's weights with that of its prompt tokens; the first token of all has none."""
     weights = rendered.weights.copy()
     rest = weights[1:]
     rest[rest == 0] = weight
@@ -64,7 +67,8 @@ def _with_prompt(rendered: Rendered, weight: float) -> NDArray[np.float32]:
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
-    return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+    gains_W = outputs.weights * outputs.logprobs
+    return Loss(-gains_W.sum(), batch.sequences.total_weight)
 
 
 METHOD = Method(Options=Options, kinds=("chat", "labelled", "text"), sequences=sequences, loss=loss)

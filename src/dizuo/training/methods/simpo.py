@@ -8,6 +8,8 @@ References:
     Meng et al. 2024, "SimPO: Simple Preference Optimization with a Reference-Free Reward" (arXiv:2405.14734),
     equation 6; section 4 and appendix B for β, γ and rates. Label smoothing ε as in DPO (Mitchell 2023); the paper has
     none.
+
+Shapes: N sequences of M pairs.
 """
 
 from __future__ import annotations
@@ -66,19 +68,18 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     from dizuo.training import preference_pairs
 
-    rewards = preference_pairs.pairs_of(
-        options.beta * preference_pairs.sums(outputs) / preference_pairs.counts(outputs), batch
-    )
+    reward_N = options.beta * preference_pairs.sum_logprobs(outputs) / preference_pairs.sum_weights(outputs)
+    rewards = preference_pairs.pair_up(reward_N, batch)
     total = pair_losses(rewards.difference, options).sum()
-    return Loss(total, float(len(rewards.chosen)), preference_pairs.watched(rewards))
+    return Loss(total, float(len(rewards.chosen)), preference_pairs.figures_of(rewards))
 
 
-def pair_losses(margin: Tensor, options: Options) -> Tensor:
-    """[m] the loss of each pair from the difference of its rewards."""
+def pair_losses(margin_M: Tensor, options: Options) -> Tensor:
+    """Return the loss of each pair from the difference of its rewards: [M]."""
     from torch.nn import functional as F
 
-    ahead, epsilon = margin - options.gamma, options.label_smoothing
-    return -(1 - epsilon) * F.logsigmoid(ahead) - epsilon * F.logsigmoid(-ahead)
+    d_M, epsilon = margin_M - options.gamma, options.label_smoothing
+    return -(1 - epsilon) * F.logsigmoid(d_M) - epsilon * F.logsigmoid(-d_M)
 
 
 METHOD = Method(Options=Options, kinds=("preference",), sequences=sequences, loss=loss, rates=RATES)

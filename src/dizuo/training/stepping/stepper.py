@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dizuo.errors import TrainingError
 from dizuo.training.building.network import Network
 from dizuo.training.method import Batch, Method
-from dizuo.training.preference_pairs import sums
+from dizuo.training.preference_pairs import sum_logprobs
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.ranks.sharding import compute_norm, gather_whole, is_sharded, take_local_parts
 from dizuo.training.stepping.figures import Figures, Sums, Tally
@@ -172,7 +172,7 @@ class Stepper:
                 outputs = self._outputs(store.batch(block))
                 if counts:
                     numbers = [number for example in block for number in store.sequences_of(example)]
-                    out[numbers], known[numbers] = sums(outputs).cpu().numpy(), 1.0
+                    out[numbers], known[numbers] = sum_logprobs(outputs).cpu().numpy(), 1.0
         out, known = self.ranks.sum_array(out), self.ranks.sum_array(known)
         out[known == 0.0] = np.nan
         return out

@@ -6,8 +6,7 @@ of version 9 cannot talk to a server of version 8: install the client of the ser
 collection; a document's `_id` is a hash of namespace and id. What bites, and what is done:
 
 - metadata is no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
-  numbers (`dizuo.vectors.exact.tags_and_numbers`) as texts of the same order, which ranges over one keyword field
-  reach;
+  numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so

@@ -6,33 +6,30 @@ import numpy as np
 
 from dizuo.models import memory
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
-from dizuo.training.doctor import Finding, Patient, green, red
+from dizuo.training.doctor import Check, Finding, Subject, green, red
 from dizuo.training.planning import machine
 from dizuo.training.tokens.batching import find_worst_block
 
-title = "the worst batch fits into memory"
-trap = 14
 
-
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Run the longest rows that were looked at through one forward and backward pass, as large as a block may be."""
-    plan, store = patient.small, patient.store
-    batch = patient.batch_size
+    plan, store = subject.small, subject.store
+    batch = subject.batch_size
     examples = find_worst_block(store, batch_size=batch, budget=plan.use.tokens_per_block, layout=plan.use.layout)
-    needed = _estimate(patient, min(max(plan.use.tokens_per_block, int(store.lengths.max())), int(store.lengths.sum())))
+    needed = _estimate(subject, min(max(plan.use.tokens_per_block, int(store.lengths.max())), int(store.lengths.sum())))
     free = machine.available_memory()
     if needed > free:
         return red(
             f"about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free",
             meaning="The run would be killed when these rows come together in a block.",
-            lines=[patient.rows[int(store.rows[example])].place for example in examples],
+            lines=[subject.rows[int(store.rows[example])].place for example in examples],
             hint="lower tokens_per_block or max_length, use adapter: lora, or choose a smaller model",
         )
-    patient.rest()
-    network = build_network(plan, patient.model)
+    subject.rest()
+    network = build_network(plan, subject.model)
     try:
         stepper = build_stepper(plan, network)
-        if patient.method.needs_reference:
+        if subject.method.needs_reference:
             store.keep_reference(np.zeros(store.num_sequences))
         figures = explain_out_of_memory(
             lambda: stepper.accumulate(store, examples), tokens_per_block=plan.use.tokens_per_block
@@ -46,17 +43,20 @@ def check(patient: Patient) -> Finding:
     )
 
 
-def _estimate(patient: Patient, tokens: int) -> int:
-    counts, use = patient.store.counts, patient.small.use
+def _estimate(subject: Subject, tokens: int) -> int:
+    counts, use = subject.store.counts, subject.small.use
     return memory.estimate(
-        patient.model.spec,
-        method=patient.options.adapter,
+        subject.model.spec,
+        method=subject.options.adapter,
         tokens=tokens,
         sequence_length=counts.longest,
         trained_tokens=max(1, round(tokens * counts.trained_tokens / counts.tokens)),
         dtype="float32",
         rank=use.rank,
-        quantize=patient.options.quantize,
+        quantize=subject.options.quantize,
         checkpoint_activations=use.checkpoint_activations,
-        optimizer=patient.options.optimizer,
+        optimizer=subject.options.optimizer,
     ).total
+
+
+CHECK = Check(title="the worst batch fits into memory", trap=14, check=check)

@@ -440,8 +440,8 @@ class LanceStore:
 def _shadow_column(block: Block, texts: Any) -> Any:
     import pyarrow as pa
 
-    if (flat := block.flat or read_columns(texts)) is not None:
-        return sort_key_column(flat).cast(pa.json_())
+    if (columns := block.metadata_columns or read_columns(texts)) is not None:
+        return sort_key_column(columns).cast(pa.json_())
     return pa.array(sort_keys_json(block.metadata), pa.json_())
 
 

@@ -1,10 +1,9 @@
 """How a record of ours is written in Marqo, and a filter of ours in its language.
 
 A structured index has the fields that it was made with and no others, so numbers of any key cannot be fields of their
-own. They become tags as all else does (`dizuo.vectors.exact.tags_and_numbers`): a number's 64 bits in the order of
-numbers are 16 hexadecimal digits, every beginning of which is a tag, and an order is one of at most 240 beginnings.
-That is exact for every float64 and needs nothing but the test whether a list of texts holds one, which Marqo answers by
-`IN`.
+own. They become tags as all else does (`exact/tags_and_numbers.py`): a number's 64 bits in the order of numbers
+are 16 hexadecimal digits, every beginning of which is a tag, and an order is one of at most 240 beginnings. That is
+exact for every float64 and needs nothing but the test whether a list of texts holds one, which Marqo answers by `IN`.
 
 Vespa, below Marqo, refuses texts with control characters and non-characters, and by default compares texts without
 regard to case: all texts are JSON with such characters escaped, all tags are in lower case.

@@ -2,8 +2,8 @@
 
 Pinecone holds text, float64 numbers, booleans and lists of text, 40 KB a record. So a record's metadata there are `i`
 its id, `m` its metadata and `d` its document as JSON texts (compressed from 4,000 characters on), `t` and some numbers
-for filters (`dizuo.vectors.exact.tags_and_numbers`), `c` a checksum of the vector, `u` the stamp of the call that wrote
-it, and `v` the vector's bytes, where numbers may not survive the way.
+for filters (`exact/tags_and_numbers.py`), `c` a checksum of the vector, `u` the stamp of the call that wrote it,
+and `v` the vector's bytes, where numbers may not survive the way.
 """
 
 from __future__ import annotations

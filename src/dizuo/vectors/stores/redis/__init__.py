@@ -1,9 +1,8 @@
 """Redis with the search module, `redis://:password@host:6379/0`; `redis+tls://` for TLS.
 
 Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` the vector's bytes, `m` the metadata as JSON,
-`d` the document, `t` the tags and further fields the numbers that filters ask for
-(`dizuo.vectors.exact.tags_and_numbers`), `o` a hash of the id that scans walk along. Every namespace has an index of
-its own. What bites, and what is done:
+`d` the document, `t` the tags and further fields the numbers that filters ask for (`exact/tags_and_numbers.py`),
+`o` a hash of the id that scans walk along. Every namespace has an index of its own. What bites, and what is done:
 
 - a number can only be filtered by if its field is in the index's schema, and adding one builds the whole index anew,
   vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, which are given to
