@@ -1,14 +1,18 @@
 """How sure a score is, and whether two scores differ: intervals, paired tests, power. numpy only.
 
-One proportion gets Wilson's interval, any other mean a bootstrap. Two systems on the same items are compared item by
-item: exact McNemar for right and wrong, a paired bootstrap for anything else. Overlapping intervals are no test.
-Items that come in groups (one document, one user) are drawn as groups: pass `clusters`.
+    intervals      wilson (a share), bootstrap_mean, bootstrap_statistic (a ratio of sums),
+                   bootstrap_figure (a figure of the whole set, such as macro F1)
+    paired tests   mcnemar_exact (right and wrong), paired_bootstrap (anything else), paired_bootstrap_figure
+    power          paired_power, minimum_detectable_effect
+
+Two systems on the same items are compared item by item; overlapping intervals are no test. Items that come in groups
+(one document, one user) are drawn as groups: pass `clusters`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal, TypeAlias
@@ -19,16 +23,23 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "Comparison",
     "Interval",
+    "Statistic",
+    "bootstrap_figure",
     "bootstrap_mean",
     "bootstrap_statistic",
     "mcnemar_exact",
     "minimum_detectable_effect",
     "paired_bootstrap",
+    "paired_bootstrap_figure",
     "paired_power",
     "wilson",
 ]
 
 Floats: TypeAlias = NDArray[np.float64]
+Statistic: TypeAlias = Callable[[NDArray[np.intp]], float]
+"""From the places of drawn items, which may repeat, to a figure of those items."""
+_GROUPS = 500
+"""Parts that are left out in turn to measure how a figure's variance changes with its value."""
 _CHUNK = 1 << 22
 """Drawn indices held at once."""
 
@@ -149,9 +160,46 @@ def bootstrap_statistic(
     count = len(table) if n is None else n
     drawn = _resampled(table, resamples, seed)
     tail = (1 - confidence) / 2
-    quantiles = _bca_quantiles(table, drawn, estimate, tail) if method == "bca" else (tail, 1 - tail)
+    quantiles = _bca_quantiles(_jackknife(table), drawn, estimate, tail) if method == "bca" else (tail, 1 - tail)
     low, high = (float(value) for value in np.quantile(drawn, quantiles))
     return Interval(estimate, min(low, estimate), max(high, estimate), count, method)
+
+
+def bootstrap_figure(
+    figure: Statistic,
+    n: int,
+    *,
+    method: Literal["bca", "percentile"] = "bca",
+    confidence: float = 0.95,
+    resamples: int = 5000,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of a figure that only a whole set has, by drawing items and computing it anew.
+
+    Args:
+        figure: from the places of drawn items, 0 to n − 1, to the figure of those items.
+        n: number of items, at least 1.
+        method: `bca`, with the acceleration from leaving out up to 500 parts in turn, or `percentile`.
+        confidence: coverage aimed at, in (0, 1).
+        resamples: number of bootstrap samples.
+        seed: the same seed gives the same interval.
+
+    Raises:
+        ValueError: no items.
+    """
+    if n < 1:
+        raise ValueError("a figure needs at least one item")
+    every = np.arange(n)
+    estimate = figure(every)
+    drawn = np.array([figure(rows) for rows in _draws(n, resamples, seed)])
+    tail = (1 - confidence) / 2
+    quantiles = (tail, 1 - tail)
+    if method == "bca" and n > 2:
+        parts = np.array_split(every, min(n, _GROUPS))
+        left_out = np.array([figure(np.concatenate((every[: part[0]], every[part[-1] + 1 :]))) for part in parts])
+        quantiles = _bca_quantiles(left_out, drawn, estimate, tail)
+    low, high = (float(value) for value in np.quantile(drawn, quantiles))
+    return Interval(estimate, min(low, estimate), max(high, estimate), n, method)
 
 
 def paired_bootstrap(
@@ -184,13 +232,40 @@ def paired_bootstrap(
         raise ValueError(f"{len(first)} and {len(second)} values are not of the same items")
     difference = first - second
     table = np.column_stack(_grouped(difference, clusters))
-    seen = float(difference.mean())
     drawn = _resampled(table, resamples, seed)
+    return _comparison(float(difference.mean()), drawn, len(difference), confidence)
+
+
+def paired_bootstrap_figure(
+    a: Statistic, b: Statistic, n: int, *, confidence: float = 0.95, resamples: int = 5000, seed: int = 0
+) -> Comparison:
+    """Return the difference of two systems' figures over the same items, as `paired_bootstrap` does for means.
+
+    Args:
+        a: from the places of drawn items to the figure of the first system.
+        b: the same of the second, over the same items.
+        n: number of items that both have, at least 1.
+        confidence: coverage of the interval, in (0, 1).
+        resamples: number of bootstrap samples.
+        seed: the same seed gives the same result.
+
+    Raises:
+        ValueError: no items.
+    """
+    if n < 1:
+        raise ValueError("a figure needs at least one item")
+    every = np.arange(n)
+    drawn = np.array([a(rows) - b(rows) for rows in _draws(n, resamples, seed)])
+    return _comparison(a(every) - b(every), drawn, n, confidence)
+
+
+def _comparison(seen: float, drawn: Floats, n: int, confidence: float) -> Comparison:
+    """Return what the differences of the bootstrap samples say of the one that was seen."""
     low, high = (float(x) for x in np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2)))
     # Equal up to rounding counts as equal: a constant difference is then p = 1/(B + 1), no difference p = 1.
     extreme = np.abs(drawn - seen) >= abs(seen) * (1 - 1e-12)
-    p = (1 + int(extreme.sum())) / (resamples + 1)
-    return Comparison(seen, low, high, min(1.0, p), len(difference), "paired bootstrap")
+    p = (1 + int(extreme.sum())) / (len(drawn) + 1)
+    return Comparison(seen, low, high, min(1.0, p), n, "paired bootstrap")
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -282,30 +357,49 @@ def _grouped(data: Floats, clusters: Sequence[Any] | None) -> tuple[Floats, Floa
 
 
 def _resampled(table: Floats, resamples: int, seed: int) -> Floats:
-    """[resamples] the ratio of sums of every bootstrap sample."""
-    random = np.random.default_rng(seed)
-    units = len(table)
-    step = max(1, _CHUNK // units)
+    """Return [resamples] the ratio of sums of every bootstrap sample."""
     parts = []
-    for start in range(0, resamples, step):
-        draw = random.integers(0, units, size=(min(step, resamples - start), units))
+    for draw in _draws_in_chunks(len(table), resamples, seed):
         sums = table[draw].sum(axis=1)
         parts.append(sums[:, 0] / sums[:, 1])
     return np.concatenate(parts)
 
 
-def _bca_quantiles(table: Floats, drawn: Floats, estimate: float, tail: float) -> tuple[float, float]:
-    """Return the two quantiles of the bootstrap distribution that correct its bias and skew."""
+def _draws(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the [units] places of every bootstrap sample."""
+    for chunk in _draws_in_chunks(units, resamples, seed):
+        yield from chunk
+
+
+def _draws_in_chunks(units: int, resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the places of many bootstrap samples at once, [samples, units]."""
+    random = np.random.default_rng(seed)
+    step = max(1, _CHUNK // units)
+    for start in range(0, resamples, step):
+        yield random.integers(0, units, size=(min(step, resamples - start), units))
+
+
+def _jackknife(table: Floats) -> Floats | None:
+    """Return [units] the ratio of sums without each of the units, or None where it cannot be had without one."""
+    left = table.sum(axis=0) - table
+    return left[:, 0] / left[:, 1] if (left[:, 1] > 0).all() else None
+
+
+def _bca_quantiles(left_out: Floats | None, drawn: Floats, estimate: float, tail: float) -> tuple[float, float]:
+    """Return the two quantiles of the bootstrap distribution that correct its bias and skew.
+
+    Args:
+        left_out: the estimate without each of the units.
+        drawn: the estimate of every bootstrap sample.
+        estimate: of all units.
+        tail: what is cut off on either side.
+    """
     normal = NormalDist()
     below = (np.count_nonzero(drawn < estimate) + np.count_nonzero(drawn <= estimate)) / (2 * len(drawn))
-    if not 0 < below < 1 or len(table) < 3:
+    if not 0 < below < 1 or left_out is None or len(left_out) < 3:
         return tail, 1 - tail
     bias = normal.inv_cdf(below)
-    left = table.sum(axis=0) - table
-    if not (left[:, 1] > 0).all():
-        return tail, 1 - tail
-    jackknife = left[:, 0] / left[:, 1]
-    deviation = jackknife.mean() - jackknife
+    deviation = left_out.mean() - left_out
     scale = float((deviation**2).sum()) ** 1.5
     acceleration = float((deviation**3).sum()) / (6 * scale) if scale > 0 else 0.0
 

@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 from evaluation_samples import LABELS, labelled
 
-from dizuo import plugins
 from dizuo.evaluation.answering.answers import Absent
-from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, tfidf
-from dizuo.evaluation.metrics import accuracy
+from dizuo.evaluation.baselines import (
+    BASELINES,
+    FittedBaseline,
+    PromptBaseline,
+    embedder,
+    five_shot,
+    majority,
+    nearest,
+    tfidf,
+)
+from dizuo.evaluation.metrics.accuracy import accuracy
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.records import Labelled, Message
 
@@ -24,13 +32,10 @@ def pairs(count: int, *, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def test_every_baseline_says_what_it_is_and_what_for() -> None:
-    names = plugins.names("dizuo.evaluation.baselines")
-    assert names == ("embedder", "five_shot", "majority", "nearest", "tfidf", "tfidf_ridge", "untuned")
-    for name in names:
-        module = plugins.load("dizuo.evaluation.baselines", name)
-        assert module.TITLE
-        assert set(module.KINDS) <= {"classification", "generation", "regression"}
-        assert hasattr(module, "fit") != hasattr(module, "prompts")
+    fitted = [name for name, one in BASELINES.all().items() if isinstance(one, FittedBaseline)]
+    prompts = [name for name, one in BASELINES.all().items() if isinstance(one, PromptBaseline)]
+    assert fitted == ["embedder", "majority", "nearest", "tfidf", "tfidf_ridge"]
+    assert prompts == ["five_shot", "untuned"]
 
 
 def test_the_majority_is_the_most_frequent_training_label_and_its_share() -> None:
@@ -45,13 +50,13 @@ def test_tfidf_finds_a_planted_signal_and_none_where_labels_are_shuffled() -> No
     train, test = pairs(200), pairs(60, seed=1)
     right = [label for _, label in test]
     found = tfidf.fit(train, labels=LABELS, options=OPTIONS)([text for text, _ in test])
-    assert accuracy.items(found.texts, [[label] for label in right]).mean() > 0.85
+    assert accuracy(found.texts, [[label] for label in right]).mean() > 0.85
     assert found.probabilities is not None
     assert found.probabilities.shape == (60, 3)
     assert np.allclose(found.probabilities.sum(1), 1)
     shuffled = [(text, LABELS[number % 3]) for number, (text, _) in enumerate(train)]
     chance = tfidf.fit(shuffled, labels=LABELS, options=OPTIONS)([text for text, _ in test])
-    assert accuracy.items(chance.texts, [[label] for label in right]).mean() < 0.6
+    assert accuracy(chance.texts, [[label] for label in right]).mean() < 0.6
 
 
 def test_tfidf_reads_chinese_by_characters() -> None:

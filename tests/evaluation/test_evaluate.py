@@ -83,38 +83,38 @@ def test_the_two_files_hold_the_same_report(found: Any) -> None:
 
 def test_what_changed_adds_up_and_every_item_shown_did_change(found: Any) -> None:
     changes = found[0].changes
-    assert changes["num_fixed"] + changes["num_broken"] + changes["num_same"] == changes["n"] == 40
-    assert changes["num_fixed"] - changes["num_broken"] == round(40 * (found[0].tuned.score - found[0].untuned.score))
-    for item in changes["fixed"]:
-        assert item["after"] == item["expected"] != item["before"]
-        assert item["origin"].startswith("news.csv:")
-    for item in changes["broken"]:
-        assert item["before"] == item["expected"] != item["after"]
+    assert changes.num_fixed + changes.num_broken + changes.num_same == changes.n == 40
+    assert changes.num_fixed - changes.num_broken == round(40 * (found[0].tuned.score - found[0].untuned.score))
+    for item in changes.fixed:
+        assert item.after == item.expected != item.before
+        assert item.origin.startswith("news.csv:")
+    for item in changes.broken:
+        assert item.before == item.expected != item.after
 
 
 def test_confusions_and_slices_count_every_item(found: Any) -> None:
     report = found[0]
     assert report.labels == LABELS
     for one in report.confusion.values():
-        assert sum(map(sum, one["matrix"])) == 40
-    assert sum(one["n"] for one in report.slices) == 40
-    mean = sum(one["n"] * one["right"]["tuned"] for one in report.slices) / 40
+        assert sum(map(sum, one.matrix)) == 40
+    assert sum(one.n for one in report.slices) == 40
+    mean = sum(one.n * one.right["tuned"] for one in report.slices) / 40
     assert mean == pytest.approx(report.tuned.score)
 
 
 def test_reliability_counts_every_item_and_its_mean_is_the_score(found: Any) -> None:
     report = found[0]
-    bins = report.reliability["tuned"]["bins"]
-    assert sum(one["n"] for one in bins) == 40
-    assert sum(one["n"] * one["accuracy"] for one in bins) / 40 == pytest.approx(report.tuned.score)
+    bins = report.reliability["tuned"].bins
+    assert sum(one.n for one in bins) == 40
+    assert sum(one.n * one.accuracy for one in bins) / 40 == pytest.approx(report.tuned.score)
 
 
 def test_the_curve_ends_at_the_table_and_starts_at_no_training(found: Any) -> None:
     curve = found[0].curve
-    assert [point[0] for point in curve["tfidf"]["points"]] == [30, 120]
-    assert curve["tfidf"]["points"][-1][1] == found[0].row("tfidf").score
-    assert curve["tuned"]["points"][0][:2] == [120, found[0].tuned.score]
-    assert curve["untuned"]["points"][0][0] == 0
+    assert [point[0] for point in curve["tfidf"].points] == [30, 120]
+    assert curve["tfidf"].points[-1][1] == found[0].row("tfidf").score
+    assert curve["tuned"].points[0][:2] == (120, found[0].tuned.score)
+    assert curve["untuned"].points[0][0] == 0
 
 
 def test_the_losses_are_the_runs_without_a_line_that_was_cut_short(found: Any) -> None:
@@ -126,7 +126,7 @@ def test_the_losses_are_the_runs_without_a_line_that_was_cut_short(found: Any) -
 def test_answers_are_shown_side_by_side(found: Any) -> None:
     samples = found[0].samples
     assert len(samples) == 3
-    assert [list(sample["answers"]) for sample in samples] == [["untuned", "tuned"]] * 3
+    assert [list(sample.answers) for sample in samples] == [["untuned", "tuned"]] * 3
 
 
 def test_long_work_reports_progress(found: Any) -> None:
@@ -204,7 +204,7 @@ def test_written_answers_are_scored_beside_the_nearest_training_answer(
         assert row.metrics["perplexity of the right answers"] > 1
         assert {"chrF", "ROUGE-L", "token F1"} <= set(row.metrics)
     assert len(report.samples) == 2
-    assert {mark for sample in report.samples for mark in sample["right"].values()} <= {True, False}
+    assert {mark for sample in report.samples for mark in sample.right.values()} <= {True, False}
     assert (tmp_path / "r" / "report.html").read_text("utf-8").startswith("<!doctype html>")
 
 
@@ -212,7 +212,7 @@ def test_a_graded_answer_is_called_neither_right_nor_wrong(spec: Any, adapter: P
     data = write_data(tmp_path, train=questions(30), test=questions(8, seed=1), task=Task("generation"))
     options = EvaluateOptions(metric="chrf", shots=2, samples=2)
     report = evaluate(spec, data, adapter=adapter, options=options, out=tmp_path / "r")
-    marks = [mark for sample in report.samples for mark in sample["right"].values()]
+    marks = [mark for sample in report.samples for mark in sample.right.values()]
     assert marks
     assert False not in marks
 
@@ -270,7 +270,7 @@ def test_a_label_that_training_never_saw_is_wrong_not_a_crash(spec: Any, tmp_pat
     options = EvaluateOptions(embedder="none", samples=0, curve=False)
     report = evaluate(spec, data, options=options)
     assert all(row.n == 6 for row in report.rows)
-    assert next(one for one in report.slices if one["label"] == "unheard of")["right"]["untuned"] == 0.0
+    assert next(one for one in report.slices if one.label == "unheard of").right["untuned"] == 0.0
 
 
 def test_wrong_options_are_reported_together() -> None:

@@ -63,7 +63,7 @@ def test_a_classification_is_what_the_head_says_of_each_question_alone(spec: Any
     interval = wilson(right, 20)
     assert (tuned.low, tuned.high) == (interval.low, interval.high)
     assert served.metrics["largest difference from as scored"] < 1e-5
-    matrix = np.array(report.confusion["tuned"]["matrix"])
+    matrix = np.array(report.confusion["tuned"].matrix)
     assert matrix.sum() == 20
     assert np.trace(matrix) == right
     assert report.samples == ()

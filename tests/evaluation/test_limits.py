@@ -18,7 +18,7 @@ from dizuo.evaluation.answering.answers import Absent
 from dizuo.evaluation.answering.likelihood import contextual_bias, score_labels
 from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, tfidf
 from dizuo.evaluation.kinds.classification import EMPTY_TEXTS
-from dizuo.evaluation.metrics import accuracy
+from dizuo.evaluation.metrics.accuracy import accuracy
 from dizuo.evaluation.reporting.curve import stratified
 from dizuo.evaluation.setting import items_of
 from dizuo.records import Labelled, Message, Origin, with_identity
@@ -118,7 +118,7 @@ def test_every_normalisation_is_calibrated_by_its_own_bias(
     scores = score_labels(runner, model.tokenizer, [item.question for item in items], LABELS)
     for how, title in (("sum", "sum over the label"), ("token", "per token"), ("byte", "per UTF-8 byte")):
         best = scores.normalised(how, bias=contextual_bias(neutral, how)).argmax(1)  # type: ignore[arg-type]
-        right = accuracy.items([LABELS[i] for i in best], [item.references for item in items]).mean()
+        right = accuracy([LABELS[i] for i in best], [item.references for item in items]).mean()
         assert report.untuned.metrics[f"accuracy, {title}"] == pytest.approx(right), how
 
 
@@ -230,6 +230,6 @@ def test_the_small_draws_of_the_curve_have_every_label_when_the_rows_are_sorted(
     rows = sorted(labelled(120, strength=0.9), key=lambda row: row.labels)  # type: ignore[union-attr]
     data = write_data(tmp_path, train=rows, test=labelled(40, seed=1, strength=0.9))
     options = EvaluateOptions(embedder="none", samples=0, five_shot_items=2, baselines=("tfidf",), max_items=40)
-    points = evaluate(spec, data, options=options).curve["tfidf"]["points"]
+    points = evaluate(spec, data, options=options).curve["tfidf"].points
     assert [point[0] for point in points] == [30, 120]
     assert points[0][1] > 0.85  # the first 30 rows have one label only

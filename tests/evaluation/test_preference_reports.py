@@ -85,8 +85,9 @@ def test_rows_are_what_single_sequences_give(report: Report, spec: Any, adapter:
     assert tuned.metrics["the one that rose more"] == rose.mean()
     gained = (after[0] @ [1, -1] > 0).astype(int) - (before[0] @ [1, -1] > 0).astype(int)
     assert tuned.p_vs_untuned == mcnemar_exact(int((gained > 0).sum()), int((gained < 0).sum()))
-    assert report.changes["num_fixed"] == (gained > 0).sum()
-    assert report.changes["num_broken"] == (gained < 0).sum()
+    assert report.changes is not None
+    assert report.changes.num_fixed == (gained > 0).sum()
+    assert report.changes.num_broken == (gained < 0).sum()
 
 
 def test_the_length_of_answers_is_a_baseline_in_both_directions(report: Report) -> None:
@@ -103,9 +104,9 @@ def test_the_length_of_answers_is_a_baseline_in_both_directions(report: Report) 
 def test_a_few_prompts_are_answered_by_both_models(report: Report, rows: list[Preference]) -> None:
     assert len(report.samples) == 2
     for sample, pair in zip(report.samples, rows, strict=False):
-        assert sample["expected"] == pair.chosen[0].content
-        assert list(sample["answers"]) == ["untuned", "tuned"]
-        assert sample["right"] == {"untuned": None, "tuned": None}
+        assert sample.expected == pair.chosen[0].content
+        assert list(sample.answers) == ["untuned", "tuned"]
+        assert sample.right == {"untuned": None, "tuned": None}
 
 
 def test_a_pair_that_is_too_long_is_wrong_and_said_so(spec: Any, adapter: Path, tmp_path: Path) -> None:

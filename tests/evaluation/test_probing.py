@@ -16,7 +16,7 @@ from dizuo.data import Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, probe
 from dizuo.evaluation.answering.likelihood import score_sequences
-from dizuo.evaluation.figures import perplexity
+from dizuo.evaluation.figures.bits_per_byte import bits_per_byte
 from dizuo.evaluation.probing import TEXT_BYTES, running_text
 from dizuo.trees import Runner
 
@@ -31,7 +31,7 @@ def model(spec: Any) -> models.Model:
 def test_bits_per_byte_are_those_of_the_text_after_a_bos_and_without_an_eos(model: models.Model) -> None:
     rendered, texts = running_text(TEXTS, model.tokenizer, context_length=512)
     assert texts == TEXTS
-    bits = perplexity.bits_per_byte(score_sequences(Runner(model.module), rendered), texts)
+    bits = bits_per_byte(score_sequences(Runner(model.module), rendered), texts)
     nats, size = 0.0, 0
     for text in TEXTS:
         ids = [model.tokenizer.bos_token_id, *model.tokenizer(text, add_special_tokens=False)["input_ids"]]
@@ -50,7 +50,7 @@ def test_a_model_that_knows_only_the_letters_needs_their_entropy(model: models.M
     rendered, texts = running_text(["qzqz"], model.tokenizer, context_length=512)
     (ids,) = (one.ids.tolist() for one in rendered)
     assert len(ids) == 5
-    bits = perplexity.bits_per_byte(score_sequences(Runner(flat.module), rendered), texts)
+    bits = bits_per_byte(score_sequences(Runner(flat.module), rendered), texts)
     assert bits == pytest.approx(math.log2(len(model.tokenizer)), rel=1e-5)
 
 

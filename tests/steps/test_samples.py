@@ -56,10 +56,10 @@ def test_the_answers_of_a_few_validation_rows_are_written_at_every_evaluation(pl
         assert line["right"] == (line["answer"] == line["expected"])
         assert line["origin"].startswith("rows.csv:")
     first = outcome.report.over_time[0]
-    assert [one["step"] for one in first["answers"]] == evaluations
+    assert [one.step for one in first.answers] == evaluations
     page = (place / "runs" / "tiny" / "4-evaluate" / "report.html").read_text("utf-8")
     assert "Answers while it learned" in page
-    assert first["text"] in page
+    assert first.text in page
     assert "is a kind of" not in (outcome.release.folder / "report.json").read_text("utf-8")
 
 

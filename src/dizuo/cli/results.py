@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dizuo.evaluation import Report, Row
+    from dizuo.evaluation.reporting.parts import Sample
     from dizuo.steps.pipeline import Outcome
 
 __all__ = ["show_outcome", "show_release", "show_report"]
@@ -25,7 +26,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
 def show_report(outcome: Outcome, *, as_json: bool) -> None:
     """Print the report's table, its verdict, and a few answers of both models."""
     from dizuo.cli.render import emit, heading, line, side_by_side
-    from dizuo.cli.steps import steps_json
+    from dizuo.cli.running import steps_json
 
     report: Report = outcome.report
     if as_json:
@@ -47,7 +48,7 @@ def show_report(outcome: Outcome, *, as_json: bool) -> None:
 def show_release(outcome: Outcome, *, as_json: bool) -> None:
     """Print what was registered."""
     from dizuo.cli.render import emit
-    from dizuo.cli.steps import steps_json
+    from dizuo.cli.running import steps_json
 
     if as_json:
         emit({**steps_json(outcome), "release": _release(outcome)})
@@ -57,7 +58,7 @@ def show_release(outcome: Outcome, *, as_json: bool) -> None:
 
 def _next(outcome: Outcome) -> None:
     from dizuo.cli.render import heading, line
-    from dizuo.cli.steps import command_path
+    from dizuo.cli.running import command_path
 
     release = outcome.release
     if release is None:
@@ -95,15 +96,15 @@ def _row(row: Row) -> list[str]:
     ]
 
 
-def _sample(sample: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+def _sample(sample: Sample) -> tuple[str, list[tuple[str, str]]]:
     from dizuo.cli.clean import excerpt
 
-    right = sample.get("right") or {}
-    answers = [("expected", excerpt(str(sample.get("expected", "")), WIDTH))]
-    for title, answer in sorted(sample["answers"].items(), key=lambda item: not item[0].startswith("untuned")):
-        mark = "" if right.get(title) is None else "✓" if right[title] else "✗"
-        answers.append((title, f"{excerpt(str(answer), WIDTH)} {mark}".rstrip()))
-    return excerpt(str(sample["text"]), WIDTH), answers
+    answers = [("expected", excerpt(sample.expected, WIDTH))]
+    for title, answer in sorted(sample.answers.items(), key=lambda item: not item[0].startswith("untuned")):
+        right = sample.right.get(title)
+        mark = "" if right is None else "✓" if right else "✗"
+        answers.append((title, f"{excerpt(answer, WIDTH)} {mark}".rstrip()))
+    return excerpt(sample.text, WIDTH), answers
 
 
 def _folder(outcome: Outcome, step: str) -> Path:

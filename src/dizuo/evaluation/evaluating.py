@@ -1,10 +1,9 @@
-"""`evaluate`: the rows of a report, what they mean, and the two files that hold them.
+"""`evaluate`: from a model and a data set to a report, and the two files that hold it.
 
-classification   label likelihood over the token tree, and text through the engine     classification.py
-generation       text through the engine                                               generation.py
-heads            one pass per item, through the tree and through the engine            heads.py numbers.py rewards.py
-preferences      which of two answers is likelier, over the token tree                  preferences.py
-then             rows and paired tests (rows.py), the verdict (verdict.py), what a person wants to see (findings.py)
+choosing      the kind of task, and the score: what cannot be scored is refused before a model is loaded
+setting       the items and training rows
+kinds         the answers of every row: cheap baselines, the untuned model, the tuned one
+reporting     rows with intervals and paired tests, the verdict, what a person wants to see behind them
 """
 
 from __future__ import annotations
@@ -18,23 +17,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import EvaluationError
-from dizuo.evaluation.answering import heads
-from dizuo.evaluation.kinds import classification, generation, preference, regression, reward
+from dizuo.evaluation.choosing import choose_kind, choose_score
+from dizuo.evaluation.figures import FIGURES
+from dizuo.evaluation.kinds import TaskKind
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.evaluation.reporting import findings
-from dizuo.evaluation.reporting.curve import training_curve
 from dizuo.evaluation.reporting.report import Report, Row
 from dizuo.evaluation.reporting.rows import Entry, make_rows
 from dizuo.evaluation.reporting.verdict import verdict
-from dizuo.evaluation.setting import TRAINING_ROWS, Setting, items_of
+from dizuo.evaluation.scoring import Score, answered_set
+from dizuo.evaluation.setting import TRAINING_ROWS, Setting
 from dizuo.events import Finished, Note, Started, Watcher, ignore
-from dizuo.records import Preference
+from dizuo.models.heads import read as read_head
 
 if TYPE_CHECKING:
-    from dizuo.data import Dataset, Task
+    from dizuo.data import Dataset, Split
     from dizuo.models import ModelSpec
 
-__all__ = ["evaluate", "setting_of"]
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -62,14 +62,33 @@ def evaluate(
         watch: told about progress.
 
     Raises:
-        EvaluationError: there is nothing to score, or the data holds no questions with right answers.
+        EvaluationError: there is nothing to score, the data holds no questions with right answers, or the kind of task
+            cannot use the metric that was asked for.
     """
     began = time.perf_counter()
     watch(Started("evaluate"))
-    setting = setting_of(
-        model, data, split=split, adapter=adapter, weights=weights, options=options or EvaluateOptions(), watch=watch
+    options = options or EvaluateOptions()
+    name = split or options.split
+    rows = _rows_of(data, name)
+    tuned = adapter or weights
+    head = None if tuned is None else read_head(tuned)
+    kind = choose_kind(data.task, None if head is None else head.facts)
+    assert data.task is not None, "a kind was found for it"
+    items = kind.items(rows, data.task, options.max_items)
+    score = choose_score(kind, items, asked=options.metric)
+    setting = Setting(
+        spec=model,
+        data=data,
+        task=data.task,
+        items=items[: options.generation_items or None] if kind.written else items,
+        train=kind.items(data.train, data.task, TRAINING_ROWS) if kind.fits_cheap_models and len(data.train) else [],
+        options=options,
+        watch=watch,
+        adapter=adapter,
+        weights=weights,
+        head=head,
     )
-    report = _report(setting, split or setting.options.split)
+    report = _report(kind, score, setting, name)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         report.write(out)
@@ -77,22 +96,12 @@ def evaluate(
     return report
 
 
-def setting_of(
-    model: ModelSpec,
-    data: Dataset,
-    *,
-    split: str | None = None,
-    adapter: Path | None = None,
-    weights: Path | None = None,
-    options: EvaluateOptions,
-    watch: Watcher = ignore,
-) -> Setting:
-    """Return what an evaluation works on.
+def _rows_of(data: Dataset, name: str) -> Split:
+    """Return the rows to score.
 
     Raises:
-        EvaluationError: the split has no rows, or the rows are of a kind that has no right answers.
+        EvaluationError: there is no such split, or it has no rows.
     """
-    name = split or options.split
     splits = data.splits()
     if name not in splits:
         raise EvaluationError(f"there is no split {name!r}", hint=f"choose one of: {', '.join(splits)}")
@@ -101,114 +110,63 @@ def setting_of(
             f"the {name} split has no rows, so there is nothing to score",
             hint="prepare the data with test: 0.1, or choose another split with evaluate.split",
         )
-    task = data.task
-    if task is not None and task.kind == "preference":
-        return Setting(
-            spec=model,
-            data=data,
-            task=task,
-            items=reward.items_of_pairs(_pairs(splits[name]), limit=options.max_items),
-            train=[],
-            options=options,
-            watch=watch,
-            adapter=adapter,
-            weights=weights,
-        )
-    if task is None or task.kind not in ("classification", "generation"):
-        kind = "no task" if task is None else f"the kind {task.kind!r}"
-        raise EvaluationError(
-            f"the data set has {kind}; classification, generation and preferences can be evaluated",
-            hint="train without the evaluate step, or evaluate on labelled, question-and-answer or preference rows",
-        )
-    return Setting(
-        spec=model,
-        data=data,
-        task=task,
-        items=items_of(splits[name], task, limit=options.max_items),
-        train=items_of(data.train, task, limit=TRAINING_ROWS) if len(data.train) else [],
-        options=options,
-        watch=watch,
-        adapter=adapter,
-        weights=weights,
-    )
+    return splits[name]
 
 
-def _pairs(rows: Sequence[Any]) -> list[Preference]:
-    return [row for row in rows if isinstance(row, Preference)]
-
-
-def is_choice(task: Task) -> bool:
-    """Whether answers are chosen from labels, so that labels can be scored."""
-    return task.kind == "classification" and not task.multi_label
-
-
-def _report(setting: Setting, split: str) -> Report:
+def _report(kind: TaskKind, score: Score, setting: Setting, split: str) -> Report:
+    """Return the report on everything that the kind of task answers."""
+    if kind.written or setting.options.metric != "auto":
+        setting.watch(Note(f"metric: {score.name} ({score.why})"))
     absent: dict[str, str] = {}
-    head = heads.head_of(setting)
-    kind = "" if head is None else head.facts.kind
-    choice = is_choice(setting.task) and kind not in ("regression", "reward")
-    if head is not None and kind == "regression":
-        metric, title = "r2", regression.TITLE
-        found = regression.entries(setting, head, absent)
-    elif head is not None and kind == "reward":
-        metric, title = "pairs", reward.TITLE
-        pairs = _pairs(setting.data.splits()[split])[: len(setting.items)]
-        found = reward.entries(setting, head, pairs)
-    elif setting.task.kind == "preference":
-        metric, title = "pairs", preference.TITLE
-        pairs = _pairs(setting.data.splits()[split])[: len(setting.items)]
-        found = preference.entries(setting, pairs)
-    elif choice:
-        metric, title = "accuracy", "accuracy"
-        found = classification.entries(setting, absent)
-    else:
-        asked = "exact_match" if kind == "multi_label" else setting.options.metric
-        metric, why = generation.choose_metric(setting.items, asked=asked)
-        setting.watch(Note(f"metric: {metric} ({why})"))
-        title = findings.metric_title(metric)
-        found = generation.entries(setting, metric, absent)
-    rows = make_rows(found, options=setting.options)
-    conclusion = verdict(rows, metric=title)
+    entries = kind.entries(setting, score, absent)
+    _add_figures(kind, score, setting, entries)
+    rows = make_rows(entries, options=setting.options)
+    conclusion = verdict(rows, metric=score.title)
     if split == "train":
-        rows = [_seen(row) for row in rows]
+        rows = [_mark_seen(row) for row in rows]
         conclusion += " The scored rows are training rows: this says what was learned by heart, not what to expect."
     report = Report(
         model=setting.spec.id,
-        dataset=str(setting.data.card.get("name", "")),
+        dataset=setting.data.card.name,
         split=split,
-        kind=kind if kind in ("regression", "reward") else setting.task.kind,
-        metric=title,
+        kind=kind.reported or setting.task.kind,
+        metric=score.title,
         confidence=setting.options.confidence,
         n=len(setting.items),
         rows=tuple(rows),
         verdict=conclusion,
+        changes=findings.find_changes(setting, entries, binary=score.binary),
         absent=absent,
         losses=tuple(setting.losses()),
         over_time=tuple(findings.answers_over_time(setting)),
         settings=asdict(setting.options),
         facts=_facts(setting),
     )
-    if choice:
-        findings.add_label_findings(report, setting, found)
-        if setting.options.curve:
-            report.curve = training_curve(setting, found)
-    findings.add_changes(report, setting, found, binary=choice or metric in ("exact_match", "number", "pairs"))
-    if setting.task.kind == "preference" and head is None:
-        report.samples = tuple(preference.samples(setting, pairs))
-    elif head is None:
-        report.samples = tuple(_samples(setting, found, choice=choice))
+    if kind.findings is not None:
+        kind.findings(report, setting, score, entries)
+    if kind.samples is not None:
+        report.samples = tuple(kind.samples(setting, entries))
     return report
 
 
-def _seen(row: Row) -> Row:
+def _add_figures(kind: TaskKind, score: Score, setting: Setting, entries: Sequence[Entry]) -> None:
+    """Add the figures of the whole set to every row that has what they need."""
+    others = [name for name, figure in FIGURES.all().items() if kind.answers in figure.answers]
+    figures = [FIGURES.load(name) for name in dict.fromkeys((*kind.figures, *others))]
+    for entry in entries:
+        answered = answered_set(entry, setting.items, labels=setting.labels)
+        if score.figure is not None and score.metric is not None:
+            entry.answers.metrics[score.metric.title] = float(entry.values.mean())
+        for figure in figures:
+            if all(getattr(answered, need) is not None for need in figure.needs):
+                entry.answers.metrics[figure.title] = figure.value(answered)
+
+
+def _mark_seen(row: Row) -> Row:
     """Return the row with a note that its figures come from rows it was trained on, where it was trained at all."""
     if row.family == "untuned":
         return row
     return replace(row, note="; ".join(part for part in (row.note, "trained on the scored rows") if part))
-
-
-def _samples(setting: Setting, found: Sequence[Entry], *, choice: bool) -> list[dict[str, Any]]:
-    return findings.samples(setting, found, choice=choice)
 
 
 def _facts(setting: Setting) -> dict[str, Any]:
@@ -217,7 +175,7 @@ def _facts(setting: Setting) -> dict[str, Any]:
     return {
         "model": setting.spec.source,
         "model_digest": setting.spec.digest,
-        "data_digest": str(setting.data.card.get("digest", "")),
+        "data_digest": setting.data.digest,
         "training_rows": len(setting.data.train),
         "adapter": setting.adapter.name if setting.adapter else None,
         "threads": torch.get_num_threads(),

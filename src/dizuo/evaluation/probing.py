@@ -1,11 +1,16 @@
 """An untrained model on a sample of the user's own data: the figures by which to choose one, or to choose none.
 
+    cheap_rows    what cheap baselines reach on the sample
+    probe         what one untrained model shows
+    recommend     which of the probed models to tune, and why
+
 The sample comes from the training rows, so that the test rows stay unseen by the choice; cheap baselines are fitted on
 the other training rows and scored on the same sample.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,21 +22,21 @@ import numpy as np
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import models
-from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.answering.likelihood import score_sequences
-from dizuo.evaluation.evaluating import is_choice
-from dizuo.evaluation.figures import perplexity
-from dizuo.evaluation.kinds import classification, generation
-from dizuo.evaluation.metrics import accuracy
+from dizuo.evaluation.choosing import choose_kind, choose_score
+from dizuo.evaluation.figures.bits_per_byte import bits_per_byte
+from dizuo.evaluation.kinds import TaskKind
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.evaluation.reporting.report import Row
-from dizuo.evaluation.reporting.rows import Entry, compare, make_rows
-from dizuo.evaluation.setting import TRAINING_ROWS, Setting, items_of
+from dizuo.evaluation.reporting.rows import compare, make_rows
+from dizuo.evaluation.scoring import Score
+from dizuo.evaluation.setting import TRAINING_ROWS, Setting
 from dizuo.events import Finished, Watcher, ignore
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
     from dizuo.models import ModelSpec
+    from dizuo.trees import Runner
 
 __all__ = ["Probe", "Recommendation", "cheap_rows", "probe", "recommend"]
 
@@ -108,13 +113,16 @@ def probe(
     from dizuo.models import memory
 
     began = time.perf_counter()
-    setting = _setting(spec, data, sample, options or EvaluateOptions(), watch)
-    entry, metric, texts, speed = _score(setting)
+    kind, score, setting = _sample(spec, data, sample, options or EvaluateOptions(), watch)
+    assert kind.probe is not None
+    with models.runner(setting, tuned=False) as (runner, tokenizer):
+        bits, speed = _read_texts(setting, runner, tokenizer)
+        entry = kind.probe(_answered(kind, setting), score, runner, tokenizer)
     (row,) = make_rows([entry], options=setting.options)
     answering = memory.estimate(spec, method="inference", tokens=512, sequence_length=256, trained_tokens=0)
     training = memory.estimate(spec, method="lora", tokens=512, sequence_length=256, trained_tokens=128)
     seconds = time.perf_counter() - began
-    watch(Finished(f"probe {spec.id}", seconds, f"{metric} {100 * row.score:.1f} %"))
+    watch(Finished(f"probe {spec.id}", seconds, f"{score.name} {100 * row.score:.1f} %"))
     return Probe(
         model=spec.id,
         address=spec.source,
@@ -124,8 +132,8 @@ def probe(
         notes=(*spec.notes, *_monotone(entry.answers.texts)),
         row=row,
         values=tuple(float(value) for value in entry.values),
-        metric=metric,
-        bits_per_byte=texts,
+        metric=score.name,
+        bits_per_byte=bits,
         tokens_per_second=speed,
         memory_bytes=answering.total,
         training_bytes=training.total,
@@ -141,25 +149,10 @@ def cheap_rows(
 
     They are fitted on the training rows outside of the sample.
     """
-    setting = _setting(None, data, sample, options or EvaluateOptions(), watch)
+    kind, score, setting = _sample(None, data, sample, options or EvaluateOptions(), watch)
+    assert kind.cheap is not None
     absent: dict[str, str] = {}
-    if is_choice(setting.task):
-        entries = classification.cheap_entries(setting, classification.labels_of(setting), absent)
-    else:
-        metric, _ = generation.choose_metric(setting.items, asked=setting.options.metric)
-        setting.items = setting.items[:WRITTEN]
-        entries = []
-        for name in classification.chosen_baselines(setting):
-            module = classification.baseline(name)
-            try:
-                answers = module.fit(setting.training_rows, labels=(), options=setting.options, watch=watch)(
-                    [item.text for item in setting.items]
-                )
-            except Absent as reason:
-                absent[module.TITLE] = str(reason)
-                continue
-            values = generation.item_values(metric, answers.texts, setting.items)
-            entries.append(Entry(name, module.TITLE, "cheap", answers, values))
+    entries = kind.cheap(_answered(kind, setting), score, absent)
     return make_rows(entries, options=setting.options), absent
 
 
@@ -211,15 +204,27 @@ def _price(best: Probe, rivals: Sequence[Probe]) -> str:
     return f". It reads {ratio:.1f} times slower than {fastest.model}" if ratio >= 2 else ""
 
 
-def _setting(spec: ModelSpec | None, data: Dataset, sample: int, options: EvaluateOptions, watch: Watcher) -> Setting:
-    if data.task is None or data.task.kind not in ("classification", "generation") or len(data.train) < 3:
+def _sample(
+    spec: ModelSpec | None, data: Dataset, sample: int, options: EvaluateOptions, watch: Watcher
+) -> tuple[TaskKind, Score, Setting]:
+    """Return the kind of task, its score, and a sample of the training rows.
+
+    Models are compared item by item, so a figure of the whole set is not their score: then it is the kind's own choice.
+    """
+    kind = None
+    with contextlib.suppress(EvaluationError):
+        kind = choose_kind(data.task)
+    if data.task is None or kind is None or kind.probe is None or len(data.train) < 3:
         raise EvaluationError(
             "there are no questions with right answers to probe a model with",
             hint="give labelled rows, or questions with answers; at least three of them",
         )
-    rows = items_of(data.train, data.task, limit=TRAINING_ROWS)
+    rows = kind.items(data.train, data.task, TRAINING_ROWS)
     count = max(1, min(sample, len(rows) // 3))
-    return Setting(
+    score = choose_score(kind, rows[:count], asked=options.metric)
+    if score.figure is not None:
+        score = choose_score(kind, rows[:count])
+    setting = Setting(
         spec=spec,  # type: ignore[arg-type]  # cheap rows need no model
         data=data,
         task=data.task,
@@ -228,6 +233,12 @@ def _setting(spec: ModelSpec | None, data: Dataset, sample: int, options: Evalua
         options=replace(options, five_shot_items=0, curve=False),
         watch=watch,
     )
+    return kind, score, setting
+
+
+def _answered(kind: TaskKind, setting: Setting) -> Setting:
+    """Return the setting with the items that are answered: the first ones, where answers are written."""
+    return replace(setting, items=setting.items[:WRITTEN]) if kind.written else setting
 
 
 def _monotone(answers: Sequence[str]) -> list[str]:
@@ -238,44 +249,22 @@ def _monotone(answers: Sequence[str]) -> list[str]:
     return [f"untrained it answers {count:,} of {len(answers):,} with {common!r}"]
 
 
-def _score(setting: Setting) -> tuple[Entry, str, float, float]:
-    """Return (the entry, its metric, bits per byte of the texts, tokens read per second)."""
-    questions = [item.question for item in setting.items]
-    choice = is_choice(setting.task)
-    with models.runner(setting, tuned=False) as (runner, tokenizer):
-        rendered, texts = running_text(
-            [item.text for item in setting.items], tokenizer, context_length=setting.spec.context_length
-        )
-        score_sequences(runner, rendered[:1])  # the first pass lays weights out and starts threads
-        began = time.perf_counter()
-        values = score_sequences(
-            runner,
-            rendered,
-            tokens_per_block=setting.options.tokens_per_block,
-            work=f"read with {setting.spec.id}",
-            watch=setting.watch,
-        )
-        speed = sum(len(sequence.ids) for sequence in rendered) / (time.perf_counter() - began)
-        bits = perplexity.bits_per_byte(values, texts)
-        if choice:
-            labels = classification.labels_of(setting)
-            work = f"label with {setting.spec.id}"
-            answers = classification.label_answers(setting, runner, tokenizer, questions, labels, work=work)
-    if choice:
-        right = accuracy.items(answers.texts, [item.references for item in setting.items])
-        return Entry("untuned", setting.spec.id, "untuned", answers, right), "accuracy", bits, speed
-    metric, _ = generation.choose_metric(setting.items, asked=setting.options.metric)
-    setting.items = setting.items[:WRITTEN]
-    with models.speaker(setting, tuned=False) as speaker:
-        written, seconds = speaker.answer(
-            questions[:WRITTEN],
-            max_tokens=generation.max_tokens(setting),
-            tuned=False,
-            work=f"answer with {setting.spec.id}",
-        )
-    answers = Answers(written, ms_per_item=1000 * seconds / len(written), mb_on_disk=setting.megabytes(tuned=False))
-    scores = generation.item_values(metric, written, setting.items)
-    return Entry("untuned", setting.spec.id, "untuned", answers, scores), metric, bits, speed
+def _read_texts(setting: Setting, runner: Runner, tokenizer: Any) -> tuple[float, float]:
+    """Return (bits per byte of the sample's texts, tokens read per second)."""
+    rendered, texts = running_text(
+        [item.text for item in setting.items], tokenizer, context_length=setting.spec.context_length
+    )
+    score_sequences(runner, rendered[:1])  # the first pass lays weights out and starts threads
+    began = time.perf_counter()
+    values = score_sequences(
+        runner,
+        rendered,
+        tokens_per_block=setting.options.tokens_per_block,
+        work=f"read with {setting.spec.id}",
+        watch=setting.watch,
+    )
+    speed = sum(len(sequence.ids) for sequence in rendered) / (time.perf_counter() - began)
+    return bits_per_byte(values, texts), speed
 
 
 def running_text(texts: Sequence[str], tokenizer: Any, *, context_length: int) -> tuple[list[Rendered], list[str]]:

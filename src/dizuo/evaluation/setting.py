@@ -1,4 +1,8 @@
-"""What an evaluation works on: the items, the training rows, the models, the options."""
+"""What an evaluation works on: the items, the training rows, the models, the options.
+
+Item       one question with its right answers, or one pair of answers
+Setting    the items, the model before and after training, and the options: what all rows of a report share
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,14 @@ from dizuo.data import prompt_messages
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher
-from dizuo.records import Chat, Example, Labelled, Message
+from dizuo.records import Chat, Example, Labelled, Message, Preference
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset, Task
     from dizuo.models import ModelSpec
+    from dizuo.models.heads import Head
 
-__all__ = ["Item", "Question", "Setting", "items_of"]
+__all__ = ["Item", "Question", "Setting", "items_of", "joined", "labels_of"]
 
 Question: TypeAlias = tuple[Message, ...]
 TRAINING_ROWS = 50_000
@@ -38,6 +43,8 @@ class Item:
     """Right answers, the first is the one to learn; at least one."""
     id: str = ""
     origin: str = ""
+    pair: Preference | None = None
+    """The pair of answers that is judged, where the question is which of two is better."""
 
     @property
     def answer(self) -> str:
@@ -45,7 +52,7 @@ class Item:
         return self.references[0]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """Everything that the rows of a report share."""
 
@@ -58,6 +65,8 @@ class Setting:
     watch: Watcher
     adapter: Path | None = None
     weights: Path | None = None
+    head: Head | None = None
+    """The tuned model's head, where it was trained with one."""
 
     @property
     def tuned(self) -> bool:
@@ -71,6 +80,13 @@ class Setting:
         if result is None or not (result.parent / "metrics.jsonl").is_file():
             return None
         return result.parent
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The answers to choose from; none where answers are written."""
+        if self.task.kind != "classification":
+            return ()
+        return self.task.labels or tuple(sorted({item.answer for item in self.train}))
 
     @property
     def training_rows(self) -> list[tuple[str, str]]:
@@ -108,7 +124,24 @@ class Setting:
         return sum(path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")) / 1e6
 
 
-def items_of(examples: Sequence[Example], task: Task | None, *, limit: int = 0) -> list[Item]:
+def labels_of(setting: Setting) -> tuple[str, ...]:
+    """Return the answers to choose from.
+
+    Raises:
+        EvaluationError: there are fewer than two.
+    """
+    labels = setting.labels
+    if len(labels) < 2:
+        raise EvaluationError(f"the task has {len(labels)} labels, and a choice needs two", hint="check the data set")
+    return labels
+
+
+def joined(messages: Sequence[Message]) -> str:
+    """Return the text of several messages, with a blank line between them."""
+    return "\n\n".join(message.content for message in messages)
+
+
+def items_of(examples: Sequence[Example], task: Task | None, limit: int = 0) -> list[Item]:
     """Return the first `limit` (0: all) examples as questions with their right answers.
 
     Raises:

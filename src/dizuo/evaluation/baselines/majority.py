@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import FittedBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
-TITLE = "majority label"
-KINDS = ("classification",)
+__all__ = ["BASELINE", "fit"]
 
 
 def fit(
@@ -44,3 +44,6 @@ def fit(
         )
 
     return answer
+
+
+BASELINE = FittedBaseline(title="majority label", answers=("label",), fit=fit)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import FittedBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
-TITLE = "nearest training answer"
-KINDS = ("generation",)
+__all__ = ["BASELINE", "fit"]
 
 
 def fit(
@@ -52,3 +52,6 @@ def fit(
         )
 
     return answer
+
+
+BASELINE = FittedBaseline(title="nearest training answer", answers=("text", "labels"), fit=fit)

@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import FittedBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
-TITLE = "TF-IDF + logistic regression"
-KINDS = ("classification",)
+__all__ = ["BASELINE", "fit"]
 
 
 def fit(
@@ -84,3 +84,6 @@ def _spaceless(character: str) -> bool:
         return False
     name = unicodedata.name(character, "")
     return name.startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"))
+
+
+BASELINE = FittedBaseline(title="TF-IDF + logistic regression", answers=("label",), fit=fit)

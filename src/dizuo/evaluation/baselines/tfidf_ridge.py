@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import FittedBaseline
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
-TITLE = "TF-IDF + ridge regression"
-KINDS = ("regression",)
+__all__ = ["BASELINE", "fit"]
+
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Of the penalty; chosen by five-fold cross-validation on the training rows."""
 
@@ -22,7 +23,7 @@ def fit(
     """Return a regressor over word 1- and 2-grams; its answers are numbers as text.
 
     Raises:
-        Absent: there are no training rows, or their texts have no words.
+        Absent: there are fewer than ten training rows, their answers are no numbers, or their texts have no words.
     """
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -33,7 +34,10 @@ def fit(
         raise Absent("there are fewer than ten training rows")
     began = time.perf_counter()
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
-    numbers = np.array([float(answer) for _, answer in rows])
+    try:
+        numbers = np.array([float(answer) for _, answer in rows])
+    except ValueError as error:
+        raise Absent(f"the training answers are no numbers: {error}") from error
     try:
         features = vectorizer.fit_transform([text for text, _ in rows])
     except ValueError as error:  # every text is empty
@@ -58,3 +62,6 @@ def fit(
         )
 
     return answer
+
+
+BASELINE = FittedBaseline(title="TF-IDF + ridge regression", answers=("number",), fit=fit)

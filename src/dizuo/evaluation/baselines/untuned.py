@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
+from dizuo.evaluation.baselines import PromptBaseline
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.records import Message
 
-TITLE = "untuned"
-KINDS = ("classification", "generation")
+if TYPE_CHECKING:
+    from dizuo.evaluation.setting import Question
 
-Question: TypeAlias = tuple[Message, ...]
+__all__ = ["BASELINE", "prompts"]
 
 
 def prompts(
@@ -19,3 +19,6 @@ def prompts(
 ) -> Callable[[Question], Question]:
     """Return a function that gives a question's messages to show: the question itself."""
     return lambda question: question
+
+
+BASELINE = PromptBaseline(title="untuned", answers=("label", "labels", "text"), prompts=prompts)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "value"]
+from dizuo.evaluation.figures import AnsweredSet, Figure
 
-TITLE = "Brier score"
+__all__ = ["FIGURE", "brier_score"]
 
 
-def value(probabilities: NDArray[np.float64], truth: Sequence[int]) -> float:
+def brier_score(probabilities: NDArray[np.float64], truth: Sequence[int]) -> float:
     """Return the mean of Σ (p − truth)² over the labels.
 
     Args:
@@ -25,3 +25,12 @@ def value(probabilities: NDArray[np.float64], truth: Sequence[int]) -> float:
             target[row, place] = 1.0
     missing = np.array([place < 0 for place in truth], np.float64)
     return float((((probabilities - target) ** 2).sum(axis=1) + missing).mean())
+
+
+def _value(answered: AnsweredSet) -> float:
+    assert answered.probabilities is not None
+    truth = [answered.labels.index(label) if label in answered.labels else -1 for label in answered.expected]
+    return brier_score(answered.probabilities, truth)
+
+
+FIGURE = Figure(title="Brier score", value=_value, answers=("label",), needs=("probabilities",))

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["TITLE", "value"]
+import numpy as np
+from numpy.typing import NDArray
 
-TITLE = "macro F1"
+from dizuo.evaluation.figures import AnsweredSet, Figure
+from dizuo.significance import Statistic
+
+__all__ = ["FIGURE", "macro_f1"]
 
 
-def value(answers: Sequence[str], expected: Sequence[str]) -> float:
+def macro_f1(answers: Sequence[str], expected: Sequence[str]) -> float:
     """Return the mean F1 over the labels that are expected somewhere; an answer that is no label is a miss of one.
 
     Labels that are only answered and never expected have no recall to speak of and do not enter the mean; answering
     them lowers the recall of the expected ones. White space around a text does not count, as in accuracy.
     """
     answers, expected = [text.strip() for text in answers], [text.strip() for text in expected]
-    labels = sorted(set(expected))
+    said, wanted = Counter(answers), Counter(expected)
+    hits = Counter(right for answer, right in zip(answers, expected) if answer == right)
     total = 0.0
-    for label in labels:
-        hits = sum(a == label and e == label for a, e in zip(answers, expected))
-        said = sum(a == label for a in answers)
-        wanted = sum(e == label for e in expected)
-        total += 2 * hits / (said + wanted)
-    return total / len(labels) if labels else 0.0
+    for label in sorted(wanted):
+        total += 2 * hits[label] / (said[label] + wanted[label])
+    return total / len(wanted) if wanted else 0.0
+
+
+def _statistic(answered: AnsweredSet) -> Statistic:
+    """Count labels as numbers: 5,000 draws of 2,000 items take 0.2 s instead of 3."""
+    labels = sorted({text.strip() for text in answered.expected})
+    places = {label: place for place, label in enumerate(labels)}
+    wanted = np.array([places[text.strip()] for text in answered.expected], np.intp)
+    said = np.array([places.get(text.strip(), len(labels)) for text in answered.answers], np.intp)
+
+    def drawn(rows: NDArray[np.intp]) -> float:
+        right, answer = wanted[rows], said[rows]
+        size = len(labels) + 1  # the last column is for what is no label
+        num_wanted = np.bincount(right, minlength=size)
+        total = np.bincount(answer, minlength=size) + num_wanted
+        hits = np.bincount(right[right == answer], minlength=size)
+        there = num_wanted > 0
+        return float((2 * hits[there] / total[there]).mean())
+
+    return drawn
+
+
+FIGURE = Figure(
+    title="macro F1",
+    value=lambda answered: macro_f1(answered.answers, answered.expected),
+    answers=("label",),
+    is_score=True,
+    statistic=_statistic,
+)

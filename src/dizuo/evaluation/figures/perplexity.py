@@ -1,4 +1,4 @@
-"""Perplexity and bits per byte of texts: how surprised a model is, weighted by tokens over the whole set."""
+"""Perplexity of the right answers: how surprised a model is by them, weighted by tokens over the whole set."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "bits_per_byte", "value"]
+from dizuo.evaluation.figures import AnsweredSet, Figure
 
-TITLE = "perplexity"
+__all__ = ["FIGURE", "perplexity"]
 
 
-def value(logprobs: Sequence[NDArray[np.float32]]) -> float:
+def perplexity(logprobs: Sequence[NDArray[np.float32]]) -> float:
     """Return exp(−Σ log p ÷ number of tokens) over all tokens of all sequences; never a mean of means."""
     tokens = sum(len(part) for part in logprobs)
-    return math.exp(-_total(logprobs) / tokens)
+    return math.exp(-math.fsum(float(part.sum(dtype=np.float64)) for part in logprobs) / tokens)
 
 
-def bits_per_byte(logprobs: Sequence[NDArray[np.float32]], texts: Sequence[str]) -> float:
-    """Return −Σ log₂ p ÷ UTF-8 bytes: comparable between models with different vocabularies."""
-    size = sum(len(text.encode("utf-8")) for text in texts)
-    return -_total(logprobs) / math.log(2) / size
+def _value(answered: AnsweredSet) -> float:
+    assert answered.logprobs is not None
+    return perplexity(answered.logprobs)
 
 
-def _total(logprobs: Sequence[NDArray[np.float32]]) -> float:
-    return math.fsum(float(part.sum(dtype=np.float64)) for part in logprobs)
+FIGURE = Figure(title="perplexity of the right answers", value=_value, answers=("text", "labels"), needs=("logprobs",))

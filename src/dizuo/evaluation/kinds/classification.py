@@ -1,110 +1,133 @@
-"""The rows of a classification: cheap models, the untuned one without and with examples, the tuned one twice."""
+"""One label of several: cheap models, the untuned model without and with examples, the tuned one as scored and served.
+
+A language model without a head is scored by the likelihood of every label over the token tree; with a head, by what
+the head says. `tuned, as served` is what a user gets: text that the engine writes, or the head as the gateway asks it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
-from dizuo import plugins
 from dizuo.data import prompt_messages
-from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import heads, models
 from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.answering.cheap import cheap_answers, choose_baselines
 from dizuo.evaluation.answering.likelihood import LabelScores, Normalisation, contextual_bias, score_labels
 from dizuo.evaluation.answering.shots import Shots
 from dizuo.evaluation.baselines import untuned
-from dizuo.evaluation.metrics import accuracy
+from dizuo.evaluation.kinds import TaskKind
+from dizuo.evaluation.metrics.accuracy import accuracy
+from dizuo.evaluation.reporting import findings
+from dizuo.evaluation.reporting.curve import training_curve
+from dizuo.evaluation.reporting.parts import Sample
+from dizuo.evaluation.reporting.report import Report
 from dizuo.evaluation.reporting.rows import Entry
-from dizuo.evaluation.setting import Item, Question, Setting
+from dizuo.evaluation.scoring import Score
+from dizuo.evaluation.setting import Question, Setting, items_of, labels_of
 from dizuo.events import Note
 from dizuo.trees import Runner
 
-__all__ = ["baseline", "cheap_entries", "chosen_baselines", "entries", "label_answers", "labels_of"]
+if TYPE_CHECKING:
+    import numpy as np
 
-BASELINES = "dizuo.evaluation.baselines"
+    from dizuo.data import Task
+    from dizuo.models.heads import HeadFacts
+
+__all__ = ["EMPTY_TEXTS", "KIND"]
+
 EMPTY_TEXTS = ("", "N/A", "[MASK]")
 """What Zhao et al. (2021) ask a model that should answer nothing in particular."""
+_NORMALISATIONS = {"sum": "sum over the label", "token": "per token", "byte": "per UTF-8 byte"}
 
 
-def labels_of(setting: Setting) -> tuple[str, ...]:
-    """Return the answers to choose from."""
-    labels = setting.task.labels or tuple(sorted({item.answer for item in setting.train}))
-    if len(labels) < 2:
-        raise EvaluationError(f"the task has {len(labels)} labels, and a choice needs two", hint="check the data set")
-    return labels
+def _applies(task: Task, head: HeadFacts | None) -> bool:
+    labelled = head is None or head.kind in ("classification", "multi_label")
+    return task.kind == "classification" and not task.multi_label and labelled
 
 
-def entries(setting: Setting, absent: dict[str, str]) -> list[Entry]:
-    """Return every row's answers; what cannot be made here goes to `absent` with its reason."""
+def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry]:
     labels = labels_of(setting)
-    found = cheap_entries(setting, labels, absent)
+    entries = _cheap(setting, score, absent)
     options = setting.options
     questions = [item.question for item in setting.items]
+
+    def add(name: str, title: str, family: str, answers: Answers) -> None:
+        entries.append(score.entry(name, title, family, setting.items, answers, labels=labels))
+
     if options.untuned or not setting.tuned:
         with models.runner(setting, tuned=False) as (runner, tokenizer):
             setting.watch(Note(f"untuned model runs as {runner.choice.layout} ({runner.choice.reason})"))
-            answers = label_answers(setting, runner, tokenizer, questions, labels, work="untuned")
-            found.append(_entry("untuned", untuned.TITLE, "untuned", setting.items, answers))
+            answers = _choose_labels(setting, runner, tokenizer, questions, labels, work="untuned")
+            add("untuned", untuned.BASELINE.title, "untuned", answers)
             few = questions[: options.five_shot_items or None]
-            shown = Shots(setting, labels)
+            shots = Shots(setting, labels)
             try:
                 longest = max(len(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels)
-                ask = shown.prompts(tokenizer, few, room=longest + 1, context_length=setting.spec.context_length)
-                answers = label_answers(setting, runner, tokenizer, few, labels, work=shown.title, ask=ask)
-                found.append(_entry("five_shot", shown.title, "untuned", setting.items, answers))
+                ask = shots.prompts(tokenizer, few, room=longest + 1, context_length=setting.spec.context_length)
+                answers = _choose_labels(setting, runner, tokenizer, few, labels, work=shots.title, ask=ask)
+                add("five_shot", shots.title, "untuned", answers)
             except Absent as reason:
-                absent[shown.title] = str(reason)
-    head = heads.head_of(setting)
-    if head is not None:
-        found += heads.entries(setting, head, labels)
+                absent[shots.title] = str(reason)
+    if setting.head is not None:
+        scored, served = heads.answer_with_head(setting, setting.head, labels)
+        add("tuned", "tuned, as scored", "tuned", scored)
+        add("served", "tuned, as served", "tuned", served)
     elif setting.tuned:
         with models.runner(setting, tuned=True) as (runner, tokenizer):
-            answers = label_answers(setting, runner, tokenizer, questions, labels, work="tuned, as scored", tuned=True)
-        found.append(_entry("tuned", "tuned, as scored", "tuned", setting.items, answers))
+            answers = _choose_labels(setting, runner, tokenizer, questions, labels, work="tuned, as scored", tuned=True)
+        add("tuned", "tuned, as scored", "tuned", answers)
         with models.speaker(setting, tuned=True) as speaker:
-            answers = _served(setting, speaker, questions[: options.served_items or None], labels)
-        found.append(_entry("served", "tuned, as served", "tuned", setting.items, answers))
-    return found
+            answers = _write_labels(setting, speaker, questions[: options.served_items or None], labels)
+        add("served", "tuned, as served", "tuned", answers)
+    return entries
 
 
-def cheap_entries(setting: Setting, labels: Sequence[str], absent: dict[str, str]) -> list[Entry]:
-    """Return the answers of the cheap baselines, in the order of their scores."""
-    found = []
-    texts = [item.text for item in setting.items]
-    for name in chosen_baselines(setting):
-        module = baseline(name)
-        try:
-            answer = module.fit(setting.training_rows, labels=labels, options=setting.options, watch=setting.watch)
-            found.append(_entry(name, module.TITLE, "cheap", setting.items, answer(texts)))
-        except Absent as reason:
-            absent[module.TITLE] = str(reason)
-    return sorted(found, key=lambda entry: entry.score)
+def _cheap(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry]:
+    """Return the rows of the cheap baselines, in the order of their scores."""
+    labels = labels_of(setting)
+    baselines = choose_baselines(setting.options.baselines, answers=KIND.answers)
+    entries = [
+        score.entry(baseline.name, baseline.title, "cheap", setting.items, answers, labels=labels)
+        for baseline, answers in cheap_answers(setting, baselines, absent, labels=labels)
+    ]
+    return sorted(entries, key=lambda entry: entry.score)
 
 
-def baseline(name: str) -> ModuleType:
-    """Return a baseline's module.
-
-    Raises:
-        DizuoError: there is no such baseline.
-    """
-    return plugins.load(BASELINES, name, noun="baseline")
+def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Any) -> Entry:
+    labels, questions = labels_of(setting), [item.question for item in setting.items]
+    work = f"label with {setting.spec.id}"
+    answers = _choose_labels(setting, runner, tokenizer, questions, labels, work=work)
+    return score.entry("untuned", setting.spec.id, "untuned", setting.items, answers, labels=labels)
 
 
-def chosen_baselines(setting: Setting) -> list[str]:
-    """Return the names of the cheap baselines that the options ask for and the kind of task allows."""
-    kind = "classification" if setting.task.kind == "classification" and not setting.task.multi_label else "generation"
-    asked = list(setting.options.baselines)
-    if asked != ["auto"]:
-        return asked
-    modules = {name: baseline(name) for name in plugins.names(BASELINES)}
-    return [name for name, module in modules.items() if hasattr(module, "fit") and kind in module.KINDS]
+def _findings(report: Report, setting: Setting, score: Score, entries: Sequence[Entry]) -> None:
+    findings.add_label_findings(report, setting, entries)
+    if setting.options.curve:
+        report.curve = training_curve(setting, score, entries)
 
 
-def label_answers(
+def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
+    """Return a few items with what the untuned model writes and what the tuned one is served to say."""
+    count = min(setting.options.samples, len(setting.items))
+    if not count or setting.head is not None:
+        return []
+    written: dict[str, Sequence[str]] = {}
+    if setting.options.untuned or not setting.tuned:
+        with models.speaker(setting, tuned=False) as speaker:
+            questions = [item.question for item in setting.items[:count]]
+            written["untuned"], _ = speaker.answer(
+                questions, max_tokens=findings.SAMPLE_TOKENS, tuned=False, work="untuned, a few answers"
+            )
+    for entry in entries:
+        if entry.name == "served":
+            written["tuned"] = entry.answers.texts[:count]
+    return findings.side_by_side(setting, written, count=count, graded=False)
+
+
+def _choose_labels(
     setting: Setting,
     runner: Runner,
     tokenizer: Any,
@@ -131,19 +154,19 @@ def label_answers(
             watch=setting.watch,
         )
 
-    neutral = _neutral(setting, scored)
+    neutral = _neutral_scores(setting, scored)
     scores = scored(questions, work)
     references = [item.references for item in setting.items[: len(questions)]]
     metrics: dict[str, float] = {}
     probabilities: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, list[str]] = {}
     for name, title in _NORMALISATIONS.items():
-        this = _normalisation(name)
-        bias = None if neutral is None else contextual_bias(neutral, this)
-        probabilities[name] = scores.probabilities(this, bias=bias)
-        best = scores.normalised(this, bias=bias).argmax(axis=1)
+        how = cast(Normalisation, name)
+        bias = None if neutral is None else contextual_bias(neutral, how)
+        probabilities[name] = scores.probabilities(how, bias=bias)
+        best = scores.normalised(how, bias=bias).argmax(axis=1)
         texts[name] = ["" if long else labels[i] for i, long in zip(best, scores.too_long)]
-        metrics[f"accuracy, {title}"] = float(accuracy.items(texts[name], references).mean())
+        metrics[f"accuracy, {title}"] = float(accuracy(texts[name], references).mean())
     metrics["tokens shared"] = scores.sum_lengths / max(1, scores.packed_tokens)
     notes = [] if neutral is None else [f"calibrated: {options.calibration}"]
     if scores.too_long.any():
@@ -162,25 +185,20 @@ def label_answers(
     )
 
 
-_NORMALISATIONS = {"sum": "sum over the label", "token": "per token", "byte": "per UTF-8 byte"}
-
-
-def _normalisation(name: str) -> Normalisation:
-    assert name in _NORMALISATIONS, name
-    return cast(Normalisation, name)
-
-
-def _neutral(setting: Setting, scored: Callable[[Sequence[Question], str], LabelScores]) -> LabelScores | None:
+def _neutral_scores(setting: Setting, scored: Callable[[Sequence[Question], str], LabelScores]) -> LabelScores | None:
     """Return the scores from which the bias of each normalisation is taken."""
-    kind = setting.options.calibration
-    if kind == "none":
+    how = setting.options.calibration
+    if how == "none":
         return None
-    if kind == "contextual":
+    if how == "contextual":
         return scored([prompt_messages(text, setting.task) for text in EMPTY_TEXTS], "calibrate")
     return scored([item.question for item in setting.train[:64]], "calibrate")
 
 
-def _served(setting: Setting, speaker: models.Speaker, questions: Sequence[Question], labels: Sequence[str]) -> Answers:
+def _write_labels(
+    setting: Setting, speaker: models.Speaker, questions: Sequence[Question], labels: Sequence[str]
+) -> Answers:
+    """Return what the tuned model writes; text that is no label is wrong."""
     longest = max(len(speaker.tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels)
     texts, seconds = speaker.answer(questions, max_tokens=longest + 4, tuned=True, work="tuned, as served")
     readable = {label.strip() for label in labels}
@@ -197,6 +215,16 @@ def _served(setting: Setting, speaker: models.Speaker, questions: Sequence[Quest
     )
 
 
-def _entry(name: str, title: str, family: str, items: Sequence[Item], answers: Answers) -> Entry:
-    values = accuracy.items(answers.texts, [item.references for item in items[: len(answers.texts)]])
-    return Entry(name, title, family, answers, values)
+KIND = TaskKind(
+    title="classification",
+    answers="label",
+    applies=_applies,
+    items=items_of,
+    entries=_entries,
+    default_metric=lambda items: ("accuracy", "answers are labels"),
+    figures=("macro_f1", "brier", "calibration"),
+    findings=_findings,
+    samples=_samples,
+    cheap=_cheap,
+    probe=_probe,
+)

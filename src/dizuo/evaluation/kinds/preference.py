@@ -1,4 +1,4 @@
-"""The rows of a model that was trained on preferences: which of two answers it finds likelier, before and after.
+"""Which of two answers a model finds likelier, before and after it was trained on preferences.
 
 cheap      the longer answer, and the shorter one: what pairs often give away without being read
 untuned    the answer that the untuned model finds likelier, by the sum of log p over its tokens
@@ -8,6 +8,8 @@ tuned      the same of the tuned model; beside it, per token, and by the reward 
 The sum is what the losses of DPO and KTO compare, and it favours short answers, for everybody alike: the row of the
 shorter answer shows how far that alone goes. A pair is right, wrong, or level, which counts a half; one that is too
 long for the model is wrong. Intervals are Wilson's and tests McNemar's where no pair is level.
+
+Shapes: n pairs.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +26,25 @@ from dizuo.data.rendering.conversations import render_answer
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.answering.likelihood import score_sequences
+from dizuo.evaluation.answering.pairs import items_of_pairs, length_margins, pair_entry, pairs_of, share_right
+from dizuo.evaluation.kinds import TaskKind
+from dizuo.evaluation.reporting.findings import SAMPLE_TOKENS
+from dizuo.evaluation.reporting.parts import Sample
 from dizuo.evaluation.reporting.rows import Entry
-from dizuo.evaluation.setting import Setting
-from dizuo.records import Message, Preference
+from dizuo.evaluation.scoring import Score
+from dizuo.evaluation.setting import Setting, joined
 
-__all__ = ["TITLE", "entries", "samples"]
+if TYPE_CHECKING:
+    from dizuo.data import Task
+    from dizuo.models.heads import HeadFacts
 
-TITLE = "pairs ranked right"
-SAMPLE_TOKENS = 48
-"""Most tokens of an answer that is shown."""
+__all__ = ["KIND"]
+
 Floats = NDArray[np.float64]
+
+
+def _applies(task: Task, head: HeadFacts | None) -> bool:
+    return task.kind == "preference" and head is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,35 +59,28 @@ class _Scores:
     """[n] pairs that the model cannot read."""
     seconds: float
 
-    def worth(self, table: Floats) -> Floats:
-        """[n] 1 where the chosen answer has the larger number, half where both are level."""
-        return np.where(self.too_long, 0.0, _worth(table[:, 0] - table[:, 1]))
+    def margins(self, table: Floats) -> Floats:
+        """Return [n] by how much the chosen answer has the larger number; a pair that cannot be read is wrong."""
+        return np.where(self.too_long, -1.0, table[:, 0] - table[:, 1])
 
 
-def entries(setting: Setting, pairs: Sequence[Preference]) -> list[Entry]:
-    """Return every row's choices.
-
-    Args:
-        setting: its items are those of the pairs.
-        pairs: what is scored.
-    """
-    lengths = np.array([len(_text(pair.chosen)) - len(_text(pair.rejected)) for pair in pairs], np.float64)
-    found = [
-        _entry("longer", "the longer answer", "cheap", _worth(lengths), Answers([], mb_on_disk=0.0)),
-        _entry("shorter", "the shorter answer", "cheap", _worth(-lengths), Answers([], mb_on_disk=0.0)),
+def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry]:
+    lengths = length_margins(pairs_of(setting))
+    entries = [
+        pair_entry(setting, score, name, f"the {name} answer", "cheap", margins, Answers([], mb_on_disk=0.0))
+        for name, margins in (("longer", lengths), ("shorter", -lengths))
     ]
     before = None
     if setting.options.untuned:
-        before = _score(setting, pairs, tuned=False)
-        found.append(_row(setting, "untuned", before, tuned=False))
+        before = _score_pairs(setting, tuned=False)
+        entries.append(_likelier(setting, score, "untuned", before))
     if setting.tuned:
-        after = _score(setting, pairs, tuned=True)
-        rose = None if before is None else _worth((after.sums - before.sums) @ np.array([1.0, -1.0]))
-        found.append(_row(setting, "tuned", after, tuned=True, rose=rose))
-    return found
+        after = _score_pairs(setting, tuned=True)
+        entries.append(_likelier(setting, score, "tuned", after, before=before))
+    return entries
 
 
-def samples(setting: Setting, pairs: Sequence[Preference]) -> list[dict[str, Any]]:
+def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
     """Return what the untuned and the tuned model write to the first few prompts, beside the chosen answer.
 
     Nothing says which of them is right: that is what pairs are for.
@@ -96,21 +100,31 @@ def samples(setting: Setting, pairs: Sequence[Preference]) -> list[dict[str, Any
                     work=f"{name}, a few answers",
                 )
     return [
-        {
-            "text": _short(item.text, length),
-            "expected": _short(_text(pair.chosen), 2 * length),
-            "answers": {name: _short(answers[place], 2 * length) for name, answers in written.items()},
-            "right": dict.fromkeys(written),
-        }
-        for place, (item, pair) in enumerate(zip(items, pairs))
+        Sample(
+            text=_short(item.text, length),
+            expected=_short(joined(pair.chosen), 2 * length),
+            answers={name: _short(answers[place], 2 * length) for name, answers in written.items()},
+            right=dict.fromkeys(written),
+        )
+        for place, (item, pair) in enumerate(zip(items, pairs_of(setting)))
     ]
 
 
-def _row(setting: Setting, name: str, scores: _Scores, *, tuned: bool, rose: Floats | None = None) -> Entry:
+def _likelier(setting: Setting, score: Score, name: str, scores: _Scores, *, before: _Scores | None = None) -> Entry:
+    """Return which answers a model finds likelier.
+
+    Args:
+        setting: its items are pairs.
+        score: by the metric `pairs`.
+        name: `untuned` or `tuned`.
+        scores: of that model.
+        before: of the untuned model, for what rose more.
+    """
+    tuned = name == "tuned"
     lost, n = int(scores.too_long.sum()), len(scores.too_long)
-    metrics = {"the likelier per token": float(scores.worth(scores.means).mean())}
-    if rose is not None:
-        metrics["the one that rose more"] = float(np.where(scores.too_long, 0.0, rose).mean())
+    metrics = {"the likelier per token": share_right(scores.margins(scores.means))}
+    if before is not None:
+        metrics["the one that rose more"] = share_right(scores.margins(scores.sums - before.sums))
     answers = Answers(
         [],
         seconds_train=setting.training_seconds() if tuned else 0.0,
@@ -119,21 +133,23 @@ def _row(setting: Setting, name: str, scores: _Scores, *, tuned: bool, rose: Flo
         note=f"{lost:,} of {n:,} pairs are too long for the model and count as wrong" if lost else "",
         metrics=metrics,
     )
-    return _entry(name, f"{name}, the likelier answer", name, scores.worth(scores.sums), answers)
+    margins = scores.margins(scores.sums)
+    return pair_entry(setting, score, name, f"{name}, the likelier answer", name, margins, answers)
 
 
-def _score(setting: Setting, pairs: Sequence[Preference], *, tuned: bool) -> _Scores:
+def _score_pairs(setting: Setting, *, tuned: bool) -> _Scores:
+    """Return how likely a model finds both answers of every pair."""
     began = time.perf_counter()
     with models.runner(setting, tuned=tuned) as (runner, tokenizer):
         sequences = [
             render_answer(tokenizer, pair.prompt, answer, tools=pair.tools)
-            for pair in pairs
+            for pair in pairs_of(setting)
             for answer in (pair.chosen, pair.rejected)
         ]
-        fits = np.array([len(one.ids) <= setting.spec.context_length for one in sequences])
+        fits = np.array([len(sequence.ids) <= setting.spec.context_length for sequence in sequences])
         values = score_sequences(
             runner,
-            [one for one, fit in zip(sequences, fits, strict=True) if fit],
+            [sequence for sequence, fit in zip(sequences, fits, strict=True) if fit],
             tokens_per_block=setting.options.tokens_per_block,
             work="tuned" if tuned else "untuned",
             watch=setting.watch,
@@ -149,22 +165,17 @@ def _score(setting: Setting, pairs: Sequence[Preference], *, tuned: bool) -> _Sc
     )
 
 
-def _entry(name: str, title: str, family: str, values: Floats, answers: Answers) -> Entry:
-    texts = ["the better answer" if value == 1 else "the worse answer" if value == 0 else "level" for value in values]
-    filled: dict[str, Any] = {
-        field: getattr(answers, field) for field in ("seconds_train", "ms_per_item", "mb_on_disk", "note", "metrics")
-    }
-    return Entry(name, title, family, Answers(texts, None, **filled), values)
-
-
-def _worth(margin: Floats) -> Floats:
-    worth: Floats = (margin > 0) + 0.5 * (margin == 0)
-    return worth
-
-
 def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def _text(messages: Sequence[Message]) -> str:
-    return "\n\n".join(message.content for message in messages)
+KIND = TaskKind(
+    title="preferences",
+    answers="pair",
+    applies=_applies,
+    items=items_of_pairs,
+    entries=_entries,
+    default_metric=lambda items: ("pairs", "of two answers one is better"),
+    fits_cheap_models=False,
+    samples=_samples,
+)

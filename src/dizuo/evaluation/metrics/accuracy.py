@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "items"]
+from dizuo.evaluation.metrics import Metric
 
-TITLE = "accuracy"
+__all__ = ["METRIC", "accuracy"]
 
 
-def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def accuracy(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Return [n] 1 where the answer, without white space around it, is one of the references, else 0."""
     return np.array(
         [float(answer.strip() in {text.strip() for text in right}) for answer, right in zip(answers, references)]
     )
+
+
+METRIC = Metric(title="accuracy", items=accuracy, answers=("label", "text"), binary=True)

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "items"]
+from dizuo.evaluation.metrics import Metric
 
-TITLE = "chrF"
+__all__ = ["METRIC", "chrf"]
+
 ORDER = 6
 BETA = 2.0
 
 
-def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def chrf(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Return [n] the best chrF of each answer over its references, 0 to 1."""
     return np.array([max(_chrf(answer, text) for text in right) for answer, right in zip(answers, references)])
 
@@ -47,3 +48,6 @@ def _chrf(answer: str, reference: str) -> float:
 
 def _ngrams(text: str, n: int) -> Counter[str]:
     return Counter(text[i : i + n] for i in range(len(text) - n + 1))
+
+
+METRIC = Metric(title="chrF", items=chrf, answers=("text",))

@@ -14,9 +14,10 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TITLE", "final_number", "items"]
+from dizuo.evaluation.metrics import Metric
 
-TITLE = "final number"
+__all__ = ["METRIC", "final_number", "number"]
+
 _PLAIN = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *map(ord, "＋，－．＄％Ｅｅ"))} | {
     ord("−"): ord("-")
 }
@@ -33,7 +34,7 @@ _NUMBER = re.compile(
 )
 
 
-def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def number(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Return [n] 1 where the answer's final number is a reference's, else 0; no number is wrong."""
     scores = []
     for answer, right in zip(answers, references):
@@ -50,3 +51,6 @@ def final_number(text: str) -> Decimal | None:
         return None
     sign, digits, separator, exponent = (found[0] if mark else found[-1]).groups(default="")
     return Decimal(f"{sign}{digits.replace(separator, '') if separator else digits}{exponent}").normalize()
+
+
+METRIC = Metric(title="final number", items=number, answers=("text",), binary=True)

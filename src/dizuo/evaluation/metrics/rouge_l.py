@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dizuo.evaluation.metrics import Metric
 from dizuo.evaluation.text import words
 
-__all__ = ["TITLE", "items"]
-
-TITLE = "ROUGE-L"
+__all__ = ["METRIC", "rouge_l"]
 
 
-def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def rouge_l(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Return [n] the best ROUGE-L F1 of each answer over its references, 0 to 1."""
     return np.array(
         [max(_f1(words(answer), words(text)) for text in right) for answer, right in zip(answers, references)]
@@ -32,3 +31,6 @@ def _f1(said: list[str], wanted: list[str]) -> float:
             row[place] = before + 1 if word == other else max(above, row[place - 1])
             before = above
     return 2 * row[-1] / (len(said) + len(wanted))
+
+
+METRIC = Metric(title="ROUGE-L", items=rouge_l, answers=("text",))

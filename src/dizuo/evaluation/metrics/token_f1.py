@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dizuo.evaluation.metrics import Metric
 from dizuo.evaluation.text import words
 
-__all__ = ["TITLE", "items"]
-
-TITLE = "token F1"
+__all__ = ["METRIC", "token_f1"]
 
 
-def items(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def token_f1(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Return [n] the best F1 of each answer over its references, 0 to 1."""
     return np.array([max(_f1(answer, text) for text in right) for answer, right in zip(answers, references)])
 
@@ -30,3 +29,6 @@ def _f1(answer: str, reference: str) -> float:
         return float(said == wanted)
     shared = sum((Counter(said) & Counter(wanted)).values())
     return 2 * shared / (len(said) + len(wanted))
+
+
+METRIC = Metric(title="token F1", items=token_f1, answers=("text",))

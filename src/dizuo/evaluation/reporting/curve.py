@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-from dizuo.evaluation.answering.answers import Absent
-from dizuo.evaluation.kinds.classification import baseline, labels_of
-from dizuo.evaluation.metrics import accuracy
-from dizuo.evaluation.reporting.rows import Entry
-from dizuo.evaluation.setting import Setting
-from dizuo.significance import wilson
+from dizuo.evaluation.answering.cheap import cheap_answers, choose_baselines
+from dizuo.evaluation.reporting.parts import Curve
+from dizuo.evaluation.reporting.rows import Entry, interval_of
+from dizuo.evaluation.scoring import Score
+from dizuo.evaluation.setting import Setting, labels_of
+from dizuo.events import ignore
 
-__all__ = ["training_curve"]
+__all__ = ["sizes", "stratified", "training_curve"]
 
 SMALLEST = 20
 FACTOR = 4
@@ -21,11 +21,11 @@ FACTOR = 4
 
 def sizes(rows: int) -> list[int]:
     """Return the numbers of training rows to try: all, a quarter, a sixteenth, … down to 20."""
-    found: list[int] = []
-    while rows >= SMALLEST and len(found) < 4:
-        found.append(rows)
+    counts: list[int] = []
+    while rows >= SMALLEST and len(counts) < 4:
+        counts.append(rows)
         rows //= FACTOR
-    return found[::-1]
+    return counts[::-1]
 
 
 def stratified(answers: Sequence[str]) -> list[int]:
@@ -41,40 +41,36 @@ def stratified(answers: Sequence[str]) -> list[int]:
     return [row for _, row in sorted(places)]
 
 
-def training_curve(setting: Setting, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return, per row name, points [training rows, score, low, high] on the same items.
+def training_curve(setting: Setting, score: Score, entries: Sequence[Entry]) -> dict[str, Curve]:
+    """Return the score over the number of training rows by row name, on the same items.
 
     Every draw has the labels in their proportions, and holds the smaller ones: 20 rows drawn without regard to labels
     would measure the luck of the draw.
     """
     labels = labels_of(setting)
-    every = setting.training_rows
-    rows = [every[i] for i in stratified([item.answer for item in setting.train])]
-    texts = [item.text for item in setting.items]
-    references = [item.references for item in setting.items]
-    curve: dict[str, Any] = {}
+    rows = [setting.train[i] for i in stratified([item.answer for item in setting.train])]
+    curve: dict[str, Curve] = {}
     for entry in entries:
         if entry.family != "cheap" or entry.name == "majority":
             continue
         points = []
-        module = baseline(entry.name)
+        baselines = choose_baselines([entry.name], answers="label")
         for size in sizes(len(rows))[:-1]:
-            try:
-                answers = module.fit(rows[:size], labels=labels, options=setting.options)(texts)
-            except Absent:
-                continue  # a small draw may hold a single label
-            points.append(_point(size, accuracy.items(answers.texts, references), setting))
-        curve[entry.name] = {"title": entry.title, "points": [*points, _point(len(rows), entry.values, setting)]}
-    tuned = next((entry for entry in entries if entry.name == "tuned"), None)
-    if tuned is not None:
-        size = len(setting.data.train)
-        curve["tuned"] = {"title": tuned.title, "points": [_point(size, tuned.values, setting)]}
-    untuned = next((entry for entry in entries if entry.name == "untuned"), None)
-    if untuned is not None:
-        curve["untuned"] = {"title": untuned.title, "points": [_point(0, untuned.values, setting)]}
+            fewer = replace(setting, train=rows[:size], watch=ignore)
+            # A small draw may hold a single label: then there is no point at this size.
+            for baseline, answers in cheap_answers(fewer, baselines, {}, labels=labels):
+                smaller = score.entry(
+                    baseline.name, baseline.title, entry.family, setting.items, answers, labels=labels
+                )
+                points.append(_point(size, smaller, setting))
+        curve[entry.name] = Curve(entry.title, (*points, _point(len(rows), entry, setting)))
+    for name, size in (("tuned", len(setting.data.train)), ("untuned", 0)):
+        for entry in entries:
+            if entry.name == name:
+                curve[name] = Curve(entry.title, (_point(size, entry, setting),))
     return curve
 
 
-def _point(size: int, values: Any, setting: Setting) -> list[float]:
-    found = wilson(int(values.sum()), len(values), confidence=setting.options.confidence)
-    return [size, found.estimate, found.low, found.high]
+def _point(size: int, entry: Entry, setting: Setting) -> tuple[float, float, float, float]:
+    interval = interval_of(entry, options=setting.options)
+    return size, interval.estimate, interval.low, interval.high

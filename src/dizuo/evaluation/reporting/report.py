@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dizuo.errors import EvaluationError
+from dizuo.evaluation.reporting.parts import (
+    Bin,
+    Change,
+    Changes,
+    Confusion,
+    Curve,
+    History,
+    Moment,
+    Reliability,
+    Sample,
+    Slice,
+)
 
 __all__ = ["Report", "Row"]
 
 VERSION = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +88,23 @@ class Report:
     """One honest line."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Rows that could not be made, and why."""
-    samples: tuple[dict[str, Any], ...] = ()
-    """Items with the answers of both models: `text`, `expected`, `answers` {title: text}, `right` {title: bool}."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """`num_fixed`, `num_broken`, `fixed` [..], `broken` [..]: items whose answer training changed."""
+    samples: tuple[Sample, ...] = ()
+    """A few items with the answers of both models."""
+    changes: Changes | None = None
+    """What training changed; None where there are not both models."""
     labels: tuple[str, ...] = ()
-    confusion: Mapping[str, Any] = field(default_factory=dict)
-    """`matrix` {row: [true][answered] counts}; what is no label is answered in a last column."""
-    slices: tuple[dict[str, Any], ...] = ()
-    """Per label: `label`, `n`, and per row its share right."""
-    reliability: Mapping[str, Any] = field(default_factory=dict)
-    """Per row: `bins` [{low, high, n, confidence, accuracy}], `ece`, `brier`."""
-    curve: Mapping[str, Any] = field(default_factory=dict)
-    """Score over the number of training rows, per row name: [[rows, score, low, high]]."""
-    losses: tuple[dict[str, Any], ...] = ()
+    confusion: Mapping[str, Confusion] = field(default_factory=dict)
+    """By row name."""
+    slices: tuple[Slice, ...] = ()
+    """One per label."""
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    """By row name."""
+    curve: Mapping[str, Curve] = field(default_factory=dict)
+    """Score over the number of training rows, by row name."""
+    losses: tuple[Mapping[str, float], ...] = ()
     """Lines of the run's metrics.jsonl."""
-    over_time: tuple[dict[str, Any], ...] = ()
-    """A few validation items, and what the model answered while it was trained: `text`, `expected`, `answers`
-    [{step, answer, right}]."""
+    over_time: tuple[History, ...] = ()
+    """A few validation items, and what the model answered while it was trained."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Options, and what was chosen on the way."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -120,7 +132,12 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; `from_json` is the inverse."""
-        return {"version": VERSION, **_plain(asdict(self))}
+        value: dict[str, Any] = {"version": VERSION, **_plain(asdict(self))}
+        value["changes"] = value["changes"] or {}
+        for confusion in value["confusion"].values():
+            if confusion["matrix"] is None:
+                del confusion["matrix"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Report:
@@ -136,19 +153,12 @@ class Report:
                 hint="evaluate again, or use the dizuo that wrote it",
             )
         rest = {name: value[name] for name in value if name != "version"}
-        for name in ("samples", "slices", "losses", "over_time", "labels"):
+        for name in ("losses", "labels"):
             rest[name] = tuple(rest.get(name, ()))
-        # The file's keys are sorted; people read "untuned" before "tuned".
-        rest["samples"] = tuple(
-            {**sample, "answers": dict(sorted(sample["answers"].items(), key=lambda pair: pair[0] == "tuned"))}
-            for sample in rest["samples"]
-        )
-        rows = []
-        for row in rest.pop("rows"):
-            for name in ("vs_untuned", "vs_best_cheap"):
-                row = {**row, name: tuple(row[name]) if row.get(name) is not None else None}
-            rows.append(Row(**row))
-        return cls(rows=tuple(rows), **rest)
+        for name, read in _READERS.items():
+            if name in rest:
+                rest[name] = read(rest[name])
+        return cls(**rest)
 
     @classmethod
     def open(cls, folder: str | Path) -> Report:
@@ -176,6 +186,67 @@ class Report:
         value = self.to_json()
         write_json(folder / "report.json", value)
         write_bytes(folder / "report.html", page(value).encode("utf-8"))
+
+
+def _row(value: Mapping[str, Any]) -> Row:
+    pairs = {name: value.get(name) for name in ("vs_untuned", "vs_best_cheap")}
+    return Row(**{**value, **{name: None if pair is None else tuple(pair) for name, pair in pairs.items()}})
+
+
+def _sample(value: Mapping[str, Any]) -> Sample:
+    """Return a sample; the file's keys are sorted, and people read "untuned" before "tuned"."""
+    return Sample(**{**value, "answers": dict(sorted(value["answers"].items(), key=lambda pair: pair[0] == "tuned"))})
+
+
+def _changes(value: Mapping[str, Any]) -> Changes | None:
+    if not value:
+        return None
+    return Changes(**{**value, **{name: _each(_change)(value[name]) for name in ("fixed", "broken")}})
+
+
+def _change(value: Mapping[str, Any]) -> Change:
+    return Change(**value)
+
+
+def _confusion(value: Mapping[str, Any]) -> Confusion:
+    matrix = value.get("matrix")
+    return Confusion(
+        value["title"],
+        tuple((true, answer, count) for true, answer, count in value["pairs"]),
+        None if matrix is None else tuple(map(tuple, matrix)),
+    )
+
+
+def _reliability(value: Mapping[str, Any]) -> Reliability:
+    return Reliability(**{**value, "bins": tuple(Bin(**part) for part in value["bins"])})
+
+
+def _curve(value: Mapping[str, Any]) -> Curve:
+    return Curve(value["title"], tuple((rows, score, low, high) for rows, score, low, high in value["points"]))
+
+
+def _history(value: Mapping[str, Any]) -> History:
+    return History(value["text"], value["expected"], tuple(Moment(**moment) for moment in value["answers"]))
+
+
+def _each(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Sequence[Mapping[str, Any]]], tuple[T, ...]]:
+    return lambda values: tuple(map(read, values))
+
+
+def _by_name(read: Callable[[Mapping[str, Any]], T]) -> Callable[[Mapping[str, Any]], dict[str, T]]:
+    return lambda values: {name: read(value) for name, value in values.items()}
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "rows": _each(_row),
+    "samples": _each(_sample),
+    "changes": _changes,
+    "confusion": _by_name(_confusion),
+    "slices": _each(lambda value: Slice(**value)),
+    "reliability": _by_name(_reliability),
+    "curve": _by_name(_curve),
+    "over_time": _each(_history),
+}
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,13 @@
-"""From answers to rows: scores with intervals, and every row compared with two others item by item."""
+"""From answers to rows: scores with intervals, and every row compared with two others item by item.
+
+The interval of a score and the tests between rows are chosen here and computed by `dizuo.significance`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +15,22 @@ from numpy.typing import NDArray
 from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.evaluation.reporting.report import Row
-from dizuo.significance import bootstrap_mean, mcnemar_exact, paired_bootstrap, wilson
+from dizuo.significance import (
+    Interval,
+    Statistic,
+    bootstrap_figure,
+    bootstrap_mean,
+    mcnemar_exact,
+    paired_bootstrap,
+    paired_bootstrap_figure,
+    wilson,
+)
 
-__all__ = ["Entry", "best_cheap", "compare", "make_rows"]
+__all__ = ["Entry", "best_cheap", "compare", "interval_of", "make_rows"]
+
+
+_Against: TypeAlias = tuple[float, tuple[float, float, float]]
+"""p, and the mean difference with its interval."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +44,14 @@ class Entry:
     answers: Answers
     values: NDArray[np.float64]
     """[n] 0 to 1 per item, of the first n items."""
+    statistic: Statistic | None = None
+    """The score of drawn items, where it is a figure of the whole set; None where it is the mean of the values."""
 
     @property
     def score(self) -> float:
-        """The mean over its items."""
+        """The mean over its items, or the figure of all of them."""
+        if self.statistic is not None:
+            return self.statistic(np.arange(len(self.values)))
         return float(self.values.mean())
 
 
@@ -43,34 +64,52 @@ def make_rows(entries: Sequence[Entry], *, options: EvaluateOptions) -> list[Row
     """Return one row per entry.
 
     A score that is right or wrong per item gets Wilson's interval and McNemar's test, any other a BCa bootstrap and a
-    paired bootstrap. Rows of different size are compared on the items that both have.
+    paired bootstrap; a figure of the whole set is computed anew for every bootstrap sample. Rows of different size are
+    compared on the items that both have.
     """
     cheap = best_cheap(entries)
     untuned = next((entry for entry in entries if entry.name == "untuned"), None)
     return [_row(entry, cheap, untuned, options) for entry in entries]
 
 
-def compare(
-    a: NDArray[np.float64], b: NDArray[np.float64], *, options: EvaluateOptions
-) -> tuple[float, tuple[float, float, float]]:
+def compare(a: NDArray[np.float64], b: NDArray[np.float64], *, options: EvaluateOptions) -> _Against:
     """Return (p, (mean of a − b, its interval)) over the items that both have."""
     n = min(len(a), len(b))
     a, b = a[:n], b[:n]
-    found = paired_bootstrap(a, b, confidence=options.confidence, seed=options.seed)
-    p = found.p
+    comparison = paired_bootstrap(a, b, confidence=options.confidence, seed=options.seed)
+    p = comparison.p
     if _binary(a) and _binary(b):
         p = mcnemar_exact(int((a > b).sum()), int((b > a).sum()))
-    return p, (found.difference, found.low, found.high)
+    return p, (comparison.difference, comparison.low, comparison.high)
+
+
+def interval_of(entry: Entry, *, options: EvaluateOptions) -> Interval:
+    """Return an entry's score with its interval."""
+    n = len(entry.values)
+    if entry.statistic is not None:
+        return bootstrap_figure(entry.statistic, n, confidence=options.confidence, seed=options.seed)
+    if _binary(entry.values):
+        return wilson(int(entry.values.sum()), n, confidence=options.confidence)
+    return bootstrap_mean(entry.values, confidence=options.confidence, seed=options.seed)
+
+
+def _against(entry: Entry, other: Entry | None, options: EvaluateOptions) -> _Against | None:
+    """Return the test of an entry against another, or None where there is no other."""
+    if other is None or other is entry:
+        return None
+    if entry.statistic is None or other.statistic is None:
+        return compare(entry.values, other.values, options=options)
+    n = min(len(entry.values), len(other.values))
+    comparison = paired_bootstrap_figure(
+        entry.statistic, other.statistic, n, confidence=options.confidence, seed=options.seed
+    )
+    return comparison.p, (comparison.difference, comparison.low, comparison.high)
 
 
 def _row(entry: Entry, cheap: Entry | None, untuned: Entry | None, options: EvaluateOptions) -> Row:
-    values, n = entry.values, len(entry.values)
-    if _binary(values):
-        interval = wilson(int(values.sum()), n, confidence=options.confidence)
-    else:
-        interval = bootstrap_mean(values, confidence=options.confidence, seed=options.seed)
-    against_cheap = None if cheap is None or cheap is entry else compare(values, cheap.values, options=options)
-    against_untuned = None if untuned is None or untuned is entry else compare(values, untuned.values, options=options)
+    interval = interval_of(entry, options=options)
+    against_cheap = _against(entry, cheap, options)
+    against_untuned = _against(entry, untuned, options)
     return Row(
         name=entry.name,
         title=entry.title,
@@ -78,7 +117,7 @@ def _row(entry: Entry, cheap: Entry | None, untuned: Entry | None, options: Eval
         score=interval.estimate,
         low=interval.low,
         high=interval.high,
-        n=n,
+        n=len(entry.values),
         interval=interval.method,
         p_vs_best_cheap=against_cheap[0] if against_cheap else None,
         vs_best_cheap=against_cheap[1] if against_cheap else None,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.records import Json
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.moving.copying import scan_by_namespace
 from dizuo.vectors.moving.export_format import FORMAT, MANIFEST, ExportFile, Manifest, hash_file, read_part
@@ -108,7 +109,7 @@ def export_parquet(
         "where": None if where is None else str(where),
         "files": files,
     }
-    write_json(folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, cast("Json", manifest))
     watch(Finished("export", time.monotonic() - began, f"{right.count:,} rows"))
     return Exported(folder, right.count, len(files), str(right))
 

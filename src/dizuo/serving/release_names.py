@@ -1,4 +1,4 @@
-"""Names of releases: `tickets`, `tickets@3`, `tickets:prod`."""
+"""A release is named `tickets`, `tickets@3` or `tickets:prod`; names are checked and parsed here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A release by version, by alias, or (neither) by name alone."""
+    """Names a release by its version, by an alias, or by its name alone."""
 
     name: str
     version: int | None = None
@@ -44,10 +44,10 @@ def check_name(name: str, *, noun: str = "model name") -> str:
 
 
 def parse_reference(text: str) -> Reference:
-    """Return what a user wrote as a reference.
+    """Return the reference that a user wrote.
 
     Raises:
-        ServingError: it is none.
+        ServingError: it is no reference.
     """
     name, at, version = text.partition("@")
     if at:

@@ -1,14 +1,15 @@
-"""Errors of the API, in the form that OpenAI's clients understand."""
+"""Errors of the API have the form that OpenAI's clients understand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dizuo.engines import EngineClosed, QueueFull, RequestRefused
 from dizuo.errors import DataError, DizuoError
+from dizuo.records import Json
+from dizuo.serving.service import DeadlinePassed, NoLabels
 
-__all__ = ["ApiError", "from_exception"]
+__all__ = ["ApiError", "map_exception"]
 
 _TYPES = {
     401: "authentication_error",
@@ -19,7 +20,7 @@ _TYPES = {
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """An error that is answered to the client.
 
     Args:
         status: HTTP status.
@@ -45,14 +46,18 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
         super().__init__(message)
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Json]:
         """Return the JSON body."""
         kind = _TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
-def from_exception(error: Exception) -> ApiError:
-    """Return the answer to a fault of the engine, the template or ourselves; nothing internal leaks out."""
+def map_exception(error: Exception) -> ApiError:
+    """Return what the client is told of an exception; nothing internal is told.
+
+    A full queue is 429, a request that cannot work 400, a closing engine or a passed deadline 503, a conversation that
+    the template refuses or a model that cannot answer it 422, and everything else 500.
+    """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, QueueFull):
@@ -67,6 +72,10 @@ def from_exception(error: Exception) -> ApiError:
         return ApiError(400, _one_line(error), param="messages" if code else None, code=code)
     if isinstance(error, EngineClosed):
         return ApiError(503, "the server is shutting down", code="unavailable", headers={"Retry-After": "5"})
+    if isinstance(error, DeadlinePassed):
+        return ApiError(503, error.message, code="deadline_exceeded", headers={"Retry-After": "5"})
+    if isinstance(error, NoLabels):
+        return ApiError(422, _one_line(error), param="model", code="not_a_classifier")
     if isinstance(error, DataError):
         return ApiError(422, _one_line(error), param="messages", code="template_refused")
     return ApiError(500, "the server failed on this request; its log has the reason", code="internal_error")

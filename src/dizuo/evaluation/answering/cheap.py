@@ -1,0 +1,56 @@
+"""The answers of the cheap baselines that an evaluation asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dizuo.errors import EvaluationError
+from dizuo.evaluation.answering.answers import Absent, Answers
+from dizuo.evaluation.baselines import BASELINES, FittedBaseline
+from dizuo.evaluation.setting import Setting
+
+__all__ = ["cheap_answers", "choose_baselines"]
+
+
+def choose_baselines(asked: Sequence[str], *, answers: str) -> list[FittedBaseline]:
+    """Return the fitted baselines that were asked for; `auto` is all that give such answers.
+
+    Args:
+        asked: names, or `auto` alone.
+        answers: the kind of answers: see `TaskKind.answers`.
+
+    Raises:
+        EvaluationError: there is no such baseline, or it is no model of its own.
+    """
+    fitted = {name: one for name, one in BASELINES.all().items() if isinstance(one, FittedBaseline)}
+    if list(asked) == ["auto"]:
+        return [baseline for baseline in fitted.values() if answers in baseline.answers]
+    prompts = [name for name in asked if name not in fitted and BASELINES.load(name)]
+    if prompts:
+        raise EvaluationError(
+            f"the baseline {prompts[0]!r} is a prompt of the untuned model, which is always asked",
+            hint=f"evaluate.baselines names cheap models: {', '.join(fitted)}",
+        )
+    return [fitted[name] for name in asked]
+
+
+def cheap_answers(
+    setting: Setting, baselines: Sequence[FittedBaseline], absent: dict[str, str], *, labels: Sequence[str] = ()
+) -> list[tuple[FittedBaseline, Answers]]:
+    """Return what each baseline, fitted on the training rows, answers to the items.
+
+    Args:
+        setting: its training rows, items and options.
+        baselines: from `choose_baselines`.
+        absent: gets the title of each that cannot be made here, with the reason.
+        labels: the answers to choose from; empty where answers are no labels.
+    """
+    texts = [item.text for item in setting.items]
+    rows = []
+    for baseline in baselines:
+        try:
+            answer = baseline.fit(setting.training_rows, labels=labels, options=setting.options, watch=setting.watch)
+            rows.append((baseline, answer(texts)))
+        except Absent as reason:
+            absent[baseline.title] = str(reason)
+    return rows

@@ -1,0 +1,120 @@
+"""Which kind of task is evaluated and by which score; a metric that the kind cannot use is refused here.
+
+choose_kind     the kind of a task and the tuned model's head
+choose_score    what the score column shows: `evaluate.metric`, or the kind's own choice
+check_metric    the same before anything was trained, as far as it can be told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dizuo.errors import EvaluationError, PluginError, did_you_mean
+from dizuo.evaluation.figures import FIGURES
+from dizuo.evaluation.kinds import KINDS, TaskKind
+from dizuo.evaluation.metrics import METRICS
+from dizuo.evaluation.scoring import Score
+from dizuo.models.heads import KINDS as HEAD_KINDS
+from dizuo.models.heads import HeadFacts
+
+if TYPE_CHECKING:
+    from dizuo.data import Task
+    from dizuo.evaluation.setting import Item
+
+__all__ = ["check_metric", "choose_kind", "choose_score", "usable_metrics"]
+
+
+def choose_kind(task: Task | None, head: HeadFacts | None = None) -> TaskKind:
+    """Return the kind that evaluates a task.
+
+    Args:
+        task: of the data set.
+        head: of the tuned model, where it was trained with one.
+
+    Raises:
+        EvaluationError: no kind does.
+        PluginError: several kinds do.
+    """
+    every = KINDS.all().values()
+    kinds = [kind for kind in every if kind.applies(task, head)] if task is not None else []
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise PluginError(
+            f"several kinds of tasks want to evaluate one: {', '.join(kind.name for kind in kinds)}",
+            hint="remove one of the packages that bring them",
+        )
+    if task is not None and head is not None and any(kind.applies(task, None) for kind in every):
+        raise EvaluationError(
+            f"the model was trained with a {head.kind} head, and the data set's task is {task.kind}",
+            hint="evaluate on the data set that it was trained on",
+        )
+    raise EvaluationError(
+        f"the data set has {'no task' if task is None else f'the kind {task.kind!r}'}; "
+        "classification, generation and preferences can be evaluated",
+        hint="train without the evaluate step, or evaluate on labelled, question-and-answer or preference rows",
+    )
+
+
+def usable_metrics(kind: TaskKind) -> tuple[str, ...]:
+    """Return what `evaluate.metric` may name for a kind of task, besides `auto`."""
+    if kind.own_score:
+        return ()
+    metrics = [name for name, metric in METRICS.all().items() if kind.answers in metric.answers]
+    figures = [name for name, figure in FIGURES.all().items() if figure.is_score and kind.answers in figure.answers]
+    return (*metrics, *figures)
+
+
+def choose_score(kind: TaskKind, items: Sequence[Item], *, asked: str = "auto") -> Score:
+    """Return what the score column shows.
+
+    Args:
+        kind: of the task.
+        items: what is scored; `auto` looks at their right answers.
+        asked: `evaluate.metric`.
+
+    Raises:
+        EvaluationError: there is no such metric, or the kind of task cannot use it.
+    """
+    if asked != "auto":
+        _check_usable(kind, asked)
+    if kind.default_metric is None:
+        return Score("", kind.own_score, "the kind of task has no other")
+    default, why = kind.default_metric(items)
+    name, why = (default, why) if asked == "auto" else (asked, "asked for")
+    if name in METRICS.names():
+        metric = METRICS.load(name)
+        return Score(name, metric.title, why, metric)
+    figure = FIGURES.load(name)
+    # Single answers are still right or wrong: what changed, confusions and charts are made of them.
+    return Score(name, figure.title, why, METRICS.load(default), figure)
+
+
+def check_metric(task: Task | None, *, asked: str) -> None:
+    """Refuse a metric that no kind of this task could use, whatever head a model of it is trained with.
+
+    Raises:
+        EvaluationError: naming the kind of task and the metrics that it can use.
+    """
+    if asked == "auto" or task is None:
+        return
+    heads = [None, *(HeadFacts(kind) for kind in HEAD_KINDS)]
+    kinds = {kind.name: kind for head in heads for kind in KINDS.all().values() if kind.applies(task, head)}
+    refused = [kind for kind in kinds.values() if asked not in usable_metrics(kind)]
+    if kinds and len(refused) == len(kinds):
+        _check_usable(max(refused, key=lambda kind: kind.applies(task, None)), asked)
+
+
+def _check_usable(kind: TaskKind, asked: str) -> None:
+    usable = usable_metrics(kind)
+    if asked in usable:
+        return
+    if usable:
+        hint = f"{kind.title} can use: auto, {', '.join(usable)}"
+    else:
+        hint = f"leave evaluate.metric at auto; the score of {kind.title} is always {kind.own_score}"
+    if asked in METRICS.names() or asked in FIGURES.names():
+        raise EvaluationError(f"the metric {asked!r} cannot be used for {kind.title}", hint=hint)
+    known = ("auto", *METRICS.names(), *FIGURES.names())
+    raise EvaluationError(f"no metric is called {asked!r}{did_you_mean(asked, known)}", hint=hint)
