@@ -16,7 +16,7 @@ from dizuo.models import ModelSpec
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 
 __all__ = ["check_metric", "evaluate", "evaluate_step", "evaluate_work"]
 
@@ -68,7 +68,7 @@ def check_metric(data: Dataset, *, options: EvaluateOptions, method: str) -> Non
     if options.metric != "auto":
         from dizuo.evaluation import choosing
 
-        choosing.check_metric(data.task, asked=options.metric, headed=find(method).head is not None)
+        choosing.check_metric(data.task, asked=options.metric, headed=METHODS.load(method).head is not None)
 
 
 def evaluate_work(
