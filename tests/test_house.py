@@ -75,13 +75,10 @@ FRONT_PAGES_TO_WRITE = {
     "pages",
     "steps",
     "testing",
-    "testing/vectors",
-    "testing/vectors/areas",
     "training",
     "training/planning",
     "training/ranks",
     "training/tokens",
-    "vectors/knowledge/documents",
     "vectors/protocol",
 }
 """Rooms whose front page does not name all of their entries yet; nothing is added here."""
@@ -102,14 +99,8 @@ def test_a_front_page_names_every_entry_of_its_room(room: Path) -> None:
     assert not missing, f"the front page of {name} does not name {', '.join(missing)}"
 
 
-FILES_TO_NAME_RIGHT = {"vectors/knowledge/knowledge_base.py"}
-"""Modules whose docstring names a file that does not exist; nothing is added here."""
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_files_that_a_docstring_names_exist(path: Path) -> None:
-    if path.relative_to(SOURCE).as_posix() in FILES_TO_NAME_RIGHT:
-        return
     page = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     known = [f"/{file.relative_to(ROOT).as_posix()}" for folder in ("src", "tests", "benchmarks")
              for file in (ROOT / folder).rglob("*.py")]  # fmt: skip

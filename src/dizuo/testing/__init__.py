@@ -9,7 +9,9 @@ training/     MethodSuite, CheckSuite, LauncherSuite, TrackerSuite: a training m
 evaluation/   BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite: what an evaluation is made of
               (`dizuo.evaluation.baselines`, `.figures`, `.metrics`, `.kinds`)
 engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
-vectors/      VectorStoreSuite: a vector database (`dizuo.vectors.stores`)
+vectors/      VectorStoreSuite, EmbedderSuite, RerankerSuite, DocumentReaderSuite: a vector database, a model that makes
+              vectors, one that scores hits, a format of document files (`dizuo.vectors.stores`, `.embedders`,
+              `.rerankers`, `.knowledge.documents.readers`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
     from dizuo.testing.readers import ReaderSuite
     from dizuo.testing.sources import SourceSuite
     from dizuo.testing.training import CheckSuite, LauncherSuite, MethodSuite, Sick, TrackerSuite
-    from dizuo.testing.vectors import VectorStoreSuite
+    from dizuo.testing.vectors import DocumentReaderSuite, EmbedderSuite, RerankerSuite, VectorStoreSuite
 
 __all__ = [
     "BaselineSuite",
     "CheckSuite",
+    "DocumentReaderSuite",
+    "EmbedderSuite",
     "EngineSuite",
     "FigureSuite",
     "FormatSuite",
@@ -47,6 +51,7 @@ __all__ = [
     "MethodSuite",
     "MetricSuite",
     "ReaderSuite",
+    "RerankerSuite",
     "Sick",
     "SourceSuite",
     "TaskKindSuite",
@@ -57,6 +62,8 @@ __all__ = [
 SUITES = {
     "BaselineSuite": "evaluation",
     "CheckSuite": "training",
+    "DocumentReaderSuite": "vectors",
+    "EmbedderSuite": "vectors",
     "EngineSuite": "engines",
     "FigureSuite": "evaluation",
     "FormatSuite": "formats",
@@ -64,6 +71,7 @@ SUITES = {
     "MethodSuite": "training",
     "MetricSuite": "evaluation",
     "ReaderSuite": "readers",
+    "RerankerSuite": "vectors",
     "Sick": "training",
     "SourceSuite": "sources",
     "TaskKindSuite": "evaluation",

@@ -1,4 +1,18 @@
-"""The conformance suite of vector stores: every sentence of the meaning as a test, held against `memory://`.
+"""The conformance suites of vectors: of stores, embedders, rerankers and readers of document files.
+
+    suite.py              VectorStoreSuite: every sentence of the meaning as a test, held against `memory://`
+    areas/                what it is made of, one file per part of the meaning
+    opening.py            how it opens stores, and what a subclass may set
+    samples.py            awkward values, and hypothesis strategies
+    comparing.py          a store's answers compared with those of memory
+    worker.py             a process that writes and is watched, joined or killed
+    table.py              the table store × area
+    conformance.py        what `python -m dizuo.testing.vectors URL` runs: the suite against any address
+    embedder.py           EmbedderSuite
+    reranker.py           RerankerSuite
+    document_reader.py    DocumentReaderSuite
+
+How they are used:
 
     class TestRedis(VectorStoreSuite):
         options = {}                                  # for connect()
@@ -15,8 +29,19 @@
         @pytest.fixture
         def breakable(self): ...                      # (url, stop()): a server of its own that stop() kills
 
+    class TestMyEmbedder(EmbedderSuite):              # and RerankerSuite
+        name = "mine"                                 # the entry point's name, or the file's
+
+        @pytest.fixture
+        def address(self): return "mine:large"        # where the name alone opens none
+
+    class TestTex(DocumentReaderSuite):
+        name = "tex"
+        pieces, headings = ("Cats sleep.", "Dogs bark."), ("Animals",)
+
+        def write(self, folder): ...                  # a file with these
+
 A store passes all of it or declares in its `Capabilities` what it lacks; what is skipped for that reason says so.
-`python -m dizuo.testing.vectors URL` runs it against any address and prints a table.
 """
 
 from __future__ import annotations
@@ -27,8 +52,14 @@ import pytest
 pytest.register_assert_rewrite(
     "dizuo.testing.vectors.areas",
     "dizuo.testing.vectors.comparing",
+    "dizuo.testing.vectors.document_reader",
+    "dizuo.testing.vectors.embedder",
+    "dizuo.testing.vectors.reranker",
 )
 
+from dizuo.testing.vectors.document_reader import DocumentReaderSuite  # noqa: E402
+from dizuo.testing.vectors.embedder import EmbedderSuite  # noqa: E402
+from dizuo.testing.vectors.reranker import RerankerSuite  # noqa: E402
 from dizuo.testing.vectors.suite import AREAS, VectorStoreSuite  # noqa: E402
 
-__all__ = ["AREAS", "VectorStoreSuite"]
+__all__ = ["AREAS", "DocumentReaderSuite", "EmbedderSuite", "RerankerSuite", "VectorStoreSuite"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "knowledge-base.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "knowledge-base.md"
 
 
 @pytest.mark.slow

@@ -1,0 +1,110 @@
+"""What every reader of document files does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dizuo.errors import DataError
+from dizuo.events import ignore
+from dizuo.vectors.knowledge.documents import chunk_document, files_below, read_document, suffixes
+from dizuo.vectors.knowledge.documents.readers import READERS, DocumentReader
+
+__all__ = ["DocumentReaderSuite"]
+
+
+class DocumentReaderSuite:
+    """Subclass it with the reader's `name`, a method that writes a file, and what must be read of it."""
+
+    name: str
+    """The name of its file, or of its entry point."""
+    pieces: tuple[str, ...]
+    """Texts that the written file has, in order: each must be found behind the one before."""
+    headings: tuple[str, ...] = ()
+    """Headings that the last piece stands under, outermost first."""
+
+    def write(self, folder: Path) -> Path:
+        """Write a file, and return it."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def reader(self) -> DocumentReader:
+        """Return the reader under test."""
+        return READERS.load(self.name)
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """Return the written file."""
+        return self.write(tmp_path)
+
+    def test_it_is_found_by_its_name(self, reader: DocumentReader) -> None:
+        assert self.name in READERS.names()
+        assert reader.name == self.name
+        assert reader.suffixes
+        assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in reader.suffixes)
+
+    def test_it_is_chosen_by_suffix(self, reader: DocumentReader, path: Path) -> None:
+        assert {suffixes()[suffix] for suffix in reader.suffixes} == {self.name}, "another reader has its suffixes"
+        assert [found for _, found in files_below(path.parent)] == [path]
+        assert read_document(path).text == reader.read(path, ignore).finish(path.name).text
+
+    def test_all_pieces_are_read_in_order(self, path: Path) -> None:
+        document = read_document(path)
+        at = 0
+        for piece in self.pieces:
+            assert piece in document.text[at:], f"{piece!r} is not read, or not in its place"
+            at = document.text.index(piece, at) + len(piece)
+        block = next(block for block in document.blocks if block.start < at <= block.end)
+        assert block.headings == self.headings
+
+    def test_blocks_are_in_order_and_cover_the_text(self, path: Path) -> None:
+        document = read_document(path)
+        end, page = 0, 1
+        for block in document.blocks:
+            assert block.start < block.end
+            assert document.text[end : block.start].strip() == "", "text lies between two blocks"
+            assert block.page is None or block.page >= page, "pages come in order, from 1"
+            end, page = block.end, block.page or page
+        assert document.text[end:].strip() == ""
+        assert end <= len(document.text)
+
+    def test_a_file_is_read_the_same_every_time(self, path: Path) -> None:
+        assert read_document(path) == read_document(path)
+        assert read_document(path, source="elsewhere").source == "elsewhere"
+
+    def test_it_becomes_chunks_that_lose_nothing(self, path: Path) -> None:
+        document = read_document(path)
+        chunks = chunk_document(document, size=40)
+        assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join(document.text.split())
+        assert all(chunk.text == document.text[chunk.start : chunk.end] for chunk in chunks)
+
+    def test_an_empty_file_is_an_error(self, path: Path) -> None:
+        path.write_bytes(b"")
+        with pytest.raises(DataError, match=path.name):
+            read_document(path)
+
+    def test_a_damaged_file_is_read_or_is_one_error_that_names_it(self, path: Path) -> None:
+        for content in damage(path.read_bytes()):
+            path.write_bytes(content)
+            try:
+                text, refusal = read_document(path).text, None
+            except DataError as error:
+                text, refusal = "", error
+            text.encode("utf-8")
+            assert text.strip() or (refusal is not None and path.name in refusal.message)
+
+    def test_a_file_that_is_not_there_is_an_error(self, path: Path) -> None:
+        path.unlink()
+        with pytest.raises(DataError, match=path.name):
+            read_document(path)
+
+
+def damage(content: bytes) -> Iterator[bytes]:
+    """Yield the content cut short at several places, with bytes that belong to no text in it, and backwards."""
+    for parts in (2, 3, 5, 7):
+        yield content[: len(content) // parts] or b"?"
+    yield content[: len(content) // 2] + b"\xff\xfe\xfd" + content[len(content) // 2 :]
+    yield content[::-1]
+    yield bytes(range(256))

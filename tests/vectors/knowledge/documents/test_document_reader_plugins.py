@@ -1,0 +1,106 @@
+"""Every reader of document files of ours is held to the suite that a third party's is held to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_readers import pdf
+
+from dizuo import plugins
+from dizuo.testing import DocumentReaderSuite
+from dizuo.vectors.knowledge.documents import read_document
+from dizuo.vectors.knowledge.documents.readers import READERS
+
+
+class TestText(DocumentReaderSuite):
+    name = "text"
+    pieces = ("One\nstill one", "Two 数据")
+
+    def write(self, folder: Path) -> Path:
+        path = folder / "animals.txt"
+        path.write_text("One\nstill one\n\n  Two 数据  \n\n")
+        return path
+
+
+class TestMarkdown(DocumentReaderSuite):
+    name = "markdown"
+    pieces = ("title: x", "# Animals", "Cats *sleep*.", "- one\n- two", "Dogs bark.")
+    headings = ("Animals", "Dogs")
+
+    def write(self, folder: Path) -> Path:
+        path = folder / "animals.md"
+        path.write_text("---\ntitle: x\n---\n# Animals\n\nCats *sleep*.\n\n- one\n- two\n\n## Dogs\n\nDogs bark.\n")
+        return path
+
+
+class TestHtml(DocumentReaderSuite):
+    name = "html"
+    pieces = ("Animals", "Cats sleep & eat.", "Dogs bark.")
+    headings = ("Animals", "Dogs")
+
+    def write(self, folder: Path) -> Path:
+        path = folder / "animals.html"
+        path.write_text(
+            "<title>Zoo</title><script>no()</script><h1>Animals</h1><p>Cats <b>sleep</b> &amp; eat."
+            "<h2>Dogs</h2><p>Dogs bark."
+        )
+        return path
+
+
+class TestPdf(DocumentReaderSuite):
+    name = "pdf"
+    pieces = ("Cats sleep", "Dogs bark")
+    headings = ("Dogs",)
+
+    def write(self, folder: Path) -> Path:
+        path = folder / "animals.pdf"
+        pdf(["Cats sleep", "Dogs bark"], titles=[("Animals", 0), ("Dogs", 1)]).write(path)
+        return path
+
+
+class TestDocx(DocumentReaderSuite):
+    name = "docx"
+    pieces = ("Animals", "Cats sleep.", "a\tb", "Dogs bark.")
+    headings = ("Animals", "Dogs")
+
+    def write(self, folder: Path) -> Path:
+        import docx
+
+        word: Any = docx.Document()
+        word.add_heading("Animals", 1)
+        word.add_paragraph("Cats sleep.")
+        table = word.add_table(rows=1, cols=2)
+        table.cell(0, 0).text, table.cell(0, 1).text = "a", "b"
+        word.add_heading("Dogs", 2)
+        word.add_paragraph("Dogs bark.")
+        word.save(str(folder / "animals.docx"))
+        return folder / "animals.docx"
+
+
+def test_every_reader_of_ours_runs_through_the_suite() -> None:
+    held = {suite.name for suite in DocumentReaderSuite.__subclasses__() if suite.__module__ == __name__}
+    assert held == set(READERS.names())
+
+
+def test_a_reader_of_a_third_party_is_found_under_the_name_that_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder has moved since, and the group has not."""
+    facts = tmp_path / "tex_reader-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: tex-reader\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[dizuo.vectors.documents.readers]\ntex = tex_reader\n")
+    (tmp_path / "tex_reader.py").write_text(
+        "from dizuo.vectors.knowledge.documents.document import Draft\n"
+        "from dizuo.vectors.knowledge.documents.readers import DocumentReader\n"
+        "READER = DocumentReader(suffixes=('.tex',), read=lambda path, watch: Draft(path.read_text()))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins._entry_points.cache_clear()
+    try:
+        (tmp_path / "a.tex").write_text("Cats sleep.")
+        assert read_document(tmp_path / "a.tex").text == "Cats sleep."
+    finally:
+        plugins._entry_points.cache_clear()
