@@ -29,7 +29,7 @@ from dizuo.vectors import Hits, VectorStore
 from dizuo.vectors.embedders import CallableEmbedder, Embedder, open_embedder
 from dizuo.vectors.knowledge.documents import Document
 from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
-from dizuo.vectors.knowledge.retrieval import Retrieval, evaluate_retrieval
+from dizuo.vectors.knowledge.retrieval_metrics import Retrieval, evaluate_retrieval
 
 SHARED = Path(os.environ.get("DIZUO_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FOLDER = SHARED / "scifact" / "beir"

@@ -18,8 +18,9 @@ from dizuo.errors import DataError, EvaluationError, VectorError
 from dizuo.vectors.embedders import CallableEmbedder
 from dizuo.vectors.knowledge.changing_embedder import change_embedder
 from dizuo.vectors.knowledge.documents import Document
+from dizuo.vectors.knowledge.hard_negatives import mine_hard_negatives
 from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase, read_head
-from dizuo.vectors.knowledge.retrieval import evaluate_retrieval, mine_hard_negatives, sources_of
+from dizuo.vectors.knowledge.retrieval_metrics import evaluate_retrieval, sources_of
 from dizuo.vectors.lexical import document_tokens
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dizuo.errors import VectorError
+from dizuo.events import ignore
 from dizuo.vectors.embedders import EMBEDDERS, Embedder, TextKind, open_embedder
 
 __all__ = ["EmbedderSuite"]
@@ -41,7 +42,7 @@ class EmbedderSuite:
         with ExitStack() as stack:
 
             def open_one() -> Embedder:
-                embedder = open_embedder(address, **self.options)
+                embedder = open_embedder(address, watch=ignore, **self.options)
                 stack.callback(getattr(embedder, "close", lambda: None))
                 return embedder
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from dizuo.errors import VectorError
+from dizuo.events import ignore
 from dizuo.vectors.rerankers import RERANKERS, Reranker, open_reranker, reorder
 
 __all__ = ["RerankerSuite"]
@@ -38,7 +39,7 @@ class RerankerSuite:
     @pytest.fixture
     def reranker(self, address: str) -> Reranker:
         """Return the reranker, opened as users open it."""
-        return open_reranker(address, **self.options)
+        return open_reranker(address, watch=ignore, **self.options)
 
     def test_it_is_found_by_its_name(self) -> None:
         assert self.name in RERANKERS.names()

@@ -1,8 +1,13 @@
-"""Documents go in, citations come out.
+"""A knowledge base: a folder of documents goes in, passages with citations come out.
 
-documents/              files become documents, and documents chunks
-text_models.py          what embedders and rerankers have in common: options, checks, batches by tokens
-knowledge_base.py       `KnowledgeBase`: a store, an embedder and a chunker kept in step
-retrieval.py            how good a search is; hard negatives
-changing_embedder.py    another embedder: built beside the old one, compared, swapped
+    documents/              1. files become documents, and documents become chunks
+    knowledge_base.py       2. `KnowledgeBase` keeps the chunks in step with the folder, and searches them
+
+How good that is, and how it gets better:
+
+    retrieval_metrics.py    nDCG, recall and reciprocal rank of a search
+    hard_negatives.py       what a search finds and should not, as pairs to train an embedder with
+    changing_embedder.py    another embedder: built beside the old one, compared, swapped
+
+    text_models.py          what embedders and rerankers have in common: options, checks, batches by tokens
 """

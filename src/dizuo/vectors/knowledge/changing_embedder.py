@@ -14,7 +14,7 @@ from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.knowledge.knowledge_base import Head, KnowledgeBase, read_head, write_head
-from dizuo.vectors.knowledge.retrieval import Relevant, Retrieval, evaluate_retrieval, sources_of
+from dizuo.vectors.knowledge.retrieval_metrics import Relevant, Retrieval, evaluate_retrieval, sources_of
 from dizuo.vectors.points import Point
 
 __all__ = ["Changed", "change_embedder"]
