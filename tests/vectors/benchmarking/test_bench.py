@@ -14,7 +14,7 @@ from dizuo.cli import dizuo
 from dizuo.errors import VectorError
 from dizuo.events import Event, Note, ignore
 from dizuo.vectors import Hits, Point, VectorStore, connect, export_parquet
-from dizuo.vectors.benchmarking.bench import Benchmark, benchmark, measured
+from dizuo.vectors.benchmarking.bench import Benchmark, benchmark, read_measured
 from dizuo.vectors.benchmarking.memory import disk_bytes
 from dizuo.vectors.benchmarking.preparing import KEY, SPARE, Truth, prepare
 from dizuo.vectors.benchmarking.searching import load, recall
@@ -98,7 +98,7 @@ def test_a_benchmark_that_is_stopped_removes_its_collection(tmp_path: Path) -> N
 def test_a_result_comes_back_from_its_json(found: tuple[Benchmark, Path, list[Event]]) -> None:
     done = found[0]
     value = json.loads(json.dumps(done.to_json()))
-    assert tuple(measured(one) for one in value["stores"]) == done.stores
+    assert tuple(read_measured(one) for one in value["stores"]) == done.stores
 
 
 class LossyStoreFake:

@@ -1,7 +1,7 @@
-"""Stores measured on one's own data: build time, size, memory, latency under load, recall, and dizuo's own cost.
+"""`benchmark` measures stores one after another, each in a process of its own, and returns one result.
 
-    found = benchmark(["lancedb://./index", "postgresql://me@localhost/db"], data="exported")
-    found.stores[0].loads[0].p95_ms
+    result = benchmark(["lancedb://./index", "postgresql://me@localhost/db"], data="exported")
+    result.stores[0].loads[0].p95_ms
 
 Each store gets the same rows in a process and a collection of its own, one store after another, and the collection is
 removed at the end. `dizuo vectors bench` draws the result as a table and as a page.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import secrets
 import signal
 import subprocess
@@ -19,13 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dizuo.errors import VectorError, redact
 from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
+from dizuo.vectors.benchmarking.machine import BUSY, Machine, describe_machine, read_load_average
 from dizuo.vectors.benchmarking.overhead import Overhead
 from dizuo.vectors.benchmarking.preparing import prepare
 from dizuo.vectors.benchmarking.searching import Load, Recall
@@ -35,26 +35,8 @@ from dizuo.vectors.scores import Metric
 
 __all__ = ["Benchmark", "Build", "Load", "Machine", "Measured", "Memory", "Overhead", "Recall", "benchmark"]
 
-BUSY = 0.25
-"""Processes that want to run, per core, above which a machine is not quiet enough for its figures to be trusted."""
-
 PATIENCE = 20
 """Seconds that an interrupted worker has to remove its collection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """Where it was measured."""
-
-    processor: str
-    cores: int
-    memory: int
-    """Bytes."""
-    system: str
-    python: str
-    load_before: float | None
-    """Processes that wanted to run in the minute before, on average; None where the system does not tell."""
-    load_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +102,10 @@ def benchmark(
         VectorError: the data cannot be read or the settings make no sense. A store that fails is no error here: its
             `error` says why.
     """
-    faults = _faults(urls, k=k, queries=queries, concurrency=concurrency, seconds=seconds, rows=rows, dim=dim)
+    faults = _find_faults(urls, k=k, queries=queries, concurrency=concurrency, seconds=seconds, rows=rows, dim=dim)
     if faults:
         raise VectorError("the benchmark cannot run like this", details=faults)
-    before = _load_average()
+    before = read_load_average()
     notes = []
     if before is not None and before > BUSY * (os.cpu_count() or 1):
         notes.append(f"The machine was busy before anything began (load {before:.1f} on {os.cpu_count()} cores), so "
@@ -140,15 +122,15 @@ def benchmark(
             "folder": folder, "dim": ready.dim, "metric": ready.metric, "rows": ready.rows, "k": k, "seconds": seconds,
             "concurrency": list(concurrency), "force_index": force_index, "raw": raw,
         }  # fmt: skip
-        stores = tuple(_apart({**job, "url": url}, watch) for url in urls)
+        stores = tuple(_measure_in_process({**job, "url": url}, watch) for url in urls)
     return Benchmark(
-        datetime.now(UTC).isoformat(timespec="seconds"), _version(), replace(_machine(), load_before=before),
+        datetime.now(UTC).isoformat(timespec="seconds"), _read_version(), describe_machine(before),
         redact(ready.data), ready.rows, ready.dim, ready.metric, ready.bytes, ready.queries, k, seconds,
         tuple(concurrency), force_index, stores, tuple(notes),
     )  # fmt: skip
 
 
-def _faults(
+def _find_faults(
     urls: Sequence[str], *, k: int, queries: int, concurrency: Sequence[int], seconds: float, rows: int | None, dim: int
 ) -> list[str]:
     from dizuo.vectors.stores import STORES
@@ -168,8 +150,8 @@ def _faults(
     return faults
 
 
-def _apart(job: dict[str, Any], watch: Watcher) -> Measured:
-    """Return what a process of its own measured of one store."""
+def _measure_in_process(job: dict[str, Any], watch: Watcher) -> Measured:
+    """Measure one store in a process of its own, and return what it says."""
     shown, began = str(parse_url(job["url"])), time.monotonic()
     job["collection"] = f"bench-{secrets.token_hex(4)}"
     watch(Started(shown, None))
@@ -192,7 +174,7 @@ def _apart(job: dict[str, Any], watch: Watcher) -> Measured:
                     watch(Note(f"{shown}: {said['step']}"))
             status = process.wait()
         except BaseException:
-            _stopped(process)
+            _interrupt(process)
             raise
         finally:
             process.stdout.close()
@@ -201,10 +183,10 @@ def _apart(job: dict[str, Any], watch: Watcher) -> Measured:
             last = complaints.read().decode("utf-8", "replace").strip().splitlines()[-1:]
             return Measured(shown, redact(f"its process ended with status {status}: {' '.join(last)}"))
     watch(Finished(shown, time.monotonic() - began))
-    return measured(result)
+    return read_measured(result)
 
 
-def _stopped(process: subprocess.Popen[str]) -> None:
+def _interrupt(process: subprocess.Popen[str]) -> None:
     """Interrupt a worker, which then removes its collection; end it if that takes too long."""
     process.send_signal(signal.SIGINT)
     try:
@@ -214,39 +196,17 @@ def _stopped(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def measured(value: dict[str, Any]) -> Measured:
+def read_measured(value: dict[str, Any]) -> Measured:
     """Return a store's part from the plain values that `to_json` and the worker make of it."""
     kinds: dict[str, Any] = {"build": Build, "memory": Memory, "overhead": Overhead}
     out = {key: kinds[key](**item) if key in kinds and item is not None else item for key, item in value.items()}
-    out["loads"] = tuple(Load(**one) for one in value["loads"])
-    out["recalls"] = tuple(Recall(**one) for one in value["recalls"])
+    out["loads"] = tuple(Load(**row) for row in value["loads"])
+    out["recalls"] = tuple(Recall(**row) for row in value["recalls"])
     out["notes"] = tuple(value["notes"])
     return Measured(**out)
 
 
-def _load_average() -> float | None:
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-
-
-def _machine() -> Machine:
-    import psutil
-
-    return Machine(
-        _processor(), os.cpu_count() or 1, psutil.virtual_memory().total,
-        f"{platform.system()} {platform.release()} {platform.machine()}", platform.python_version(), None,
-        _load_average(),
-    )  # fmt: skip
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _version() -> str:
+def _read_version() -> str:
     from importlib.metadata import version
 
     return version("dizuo")

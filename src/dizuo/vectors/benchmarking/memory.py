@@ -1,4 +1,4 @@
-"""Memory and disk: of this process while it works, of a local server, and of a folder."""
+"""Memory of this process and of a local server while they work, and bytes of a folder on disk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class Resident:
     def _look(self, *, server: bool) -> None:
         self.client_bytes = max(self.client_bytes, self.own.memory_info().rss)
         if server and self.server:
-            self.server_bytes = max(self.server_bytes or 0, sum(_bytes(one) for one in _with_children(self.server)))
+            self.server_bytes = max(
+                self.server_bytes or 0, sum(_read_bytes(process) for process in _with_children(self.server))
+            )
 
 
 def _with_children(processes: list[Any]) -> Iterator[Any]:
@@ -70,7 +72,7 @@ def _with_children(processes: list[Any]) -> Iterator[Any]:
             yield from process.children(recursive=True)
 
 
-def _bytes(process: Any) -> int:
+def _read_bytes(process: Any) -> int:
     import psutil
 
     try:
@@ -91,13 +93,13 @@ def server_processes(url: Url) -> list[Any]:
     if url.host not in LOCAL or port is None:
         return []
     try:
-        pids = {one.pid for one in psutil.net_connections("tcp")
-                if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid}  # fmt: skip
-        found = [psutil.Process(pid) for pid in pids]
+        pids = {socket.pid for socket in psutil.net_connections("tcp")
+                if socket.status == psutil.CONN_LISTEN and socket.laddr.port == port and socket.pid}  # fmt: skip
+        processes = [psutil.Process(pid) for pid in pids]
     except psutil.Error:
         return []
     # Where a parent listens with its children, the children come with it.
-    return [one for one in found if not {parent.pid for parent in one.parents()} & pids]
+    return [process for process in processes if not {parent.pid for parent in process.parents()} & pids]
 
 
 def disk_bytes(place: str) -> int:
@@ -106,10 +108,10 @@ def disk_bytes(place: str) -> int:
     if not place or not path.name:
         return 0
     total = 0
-    for one in path.parent.glob(f"{_literal(path.name)}*") if path.parent.is_dir() else ():
-        if one.name != path.name and one.name[len(path.name)] not in "-.":
+    for entry in path.parent.glob(f"{_escape(path.name)}*") if path.parent.is_dir() else ():
+        if entry.name != path.name and entry.name[len(path.name)] not in "-.":
             continue
-        files = one.rglob("*") if one.is_dir() else [one]
+        files = entry.rglob("*") if entry.is_dir() else [entry]
         for file in files:
             with contextlib.suppress(OSError):  # engines remove files while we look
                 if file.is_file():
@@ -117,5 +119,5 @@ def disk_bytes(place: str) -> int:
     return total
 
 
-def _literal(name: str) -> str:
+def _escape(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

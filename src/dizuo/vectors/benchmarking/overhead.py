@@ -75,7 +75,7 @@ class Ours:
             self.store = None
 
 
-def _timed(call: Callable[[], Any]) -> float:
+def _time_call(call: Callable[[], Any]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
@@ -98,11 +98,11 @@ def compare(raw: RawTable, ours: RawTable, table: Any, *, batch: int, rounds: in
     for _ in range(rounds):
         for name, side in sides:
             side.recreate()
-            loads[name].append(_timed(lambda side=side: [side.upsert(part) for part in parts]))  # type: ignore[misc]
+            loads[name].append(_time_call(lambda side=side: [side.upsert(part) for part in parts]))  # type: ignore[misc]
     searches: dict[str, list[float]] = {"raw": [], "ours": []}
     for number, query in enumerate(queries):
         for name, side in sides if number % 2 else sides[::-1]:  # who asks second finds warm caches
-            searches[name].append(_timed(lambda side=side, query=query: side.search(query)))  # type: ignore[misc]
+            searches[name].append(_time_call(lambda side=side, query=query: side.search(query)))  # type: ignore[misc]
     least_load, least_search = ({name: min(times) for name, times in side.items()} for side in (loads, searches))
     per_row = {name: 1e6 * statistics.median(times) / table.num_rows for name, times in loads.items()}
     search = {name: 1000 * float(np.median(times)) for name, times in searches.items()}

@@ -1,4 +1,4 @@
-"""What a benchmark loads and asks: rows on disk as Arrow, queries held out of them, and what exact answers are.
+"""`prepare` writes what a benchmark loads and asks: rows as Arrow, queries held out of them, and the exact answers.
 
 Rows are written once, so that every store reads the same stream of the same batches. Queries are rows that are not
 loaded. Every row gets the metadata key `dizuo_bench`, 0 to 999 in equal shares, so that filters at 10, 1 and 0.1 %
@@ -85,7 +85,7 @@ def prepare(
     Raises:
         VectorError: there is no such data, or too little of it.
     """
-    source = _opened(data, collection, rows, dim, queries)
+    source = _open_source(data, collection, rows, dim, queries)
     metric = metric or source.metric or "cosine"
     held = min(queries, int(source.total * MOST_QUERIES))
     total = source.total if rows is None else min(source.total, rows + held)
@@ -95,7 +95,7 @@ def prepare(
     watch(Started("reading the data", total, "rows"))
     kept = _Writer(folder / "rows.arrow", source.dim)
     asked: list[Floats] = []
-    for block, at in _first(source.blocks, total):
+    for block, at in _take_rows(source.blocks, total):
         mine = np.array([at + n in places for n in range(len(block))], bool)
         asked.extend(block.vectors[mine].copy())
         kept.add(block.take(np.flatnonzero(~mine)))
@@ -108,7 +108,7 @@ def prepare(
     if not len(matrix) or kept.rows < 10:
         raise VectorError(f"{source.name} has {kept.rows:,} rows to load and {len(matrix)} queries")
     np.save(folder / "queries.npy", matrix)
-    truths = _truths(folder / "rows.arrow", matrix, metric, k, watch)
+    truths = _find_truths(folder / "rows.arrow", matrix, metric, k, watch)
     (folder / "truth.json").write_text(json.dumps([dataclasses.asdict(truth) for truth in truths]), "utf-8")
     return Prepared(
         folder, source.name, kept.rows, source.dim, metric, len(matrix), kept.bytes, kept.repeated
@@ -127,7 +127,7 @@ class _Source:
     blocks: Generator[Block, None, None]
 
 
-def _opened(data: str | None, collection: str, rows: int | None, dim: int, queries: int) -> _Source:
+def _open_source(data: str | None, collection: str, rows: int | None, dim: int, queries: int) -> _Source:
     if data is None:
         wanted = 20_000 if rows is None else rows
         total = wanted + min(queries, wanted // 9)
@@ -135,7 +135,7 @@ def _opened(data: str | None, collection: str, rows: int | None, dim: int, queri
         name = (
             f"generated: {CLUSTERS} Gaussian clusters of {inner} dimensions, rotated, and noise of 0.1 in all of them"
         )
-        return _Source(name, total, dim, None, _generated(total, dim, inner))
+        return _Source(name, total, dim, None, _generate_blocks(total, dim, inner))
     path = Path(data)
     if (path / "_manifest.json").is_file():
         from dizuo.vectors.moving.export_format import read_export, read_manifest
@@ -143,30 +143,30 @@ def _opened(data: str | None, collection: str, rows: int | None, dim: int, queri
         manifest = read_manifest(path)
         parts = (block for _, block in read_export(path, manifest))
         return _Source(data, manifest["rows"], manifest["dim"], manifest["metric"], parts)
-    if path.is_file() or next(_parquet(path), None):
+    if path.is_file() or next(_find_parquet(path), None):
         from dizuo.vectors.moving.dumps import read_dump, read_dump_dim
 
-        found = read_dump_dim(data)
-        total, blocks = read_dump(data, dim=found)
-        return _Source(data, total, found, None, (block for block in blocks))
+        read_dim = read_dump_dim(data)
+        total, blocks = read_dump(data, dim=read_dim)
+        return _Source(data, total, read_dim, None, (block for block in blocks))
     from dizuo.vectors.connecting.connect import connect
 
     store = connect(data, collection=collection, create=False)
     name = f"{store.url}, collection {collection}"
-    return _Source(name, store.count(), store.dim, store.metric, _scanned(store))
+    return _Source(name, store.count(), store.dim, store.metric, _scan_store(store))
 
 
-def _scanned(store: VectorStore) -> Generator[Block, None, None]:
+def _scan_store(store: VectorStore) -> Generator[Block, None, None]:
     with store:
         yield from store.scan()
 
 
-def _parquet(path: Path) -> Iterator[Path]:
+def _find_parquet(path: Path) -> Iterator[Path]:
     # A LanceDB folder has no Parquet files, only `.lance` ones.
     return path.rglob("*.parquet") if path.is_dir() else iter(())
 
 
-def _generated(total: int, dim: int, inner: int) -> Generator[Block, None, None]:
+def _generate_blocks(total: int, dim: int, inner: int) -> Generator[Block, None, None]:
     random = np.random.default_rng(0)
     turn, _ = np.linalg.qr(random.standard_normal((dim, inner)))
     centres = random.standard_normal((CLUSTERS, inner))
@@ -180,7 +180,7 @@ def _generated(total: int, dim: int, inner: int) -> Generator[Block, None, None]
         yield Block([f"document-{n}" for n in numbers], vectors.astype(np.float32), metadata, [None] * count)
 
 
-def _first(blocks: Iterable[Block], total: int) -> Iterator[tuple[Block, int]]:
+def _take_rows(blocks: Iterable[Block], total: int) -> Iterator[tuple[Block, int]]:
     at = 0
     for block in blocks:
         block = block.slice(0, min(len(block), total - at))
@@ -227,17 +227,17 @@ class _Writer:
 # ---- what is right
 
 
-def _truths(path: Path, queries: Floats, metric: Metric, k: int, watch: Watcher) -> list[Truth]:
+def _find_truths(path: Path, queries: Floats, metric: Metric, k: int, watch: Watcher) -> list[Truth]:
     import pyarrow as pa
 
     tops = {share: _Top(len(queries), k) for share in SHARES}
     watch(Started("exact answers", None, "rows"))
-    left = _scaled(queries.astype(np.float64), metric)
+    left = _normalize(queries.astype(np.float64), metric)
     at = 0
     with pa.ipc.open_stream(str(path)) as stream:
         for part in stream:
             vectors = part.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(part.num_rows, -1)
-            scores = _all_scores(left, _scaled(vectors.astype(np.float64), metric), metric)
+            scores = _compute_scores(left, _normalize(vectors.astype(np.float64), metric), metric)
             tags = (at + np.arange(part.num_rows)) * 7919 % 1000
             ids = np.array(part.column("id").to_pylist(), object)
             for share, top in tops.items():
@@ -248,14 +248,14 @@ def _truths(path: Path, queries: Floats, metric: Metric, k: int, watch: Watcher)
     return [top.truth(share) for share, top in tops.items()]
 
 
-def _scaled(vectors: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+def _normalize(vectors: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     if metric != "cosine":
         return vectors
     lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
 
 
-def _all_scores(left: NDArray[np.float64], right: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+def _compute_scores(left: NDArray[np.float64], right: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     products = left @ right.T
     if metric != "l2":
         return products

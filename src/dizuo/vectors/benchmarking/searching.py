@@ -1,4 +1,4 @@
-"""How fast and how right a loaded store answers: latency under load, and recall at falling selectivity."""
+"""`load` measures latency while several threads search, `recall` how many of the right answers come with a filter."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def load(store: VectorStore, queries: Floats, *, k: int, threads: int, seconds: 
     took = time.perf_counter() - began
     if errors:
         raise errors[0]
-    all_times = 1000 * np.concatenate([np.asarray(one) for one in times])
+    all_times = 1000 * np.concatenate([np.asarray(row) for row in times])
     p50, p95, p99 = (float(value) for value in np.percentile(all_times, [50, 95, 99]))
     calls = len(all_times)
     return Load(threads, calls, took, calls / took, p50, p95, p99 if calls >= FOR_P99 else None)
@@ -99,8 +99,8 @@ def recall(store: VectorStore, queries: Floats, truths: list[Truth], *, k: int) 
             started = time.perf_counter()
             hits = search(query)
             times.append(time.perf_counter() - started)
-            found = sum(hit.id in near or (edge is not None and hit.score >= edge) for hit in hits)
-            right += found / truth.expected
+            num_right = sum(hit.id in near or (edge is not None and hit.score >= edge) for hit in hits)
+            right += num_right / truth.expected
             short += len(hits) < truth.expected
             indexed += hits.path == "index"
         n = len(queries)

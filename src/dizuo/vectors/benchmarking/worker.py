@@ -1,4 +1,4 @@
-"""One store's part of a benchmark, in a process of its own, so that its memory is its own: job in, result out, as JSON.
+"""The process of one store: it reads a job as JSON, measures, and writes its result as JSON.
 
     python -m dizuo.vectors.benchmarking.worker  < job.json
 
@@ -89,27 +89,29 @@ def measure(job: dict[str, Any], tell: Any) -> Measured:
     name = job["collection"]
     store = connect(job["url"], dim=job["dim"], metric=job["metric"], collection=name)
     try:
-        return _measured(job, store, before, tell)
+        return _measure_store(job, store, before, tell)
     finally:
         store.drop()
         store.close()
 
 
-def _measured(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -> Measured:
+def _measure_store(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -> Measured:
     parts, folder, k = parse_url(job["url"]), Path(job["folder"]), job["k"]
     embedded = parts.scheme == "memory" or (bool(parts.place) and Path(parts.place).exists())
     server = [] if embedded else server_processes(parts)
     queries = np.load(folder / "queries.npy")
-    truths = [Truth(**one) for one in json.loads((folder / "truth.json").read_text("utf-8"))]
+    truths = [Truth(**row) for row in json.loads((folder / "truth.json").read_text("utf-8"))]
     notes: list[str] = []
     # What Arrow and dizuo import at first use is neither loading time nor memory of loading.
-    connect("memory://", dim=job["dim"], metric=job["metric"], collection="warm-up").upsert(next(_batches(folder))[:2])
+    connect("memory://", dim=job["dim"], metric=job["metric"], collection="warm-up").upsert(
+        next(_read_batches(folder))[:2]
+    )
     gc.collect()
     start = Resident(server).client_bytes
     tell("loading")
     with Resident(server) as loading:
         began = time.perf_counter()
-        rows = store.upsert(_batches(folder)).rows
+        rows = store.upsert(_read_batches(folder)).rows
         loaded = time.perf_counter() - began
         tell("compacting and indexing")
         began = time.perf_counter()
@@ -146,7 +148,7 @@ def _measured(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -
         if job["metric"] == "cosine":
             tell("the same by hand")
             try:
-                overhead = _overhead(job, folder, queries)
+                overhead = _measure_overhead(job, folder, queries)
             except Exception as error:  # whatever a raw client may raise costs this row only
                 notes.append(f"dizuo's cost was not measured: {redact(str(error)) or type(error).__name__}")
         else:
@@ -162,7 +164,7 @@ def _measured(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -
     )  # fmt: skip
 
 
-def _batches(folder: Path) -> Iterator[Any]:
+def _read_batches(folder: Path) -> Iterator[Any]:
     import pyarrow as pa
 
     # Read, not mapped: pages of a mapped file would count as this process's memory.
@@ -170,11 +172,11 @@ def _batches(folder: Path) -> Iterator[Any]:
         yield from stream
 
 
-def _overhead(job: dict[str, Any], folder: Path, queries: Any) -> Overhead:
+def _measure_overhead(job: dict[str, Any], folder: Path, queries: Any) -> Overhead:
     import pyarrow as pa
 
     parts, count = [], 0
-    for batch in _batches(folder):
+    for batch in _read_batches(folder):
         parts.append(batch)
         count += batch.num_rows
         if count >= OVERHEAD_ROWS:

