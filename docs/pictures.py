@@ -196,7 +196,7 @@ WALKS = (
                 "vectors",
                 (
                     _stop("vectors/vector_store.py", "search(where=…): a filter or its text"),
-                    _asked("vectors/filters/text.py", '"year >= 2020" to a tree'),
+                    _asked("vectors/filters/parsing.py", '"year >= 2020" to a tree'),
                     _asked("vectors/filters/tree.py", "And, Compare, In, …; refused where the engine lacks one"),
                 ),
             ),

@@ -121,6 +121,17 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         SOURCE = Source(form="s3:bucket/path", parse=parse, fetch=fetch)
         """,
+    "dizuo.vectors.stores:STORES": """
+        from dataclasses import dataclass
+        from dizuo.vectors.protocol.database import Database
+        from dizuo.vectors.stores.memory import Memory
+        @dataclass(frozen=True, slots=True)
+        class Options:
+            timeout: float = 60.0
+        def open_store(url, request, options):
+            return Memory(request.check_new(), ("mine", request.collection))
+        STORE = Database(options=Options, open=open_store)
+        """,
     "dizuo.training.trackers:TRACKERS": """
         from dizuo.training.trackers import Tracker
         class Journal:
