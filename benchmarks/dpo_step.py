@@ -69,14 +69,14 @@ def run_dizuo(data: Path, steps: int, longest: int, micro: int, dtype: str) -> d
     """Run `steps` steps through the training room's own stepper; `micro` is its tokens per block."""
     import torch
 
-    from dizuo.training.method import find
+    from dizuo.training.methods import METHODS
     from dizuo.training.stepping.stepper import Stepper
     from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
     from dizuo.trees import Runner
 
     module, tokenizer = load("float32")
     found = pairs(data, PAIRS * steps, longest, tokenizer)
-    method = find("dpo")
+    method = METHODS.load("dpo")
     options = method.Options(beta=BETA)
     with tempfile.TemporaryDirectory() as folder:
         rules = Rules(method, options, "dpo", None, tokenizer, longest, "refuse")

@@ -1,5 +1,6 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
-stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`).
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), and
+the pictures of docs/concepts (`pictures.py`).
 
 `make docs` runs it; a test runs `pages()` and compares.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 import methods_page
+import pictures
 
 from dizuo import recipe
 from dizuo.cli import dizuo
@@ -113,10 +115,9 @@ def vectors_page() -> str:
     What they can do comes from the suite's own results; to renew these, on a quiet machine:
     `DIZUO_VECTORS_RESULTS=docs/reference/vectors.json .venv/bin/python -m pytest tests/vectors -m "slow or not slow"`.
     """
-    from dizuo import plugins
+    from dizuo.vectors.stores import STORES
 
     results = json.loads((HERE / "vectors.json").read_text("utf-8"))
-    stores = plugins.names("dizuo.vectors.stores")
     parts = [
         "# Vector stores",
         "Generated from the code and from the results of the conformance suite by `make docs`.",
@@ -133,9 +134,8 @@ def vectors_page() -> str:
         "## Options",
         "In the URL's query, as in `lancedb://./index?hot=lang,year`, or as keyword arguments of `connect`.",
     ]
-    for name in stores:
-        kind = plugins.load("dizuo.vectors.stores", name).Options
-        rows = _rows(kind, "")
+    for name, database in STORES.all().items():
+        rows = _rows(database.options, "")
         table = "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
         parts.append(f"### {name}://\n\n{table}")
     return "\n\n".join(parts) + "\n"
@@ -197,3 +197,4 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     for name, text in pages().items():
         (HERE / name).write_text(text, "utf-8")
+    pictures.write()

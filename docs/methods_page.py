@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dizuo import plugins
-from dizuo.training.method import PACKAGE, Method, find
+from dizuo.training.method import Method
+from dizuo.training.methods import METHODS
 
 ADAPTERS = ("LoRA", "DoRA", "rsLoRA", "QLoRA", "8-bit", "full")
 """Columns; `tests/training/test_every_method.py` tries every one of them with every method."""
@@ -21,7 +21,7 @@ SETTINGS = {
     "full": "`adapter: full`",
 }
 TESTS = {
-    "CPU": ("test_every_method_trains_with_every_adapter", "passes"),
+    "CPU": ("TestEveryMethod::test_it_trains_with_every_adapter", "passes"),
     "2 ranks": ("test_two_ranks_train_every_method_as_one_does", "passes: losses and weights of one process, 1e-5"),
     "GPU": ("test_a_gpu_trains_every_method_as_a_cpu_does", "written, not yet run: no GPU was to be had"),
 }
@@ -48,8 +48,8 @@ def page(rows_of: Callable[[type[Any], str], list[str]]) -> str:
     Args:
         rows_of: a dataclass of options -> lines of a table.
     """
-    names = plugins.names(PACKAGE)
-    methods = {name: find(name) for name in names}
+    methods = METHODS.all()
+    names = tuple(methods)
     parts = [
         "# Training methods",
         "Generated from the code by `make docs`. `train.method` names one; its options stand in the same block of the "
@@ -98,7 +98,7 @@ def _summary(name: str) -> str:
 
 
 def _doc(name: str) -> str:
-    doc = importlib.import_module(f"{PACKAGE}.{name}").__doc__
+    doc = importlib.import_module(f"{METHODS.package}.{name}").__doc__
     assert doc
     return doc
 

@@ -11,10 +11,9 @@ Everything public is listed below and loaded when it is first used; importing di
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dizuo.errors import did_you_mean
+from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset, Task
@@ -34,31 +33,6 @@ if TYPE_CHECKING:
     from dizuo.vectors import connect
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "Chat": "dizuo.records",
-    "Dataset": "dizuo.data",
-    "DizuoError": "dizuo.errors",
-    "Feedback": "dizuo.records",
-    "Labelled": "dizuo.records",
-    "Message": "dizuo.records",
-    "ModelSpec": "dizuo.models",
-    "Preference": "dizuo.records",
-    "Report": "dizuo.evaluation",
-    "Run": "dizuo.training",
-    "Task": "dizuo.data",
-    "Text": "dizuo.records",
-    "TextPair": "dizuo.records",
-    "Watcher": "dizuo.events",
-    "connect": "dizuo.vectors",
-    "deploy": "dizuo.steps.deploy",
-    "evaluate": "dizuo.steps.evaluate",
-    "plan": "dizuo.steps.planning",
-    "prepare": "dizuo.steps.prepare",
-    "run": "dizuo.steps.pipeline",
-    "select": "dizuo.steps.select",
-    "train": "dizuo.steps.train",
-}
 
 __all__ = [
     "Chat",
@@ -86,14 +60,34 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'dizuo' has no attribute {name!r}{did_you_mean(name, _HOMES)}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, _ = lazy.names(
+    __name__,
+    {
+        "Chat": "records",
+        "Dataset": "data",
+        "DizuoError": "errors",
+        "Feedback": "records",
+        "Labelled": "records",
+        "Message": "records",
+        "ModelSpec": "models",
+        "Preference": "records",
+        "Report": "evaluation",
+        "Run": "training",
+        "Task": "data",
+        "Text": "records",
+        "TextPair": "records",
+        "Watcher": "events",
+        "connect": "vectors",
+        "deploy": "steps.deploy",
+        "evaluate": "steps.evaluate",
+        "plan": "steps.planning",
+        "prepare": "steps.prepare",
+        "run": "steps.pipeline",
+        "select": "steps.select",
+        "train": "steps.train",
+    },
+)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -17,16 +17,19 @@ Whatever is wrong with a plugin is one `PluginError` that names its file and wha
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_origin
 
 from dizuo.errors import DizuoError, PluginError, did_you_mean
 
@@ -60,12 +63,11 @@ class Kind(Generic[T]):
         """
         return tuple(sorted(self._own() | self._others().keys()))
 
-    def load(self, name: str) -> T:
-        """Import one plugin and return it.
+    def check(self, name: str) -> None:
+        """Refuse a name that no plugin has; nothing but the folder is imported.
 
         Raises:
             DizuoError: (the kind's own error) there is no such plugin; the message lists what exists.
-            PluginError: its module is no plugin of this kind; the message names the file and what is expected.
         """
         known = self.names()
         if name not in known:
@@ -73,22 +75,30 @@ class Kind(Generic[T]):
                 f"no {self.noun} is called {name!r}{did_you_mean(name, known)}",
                 hint=f"choose one of: {', '.join(known)}",
             )
+
+    def load(self, name: str) -> T:
+        """Import one plugin and return it.
+
+        Raises:
+            DizuoError: (the kind's own error) there is no such plugin; the message lists what exists.
+            PluginError: its module is no plugin of this kind; the message names the file and what is expected.
+        """
+        self.check(name)
         point = self._others().get(name)
-        found = self._import(name, point)
-        if isinstance(found, ModuleType):
-            place = _file(found)
-            if not hasattr(found, self.attribute):
-                near = did_you_mean(self.attribute, [one for one in vars(found) if one.isupper()])
-                raise self._fault(name, place, f"it has no {self.attribute}{near}")
-            found = getattr(found, self.attribute)
-        else:
-            place = point.value if point else self.package
-        if not isinstance(found, self.contract):
-            raise self._fault(name, place, f"{self.attribute} is a {type(found).__name__}")
-        plugin: Any = found
-        if is_dataclass(found) and any(one.name == "name" for one in fields(found)):
-            plugin = replace(plugin, name=name)
-        return cast(T, plugin)
+        module = self._import(name, point.module if point else f"{self.package}.{name}")
+        attribute = point.attr if point and point.attr else self.attribute
+        value: Any = module
+        for part in attribute.split("."):
+            if not hasattr(value, part):
+                near = did_you_mean(part, [known for known in vars(value) if not known.startswith("_")])
+                raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute)
+            value = getattr(value, part)
+        if not isinstance(value, self.contract):
+            what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+            raise self._fault(name, _file(module), f"{attribute} is {what}", attribute)
+        if is_dataclass(value) and any(field.name == "name" for field in fields(value)):
+            value = replace(cast(Any, value), name=name)
+        return cast(T, value)
 
     def all(self) -> dict[str, T]:
         """Return every plugin by name; all are imported."""
@@ -100,120 +110,203 @@ class Kind(Generic[T]):
 
     def _others(self) -> Mapping[str, EntryPoint]:
         points, own = _entry_points(self.group or self.package), self._own()
-        for name, found in points.items():
-            where = [f"{point.value} (of {point.dist.name if point.dist else 'an unknown package'})" for point in found]
-            taken = [f"{self.package}.{name}"] if name in own else []
-            if len(where) + len(taken) > 1:
+        for name, offered in points.items():
+            taken = [_file_of(f"{self.package}.{name}")] if name in own else []
+            taken += [f"{_file_of(point.module)} (of the package {_distribution(point)})" for point in offered]
+            if len(taken) > 1:
                 raise PluginError(
-                    f"the name {name!r} of a {self.noun} is taken",
-                    details=[*taken, *where],
-                    hint=f"give the entry point in the group {self.group or self.package} another name",
+                    f"{len(taken)} {self.noun}s are called {name!r}",
+                    details=taken,
+                    hint=f"uninstall one of the packages, or give its entry point in the group "
+                    f"{self.group or self.package} another name",
                 )
-        return {name: found[0] for name, found in points.items()}
+        return {name: offered[0] for name, offered in points.items()}
 
-    def _import(self, name: str, point: EntryPoint | None) -> Any:
-        module = point.module if point else f"{self.package}.{name}"
+    def _import(self, name: str, module: str) -> ModuleType:
         try:
-            return point.load() if point else importlib.import_module(module)
-        except DizuoError as error:
-            if isinstance(error, PluginError) or not point:
-                raise self._fault(name, _origin(module), error.message, error.details) from error
+            return importlib.import_module(module)
+        except PluginError as error:  # check_fields refused a value
+            raise self._fault(name, _file_of(module), error.message, details=error.details) from error
+        except DizuoError:  # such as a package that is not installed: it says itself what to do
             raise
-        except TypeError as error:  # the contract refused a field
-            raise self._fault(name, _origin(module), self._reading(error)) from error
-        except Exception as error:
-            if point is None:
-                raise
-            text = (str(error).splitlines() or ["no message"])[0][:200]
-            raise self._fault(name, _origin(module), f"importing it raises {type(error).__name__}: {text}") from error
+        except Exception as error:  # a module may raise anything
+            raise self._fault(name, _file_of(module), self._reason(error)) from error
 
-    def _reading(self, error: TypeError) -> str:
-        """Return what a dataclass says of a field, with the near name."""
-        text = str(error)
-        wrong = re.search(r"unexpected keyword argument '(\w+)'", text)
-        missing = re.search(r"missing \d+ required .*argument[s]?: (.*)", text)
-        if self.contract.__name__ not in text and not wrong and not missing:
-            return f"importing it raises TypeError: {text}"
-        if wrong:
-            return f"{self.contract.__name__} has no field {wrong[1]!r}{did_you_mean(wrong[1], self._fields())}"
-        return f"{self.contract.__name__} also needs {missing[1]}" if missing else text
+    def _reason(self, error: Exception) -> str:
+        """Return what a module's error means; of the contract's own refusals with the near name."""
+        text = (str(error).splitlines() or ["no message"])[0][:200]
+        contract = self.contract.__name__
+        if isinstance(error, TypeError) and text.startswith(f"{contract}.__init__()"):
+            if wrong := re.search(r"unexpected keyword argument '(\w+)'", text):
+                return f"{contract} has no field {wrong[1]!r}{did_you_mean(wrong[1], self._fields())}"
+            if missing := re.search(r"missing \d+ required .*arguments?: (.*)", text):
+                return f"{contract} also needs {missing[1]}"
+        return f"importing it raises {type(error).__name__}: {text}"
 
-    def _fields(self) -> list[str]:
-        return [one.name for one in fields(self.contract)] if is_dataclass(self.contract) else []
+    def _fields(self, *, required: bool | None = None) -> list[str]:
+        """Return the contract's fields without the name, or only those that must or need not be given."""
+        if not is_dataclass(self.contract):
+            return []
+        return [
+            field.name
+            for field in fields(self.contract)
+            if field.name != "name" and required in (None, _is_required(field))
+        ]
 
-    def _fault(self, name: str, place: str, why: str, details: tuple[str, ...] = ()) -> PluginError:
-        listed = f" with: {', '.join(one for one in self._fields() if one != 'name')}" if self._fields() else ""
+    def _fault(
+        self, name: str, file: str, why: str, attribute: str | None = None, *, details: Sequence[str] = ()
+    ) -> PluginError:
+        needed, more = ", ".join(self._fields(required=True)), ", ".join(self._fields(required=False))
+        takes = (f" with {needed}" if needed else "") + (f" (and, where it needs them, {more})" if more else "")
         return PluginError(
-            f"{place} is not a {self.noun}: {why}",
+            f"{file} is not {_a(self.noun)}: {why}",
             details=details,
-            hint=f"the file of the {self.noun} {name!r} ends in {self.attribute} = {self.contract.__name__}(…){listed}",
+            hint=f"the file of the {self.noun} {name!r} ends in {attribute or self.attribute} = "
+            f"{self.contract.__name__}(…){takes}",
         )
-
-
-PLAIN: dict[str, type | tuple[type, ...]] = {
-    "str": str, "bool": bool, "int": int, "float": (int, float), "Path": object,
-}  # fmt: skip
 
 
 def check_fields(value: Any) -> None:
     """Refuse a plugin with fields of the wrong type: called by `__post_init__` of a contract.
 
-    Functions must be callable, classes classes, and flags, texts and tuples of texts what they are declared to be.
+    Functions must be callable with as many arguments as they are called with, and classes, texts, numbers and
+    collections of them be what they are declared to be. A type that is known to type checkers only (imported under
+    `TYPE_CHECKING`) is left to them.
 
     Raises:
         PluginError: naming every wrong field.
     """
-    wrong = []
-    for field in fields(value):
-        held, declared = getattr(value, field.name), str(field.type)
-        if not _fits(held, declared):
-            wrong.append(f"{field.name} is {held!r}, not {_spelt(declared)}")
+    wrong = [fault for field in fields(value) if (fault := _fault_of(value, field))]
+    if len(wrong) == 1:
+        raise PluginError(wrong[0])
     if wrong:
-        raise PluginError(wrong[0] if len(wrong) == 1 else f"{len(wrong)} fields are wrong", details=wrong[1:])
+        raise PluginError(f"{len(wrong)} fields are wrong", details=wrong)
 
 
-def _fits(held: Any, declared: str) -> bool:
-    if declared.endswith(" | None"):
-        return held is None or _fits(held, declared.removesuffix(" | None"))
-    if declared.startswith("Callable"):
-        return callable(held)
-    if declared.startswith("type["):
-        return isinstance(held, type)
-    if declared == "tuple[str, ...]":
-        return isinstance(held, tuple) and all(isinstance(one, str) for one in held)
-    if declared == "tuple[int, ...]":
-        return isinstance(held, tuple) and all(type(one) is int for one in held)
-    if declared in PLAIN:
-        return isinstance(held, PLAIN[declared]) and (declared == "bool" or not isinstance(held, bool))
-    return True
+SIMPLE: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda held: isinstance(held, str),
+    "bool": lambda held: isinstance(held, bool),
+    "int": lambda held: isinstance(held, int) and not isinstance(held, bool),
+    "float": lambda held: isinstance(held, int | float) and not isinstance(held, bool),
+    "None": lambda held: held is None,
+}
+"""What a value of a declared type is, for the types that contracts are made of."""
+COLLECTIONS = {"tuple": tuple, "frozenset": frozenset, "Sequence": Sequence, "Mapping": Mapping}
 
 
-def _spelt(declared: str) -> str:
-    if declared.startswith("Callable"):
-        return "a function" + (" or None" if declared.endswith("None") else "")
-    return declared
+def _fault_of(value: Any, field: Field[Any]) -> str:
+    """Return what is wrong with one field of a plugin, or an empty text."""
+    held, declared = getattr(value, field.name), field.type
+    assert isinstance(declared, str), f"the file of {type(value).__name__} begins with `from __future__ import …`"
+    homes = [vars(sys.modules[owner.__module__]) for owner in type(value).__mro__ if owner.__module__ in sys.modules]
+    known = {name: kind for home in reversed(homes) for name, kind in home.items()}
+    faults = [_mismatch(held, option, known) for option in _split(declared, "|")]
+    if not all(faults):
+        return ""
+    # Of several types that were possible, the reason of the first says more than "not None".
+    more = " or None" if faults[-1] == "not None" and faults[0].startswith("not ") else ""
+    return f"{field.name} is {_shown(held)}, {faults[0]}{more}"
+
+
+def _mismatch(held: Any, declared: str, known: Mapping[str, Any]) -> str:
+    """Return why a value is not of a declared type, as in `not a function`, or an empty text."""
+    head, inner = declared.partition("[")[0], declared.partition("[")[2].removesuffix("]")
+    if declared in SIMPLE:
+        return "" if SIMPLE[declared](held) else f"not {declared}"
+    if head == "Callable":
+        return _uncallable(held, inner)
+    if head == "type":
+        return "" if isinstance(held, type) else "not a class"
+    if head == "Literal":
+        return "" if held in ast.literal_eval(f"({inner},)") else f"not one of {inner}"
+    if head in COLLECTIONS:
+        if not isinstance(held, COLLECTIONS[head]) or isinstance(held, str):
+            return f"not {declared}"
+        items = [item for item in _split(inner, ",") if item != "..."]
+        if head != "Mapping" and len(items) == 1 and any(_mismatch(item, items[0], known) for item in held):
+            return f"not {declared}"
+        return ""
+    kind = known.get(head)
+    if get_origin(kind) is Callable or (getattr(kind, "_is_protocol", False) and "__call__" in vars(kind)):
+        return "" if callable(held) else "not a function"
+    if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
+        return ""
+    return "" if isinstance(held, kind) else f"not a {head}"
+
+
+def _uncallable(held: Any, declared: str) -> str:
+    """Return why a function cannot be called as declared, or an empty text."""
+    if not callable(held):
+        return "not a function"
+    parameters = _split(declared, ",")[0]
+    if not parameters.startswith("["):
+        return ""  # `...`: any arguments
+    names = _split(parameters[1:-1], ",")
+    try:
+        signature = inspect.signature(held)
+    except (TypeError, ValueError):  # one of C
+        return ""
+    try:
+        signature.bind(*names)
+    except TypeError:
+        return f"which is called with {len(names)} arguments: {', '.join(names)}"
+    return ""
+
+
+def _split(text: str, by: str) -> list[str]:
+    """Return the parts of a type's text, such as `Callable[[A, B], C] | None` by `|`, split outside brackets only."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == by and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _shown(held: Any) -> str:
+    if inspect.isroutine(held) or isinstance(held, type):
+        return f"{held.__name__}{_signature(held)}"
+    text = repr(held)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _signature(held: Any) -> str:
+    try:
+        return f"({', '.join(inspect.signature(held).parameters)})" if not isinstance(held, type) else ""
+    except (TypeError, ValueError):
+        return ""
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _file(module: ModuleType) -> str:
     return str(getattr(module, "__file__", None) or module.__name__)
 
 
-def _origin(module: str) -> str:
-    """Return the file of a module that may not be importable."""
+def _file_of(module: str) -> str:
+    """Return the file of a module that may not be importable, or its name where there is none."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
+    except Exception:  # a package above it is imported, which may raise anything
         spec = None
     return spec.origin if spec and spec.origin else module
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else "?"
 
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
     """Return third parties' plugins by name; reading all installed metadata takes 16 ms, so it is done once."""
-    found: dict[str, list[EntryPoint]] = {}
+    offered: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=group):
-        found.setdefault(point.name, []).append(point)
-    return found
+        offered.setdefault(point.name, []).append(point)
+    return offered
 
 
 def names(package: str) -> tuple[str, ...]:
@@ -224,11 +317,12 @@ def names(package: str) -> tuple[str, ...]:
 def load(package: str, name: str, *, noun: str = "plugin") -> ModuleType:
     """Import a plugin's module. Kinds that are not typed yet; goes away with the last of them."""
     kind = Kind(noun, package, "", object)
-    known = kind.names()
-    if name not in known:
-        raise DizuoError(
-            f"no {noun} is called {name!r}{did_you_mean(name, known)}", hint=f"choose one of: {', '.join(known)}"
-        )
+    kind.check(name)
     point = kind._others().get(name)
     module: ModuleType = point.load() if point else importlib.import_module(f"{package}.{name}")
     return module
+
+
+def _a(noun: str) -> str:
+    """Return a noun with its article."""
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

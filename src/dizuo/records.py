@@ -1,4 +1,4 @@
-"""The examples every step speaks of: frozen facts with a stable id and their origin.
+"""The examples that every step works on: frozen facts with a stable id and their origin.
 
 An example's `id` is the digest of its content alone, so that the same row has the same id in any file,
 on any line, on any machine; `origin` says where this copy came from.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ __all__ = [
     "Chat",
     "Example",
     "Feedback",
+    "Json",
     "Labelled",
     "Message",
     "Origin",
@@ -27,6 +29,9 @@ __all__ = [
     "to_json",
     "with_identity",
 ]
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A value that JSON can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,13 @@ class Message:
     weight: float = 1.0
     """How much an assistant turn is trained: 1 as usual, 0 not at all. Ignored on other roles."""
     name: str | None = None
-    tool_calls: tuple[dict[str, Any], ...] = ()
+    tool_calls: tuple[Mapping[str, Json], ...] = ()
     """OpenAI form: `{"id", "type": "function", "function": {"name", "arguments"}}`."""
     tool_call_id: str | None = None
 
-    def as_template_dict(self) -> dict[str, Any]:
+    def as_template_dict(self) -> dict[str, Json]:
         """Return the mapping that a chat template reads."""
-        out: dict[str, Any] = {"role": self.role, "content": self.content}
+        out: dict[str, Json] = {"role": self.role, "content": self.content}
         if self.name is not None:
             out["name"] = self.name
         if self.tool_calls:
@@ -86,7 +91,7 @@ class Chat:
     """A conversation; the assistant turns with weight > 0 are trained."""
 
     messages: tuple[Message, ...]
-    tools: tuple[dict[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Json], ...] = ()
     references: tuple[str, ...] = ()
     """Further right answers for the last turn, used by evaluation only."""
     group: str = ""
@@ -113,7 +118,7 @@ class Preference:
     prompt: tuple[Message, ...]
     chosen: tuple[Message, ...]
     rejected: tuple[Message, ...]
-    tools: tuple[dict[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Json], ...] = ()
     group: str = ""
     id: str = ""
     origin: Origin = field(default_factory=Origin)
@@ -126,7 +131,7 @@ class Feedback:
     prompt: tuple[Message, ...]
     completion: tuple[Message, ...]
     desirable: bool
-    tools: tuple[dict[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Json], ...] = ()
     group: str = ""
     id: str = ""
     origin: Origin = field(default_factory=Origin)
@@ -146,7 +151,7 @@ class TextPair:
 
 Example: TypeAlias = Text | Chat | Labelled | Preference | Feedback | TextPair
 
-_KINDS: dict[str, type[Any]] = {
+_KINDS: dict[str, type[Example]] = {
     "text": Text,
     "chat": Chat,
     "labelled": Labelled,
@@ -163,19 +168,19 @@ def kind_of(example: Example) -> str:
     return _NAMES[type(example)]
 
 
-def to_json(example: Example) -> dict[str, Any]:
+def to_json(example: Example) -> dict[str, Json]:
     """Return the example as plain JSON values with its `kind`; `from_json` is the inverse."""
     return {"kind": kind_of(example), **asdict(example)}
 
 
-def from_json(value: dict[str, Any]) -> Example:
+def from_json(value: Mapping[str, Json]) -> Example:
     """Return the example that `to_json` wrote."""
-    kind = _KINDS[value["kind"]]
+    kind = _KINDS[str(value["kind"])]
     arguments: dict[str, Any] = {}
     for item in fields(kind):
         if item.name not in value:
             continue
-        raw = value[item.name]
+        raw: Any = value[item.name]
         if item.name == "origin":
             raw = Origin(**raw)
         elif item.name in _MESSAGE_FIELDS and not isinstance(raw, str):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dizuo.data import PrepareOptions, prepare, readers
 from dizuo.data.dataset import order
 from dizuo.data.reading.files import Row, SourceFile
-from dizuo.data.splitting import allot, cut, draw, units_of
+from dizuo.data.stratifying import allot, cut, draw, units_of
 
 AWKWARD = st.text(
     st.one_of(
@@ -99,7 +99,7 @@ def test_the_ledger_adds_up_for_any_mixture_of_rows(
             rows=rows, test=test,
         )  # fmt: skip
         data = prepare(folder / "a.jsonl", folder / "out", options=options)
-        ledger = data.card["ledger"]
+        ledger = data.card.ledger.counts()
         kept = len(data.train) + len(data.validation) + len(data.test)
         removed = [ledger[why] for why in ("quarantined", "duplicates", "conflicts", "leaks", "merged", "unused")]
         assert ledger["read"] == len(every) == kept + sum(removed)

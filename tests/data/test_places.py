@@ -84,7 +84,7 @@ def test_one_bad_question_is_one_bad_row_with_its_place(bench: Any) -> None:
     bad = [json.loads(line) for line in Path("bad.jsonl").read_text().splitlines()]
     assert [line["path"] for line in bad] == [text.split(": ")[0] for text in caught.value.details]
     assert json.loads(bad[2]["row"])["id"] == "dogs1"
-    assert data.card["ledger"]["reasons"][0]["path"] == "data[0].paragraphs[1].qas[0]"
+    assert data.card.ledger.examples[0].path == "data[0].paragraphs[1].qas[0]"
     both = write(
         bench, "b.jsonl", [{**article("cats", 4), "paragraphs": [{"qas": [{"question": 3}]}]}, article("x", 3)]
     )

@@ -11,6 +11,7 @@ import pytest
 
 from dizuo import data as dizuo_data
 from dizuo.data import PrepareOptions, prepare
+from dizuo.data.card import Card, Removed
 from dizuo.errors import DataError
 from dizuo.events import Note, Warned
 
@@ -26,11 +27,11 @@ def labelled(n: int, *, labels: tuple[str, ...] = ("a", "b"), start: int = 0) ->
 
 
 def ledger(data: Any) -> dict[str, int]:
-    return {k: v for k, v in data.card["ledger"].items() if k not in ("reasons", "shortened") and v}
+    return {k: v for k, v in data.card.ledger.counts().items() if k != "shortened" and v}
 
 
 def adds_up(data: Any) -> bool:
-    entry = data.card["ledger"]
+    entry = data.card.ledger.counts()
     removed = ("quarantined", "duplicates", "conflicts", "leaks", "merged", "unused")
     kept = len(data.train) + len(data.validation) + len(data.test)
     return bool(entry["read"] == kept + sum(entry[why] for why in removed) and entry["kept"] == kept)
@@ -54,12 +55,12 @@ def test_duplicates_are_found_after_folding_case_space_and_punctuation(bench: An
     ]
     data = bench.prepare(bench.write("a.jsonl", rows), test=0)
     assert ledger(data) == {"read": 9, "kept": 7, "duplicates": 2}
-    assert data.card["ledger"]["reasons"][0] == {
-        "why": "duplicates",
-        "file": str(bench.folder / "a.jsonl"),
-        "line": 2,
-        "reason": f"reads the same as {bench.folder / 'a.jsonl'}:1",
-    }
+    assert data.card.ledger.examples[0] == Removed(
+        why="duplicates",
+        file=str(bench.folder / "a.jsonl"),
+        line=2,
+        reason=f"reads the same as {bench.folder / 'a.jsonl'}:1",
+    )
     kept = bench.prepare(bench.folder / "a.jsonl", test=0, duplicates="keep")
     assert len(kept.train) == 9
 
@@ -73,7 +74,7 @@ def test_one_text_with_two_labels_follows_the_stated_policy(
     rows = [{"text": "same", "label": "x"}, {"text": "Same.", "label": "y"}, *labelled(4, labels=("x", "y"))]
     data = bench.prepare(bench.write("a.jsonl", rows), test=0, conflicts=policy)
     assert sorted(e.labels[0] for e in data.train if e.text.lower().startswith("same")) == left
-    assert data.card["ledger"]["conflicts"] == conflicts
+    assert data.card.ledger.removed["conflicts"] == conflicts
     assert adds_up(data)
 
 
@@ -85,8 +86,8 @@ def test_training_rows_that_stand_in_a_given_test_are_removed_and_the_test_is_no
     data = bench.prepare("train.jsonl", test="test.jsonl")
     assert len(data.test) == 7
     assert len(data.train) == 10
-    assert data.card["ledger"]["leaks"] == 1
-    assert "2 of 7 given test rows also stood in train; taken from train" in data.card["notes"]
+    assert data.card.ledger.removed["leaks"] == 1
+    assert "2 of 7 given test rows also stood in train; taken from train" in data.card.notes
     assert adds_up(data)
 
 
@@ -141,7 +142,7 @@ def test_a_smaller_draw_of_training_rows_is_part_of_a_larger_one(bench: Any) -> 
     assert set(texts(small.train)) < set(texts(large.train))
     assert texts(small.test) == texts(large.test)
     assert Counter(e.labels[0] for e in small.train) == {"a": 10, "b": 10}
-    assert large.card["ledger"]["unused"] == 80
+    assert large.card.ledger.removed["unused"] == 80
     assert adds_up(large)
 
 
@@ -213,7 +214,7 @@ def test_several_answers_to_one_test_prompt_become_references(bench: Any) -> Non
     found = {e.messages[-1].content: e.references for e in data.test}
     assert found == {"this": ("that",), "here": ()}
     assert len(data.train) == 2
-    assert data.card["ledger"]["merged"] == 2
+    assert data.card.ledger.removed["merged"] == 2
     assert adds_up(data)
 
 
@@ -225,8 +226,8 @@ def test_texts_are_shortened_to_their_opening_before_duplicates_are_sought(bench
     ]
     data = bench.prepare(bench.write("a.jsonl", rows), test=0, text_words=4)
     assert sorted(texts(data.train)) == ["Head line\n\nOne two", "Short"]
-    assert data.card["ledger"]["shortened"] == 2
-    assert data.card["ledger"]["duplicates"] == 1
+    assert data.card.ledger.shortened == 2
+    assert data.card.ledger.removed["duplicates"] == 1
     by_chars = bench.prepare(bench.folder / "a.jsonl", test=0, max_chars=12, duplicates="keep")
     assert set(texts(by_chars.train)) == {"Head line", "Short"}
 
@@ -243,20 +244,35 @@ def test_the_task_lists_the_labels_and_a_default_instruction(bench: Any) -> None
 def test_the_card_has_the_figures_a_report_draws(bench: Any) -> None:
     data = bench.prepare(bench.write("a.jsonl", labelled(40)), test=10)
     card = data.card
-    assert card["name"] == "a"
-    assert card["splits"]["test"]["rows"] == 10
-    assert card["splits"]["test"]["labels"] == {"a": 5, "b": 5}
-    lengths = card["splits"]["train"]["characters"]
-    assert set(lengths) == {"min", "median", "mean", "p95", "max", "histogram"}
-    assert sum(n for _, _, n in lengths["histogram"]) == 30
-    assert card["splits"]["train"]["words"]["max"] == 3
-    (source,) = card["sources"]
+    assert card.name == "a"
+    assert card.splits["test"].rows == 10
+    assert card.splits["test"].labels == {"a": 5, "b": 5}
+    lengths = card.splits["train"].lengths["characters"]
+    assert lengths.min <= lengths.median <= lengths.p95 <= lengths.max
+    assert sum(n for _, _, n in lengths.histogram) == 30
+    assert card.splits["train"].lengths["words"].max == 3
+    (source,) = card.sources
     assert source["rows"] == 40
     assert source["format"] == "jsonl"
     assert source["encoding"] == "utf-8"
     assert source["digest"].startswith("sha256:")
-    assert card["examples"]
-    assert all(len(value) <= 120 for example in card["examples"] for value in example.values())
+    assert card.examples
+    assert all(len(value) <= 120 for example in card.examples for value in example.values())
+
+
+def test_the_card_is_read_as_it_was_written(bench: Any) -> None:
+    rows = [*labelled(40), *labelled(3), {"text": "a row", "label": "histogram"}, {"text": "b row", "label": "rows"}]
+    data = bench.prepare(bench.write("a.jsonl", rows), test=0, max_chars=12)
+    written = json.loads((data.folder / "dataset.json").read_text())
+    assert json.dumps(data.card.to_json()) == json.dumps(written), "the same values, the keys in the same order"
+    assert Card.from_json(written) == data.card
+    assert set(written["splits"]["train"]) == {"rows", "labels", "characters", "words"}
+    assert set(written["splits"]["train"]["words"]) == {"min", "median", "mean", "p95", "max", "histogram"}
+    assert set(written["ledger"]["reasons"][0]) == {"why", "file", "line", "reason"}
+
+
+def test_a_card_that_says_little_is_read(tmp_path: Path) -> None:
+    assert Card.from_json({"digest": "sha256:0", "name": "news"}) == Card(name="news", digest="sha256:0")
 
 
 def test_the_card_counts_tokens_as_the_model_reads_them(bench: Any, smollm2: Any) -> None:
@@ -265,7 +281,7 @@ def test_the_card_counts_tokens_as_the_model_reads_them(bench: Any, smollm2: Any
     from dizuo.data.rendering.conversations import render
 
     lengths = [len(render(smollm2, e, data.task)[0].ids) for e in data.train]
-    assert data.card["splits"]["train"]["tokens"]["max"] == max(lengths)
+    assert data.card.splits["train"].lengths["tokens"].max == max(lengths)
 
 
 def test_a_failed_preparation_leaves_the_old_data_set_in_place(bench: Any) -> None:

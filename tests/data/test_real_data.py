@@ -17,7 +17,7 @@ def counts(data: Any) -> tuple[int, int, int]:
 
 
 def removed(data: Any) -> dict[str, int]:
-    entry = data.card["ledger"]
+    entry = data.card.ledger.counts()
     assert entry["read"] == entry["kept"] + sum(
         entry[why] for why in ("quarantined", "duplicates", "conflicts", "leaks", "merged", "unused")
     )
@@ -30,9 +30,9 @@ def test_banking77_train_rows_that_stand_in_its_test_are_counted_and_removed(ben
     data = bench.prepare(shared / "banking77")
     assert counts(data) == (9949, 0, 3080)
     assert removed(data) == {"duplicates": 27, "conflicts": 2, "leaks": 25}
-    assert "25 of 3,080 given test rows also stood in train; taken from train" in data.card["notes"]
+    assert "25 of 3,080 given test rows also stood in train; taken from train" in data.card.notes
     assert len(data.task.labels) == 77
-    assert data.card["splits"]["test"]["labels"]["card_arrival"] == 40
+    assert data.card.splits["test"].labels["card_arrival"] == 40
 
 
 def test_chinese_papers_are_read_by_column_number(bench: Any, shared: Path) -> None:
@@ -88,13 +88,13 @@ def test_preference_pairs_split_at_the_last_shared_turn(bench: Any, shared: Path
 def test_word_problems_keep_their_given_split(bench: Any, shared: Path) -> None:
     data = bench.prepare(shared / "gsm8k")
     assert counts(data) == (7473, 0, 1319)
-    assert data.card["format"] == "question_answer"
+    assert data.card.format == "question_answer"
     assert "#### " in data.test[0].messages[-1].content
 
 
 def test_squad_nesting_unfolds_to_one_row_per_question(bench: Any, shared: Path) -> None:
     english = bench.prepare(shared / "xquad" / "xquad.en.json")
-    assert english.card["ledger"]["read"] == 1190
+    assert english.card.ledger.read == 1190
     chinese = bench.prepare(shared / "cmrc2018_zh" / "cmrc2018_dev.json.gz", test=300)
     assert counts(chinese) == (2919, 0, 300)
     assert any(e.references for e in chinese.test)
@@ -103,7 +103,7 @@ def test_squad_nesting_unfolds_to_one_row_per_question(bench: Any, shared: Path)
 def test_messages_full_of_quotation_marks_are_read_whole(bench: Any, shared: Path) -> None:
     path = shared / "sms_spam" / "SMSSpamCollection"
     data = bench.prepare(path, text_column="2", label_column="1", duplicates="keep", conflicts="keep", test=0)
-    assert data.card["splits"]["train"]["labels"] == {"ham": 4827, "spam": 747}
+    assert data.card.splits["train"].labels == {"ham": 4827, "spam": 747}
     assert sum(e.text.count('"') for e in data.train) == path.read_text().count('"')
 
 
@@ -119,23 +119,23 @@ def test_the_damaged_copy_is_reported_by_line(bench: Any, shared: Path) -> None:
 
 def test_human_instructions_unfold_their_instances(bench: Any, shared: Path) -> None:
     seeds = bench.prepare(shared / "self_instruct_human" / "seed_tasks.jsonl")
-    assert seeds.card["format"] == "alpaca"
-    assert seeds.card["ledger"]["read"] == 175
+    assert seeds.card.format == "alpaca"
+    assert seeds.card.ledger.read == 175
     users = bench.prepare(shared / "self_instruct_human" / "user_oriented_instructions.jsonl")
-    assert users.card["ledger"]["read"] == 252
+    assert users.card.ledger.read == 252
 
 
 def test_review_sentences_are_lines_of_text(bench: Any, shared: Path) -> None:
     folder = shared / "sentiment_mr" / "sentence_polarity"
     data = bench.prepare([folder / "rt-polarity.neg", folder / "rt-polarity.pos"])
-    assert data.card["ledger"]["read"] == 10_662
-    assert [source["encoding"] for source in data.card["sources"]] == ["utf-8", "utf-8"]
+    assert data.card.ledger.read == 10_662
+    assert [source["encoding"] for source in data.card.sources] == ["utf-8", "utf-8"]
     # The original is in Windows-1252: the copy that NLTK turned to UTF-8 still holds its dashes as U+0096 and U+0097.
     as_latin = bench.folder / "latin.neg"
     as_latin.write_bytes((folder / "rt-polarity.neg").read_text("utf-8").encode("latin-1"))
     again = bench.prepare(as_latin)
-    assert again.card["sources"][0]["encoding"] == "cp1252"
-    assert again.card["ledger"]["read"] == 5331
+    assert again.card.sources[0]["encoding"] == "cp1252"
+    assert again.card.ledger.read == 5331
 
 
 def test_bbc_news_loses_its_copies_and_keeps_its_one_latin_article(bench: Any) -> None:
@@ -147,10 +147,10 @@ def test_bbc_news_loses_its_copies_and_keeps_its_one_latin_article(bench: Any) -
             pytest.skip(f"BBC News cannot be fetched here: {error.message}")
         raise
     assert counts(data) == (640, 0, 400)
-    assert data.card["ledger"]["read"] == 2225
+    assert data.card.ledger.read == 2225
     assert removed(data) == {"duplicates": 118, "unused": 1067}
     assert data.task.labels == ("business", "entertainment", "politics", "sports", "tech")
-    assert data.card["sources"][0]["encodings"] == {"latin-1": 1, "utf-8": 2224}
+    assert data.card.sources[0]["encodings"] == {"latin-1": 1, "utf-8": 2224}
     assert all(len(e.text.split()) <= 60 for e in data.train)
     again = bench.prepare(address, test=400, rows=160, text_words=60)
     assert {e.id for e in again.train} < {e.id for e in data.train}
@@ -174,4 +174,4 @@ def test_function_calling_questions_fit_no_training_format(bench: Any, shared: P
 def test_running_text_is_read_in_blocks(bench: Any, shared: Path, inner: str, rows: int) -> None:
     data = bench.prepare(shared / inner)
     assert data.task.kind == "text"
-    assert data.card["ledger"]["read"] == rows
+    assert data.card.ledger.read == rows

@@ -120,7 +120,7 @@ def test_a_row_is_recognised_and_read(bench: Any, format_name: str, row: dict[st
     else:
         rows = [row]
     data = bench.prepare(bench.write("a.jsonl", rows), test=0)
-    assert data.card["format"] == format_name
+    assert data.card.format == format_name
     found = next(example for example in data.train if example.origin.line == 1)
     assert content_id(found) == content_id(record)
     assert found.id == with_identity(record).id
@@ -150,9 +150,9 @@ def test_label_names_come_from_the_options(bench: Any) -> None:
 
 def test_a_bigger_format_takes_the_place_of_one_inside_it(bench: Any) -> None:
     rows = [{"prompt": "p", "completion": "c", "label": bool(i)} for i in range(2)]
-    assert bench.prepare(bench.write("a.jsonl", rows), test=0).card["format"] == "feedback"
+    assert bench.prepare(bench.write("a.jsonl", rows), test=0).card.format == "feedback"
     rows = [{"prompt": "p", "completion": "c", "label": "spam"}]
-    assert bench.prepare(bench.write("b.jsonl", rows), test=0).card["format"] == "prompt_completion"
+    assert bench.prepare(bench.write("b.jsonl", rows), test=0).card.format == "prompt_completion"
 
 
 def test_several_fitting_formats_are_refused_until_one_is_named(bench: Any) -> None:

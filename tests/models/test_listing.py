@@ -53,8 +53,7 @@ def put(tmp_path: Path, name: str, make: Any) -> None:
     make(folder / "inner")
     files = {path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*") if path.is_file()}
     sizes = {path: (folder / path).stat().st_size for path in files}
-    entry = {"scheme": "pypi", "name": name, "version": "1.0", "files": files, "sizes": sizes, "licence": "MIT"}
-    store.add({**entry, "licence_files": [], "notes": [], "top": []}, folder, asked=None)
+    store.add(store.Entry(folder, "pypi", name, "1.0", files, sizes, licence="MIT"), asked=None)
 
 
 def test_cached_models_are_listed_and_cached_data_is_not(tmp_path: Path) -> None:

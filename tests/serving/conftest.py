@@ -62,9 +62,9 @@ class Server:
     def __init__(self, bundle: Bundle, options: ServeOptions, keys: dict[str, bytes], engine_options: Any) -> None:
         import uvicorn
 
-        from dizuo.serving.gateway.application import Gateway, application
+        from dizuo.serving.gateway.application import Gateway, build_application
         from dizuo.serving.gateway.security import Gatekeeper
-        from dizuo.serving.service import open_service
+        from dizuo.serving.opening import open_service
 
         self.service = open_service(bundle, options=engine_options)
         self.engine = self.service.engine
@@ -72,7 +72,7 @@ class Server:
         self.gateway = Gateway({self.service.name: self.service}, options, Gatekeeper(keys, options))
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        config = uvicorn.Config(application(self.gateway), log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(build_application(self.gateway), log_config=None, lifespan="off", access_log=False)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()

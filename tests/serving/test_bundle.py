@@ -34,7 +34,7 @@ def test_a_bundle_has_everything_that_serving_needs(spec: Any, adapter: Path, tm
         spec=spec,
         adapter=adapter,
         task=TASK,
-        generation={"max_tokens": 12},
+        max_tokens=12,
         report=tmp_path / "report.json",
         data_card=tmp_path / "card.json",
         recipe=tmp_path / "recipe.yaml",
@@ -46,12 +46,12 @@ def test_a_bundle_has_everything_that_serving_needs(spec: Any, adapter: Path, tm
     again = bundles.open(made.folder)
     assert again == made
     assert again.task == TASK
-    assert again.generation["max_tokens"] == 12
-    assert again.generation["temperature"] == 0.0
+    assert again.generation.max_tokens == 12
+    assert again.generation.temperature == 0.0
     assert again.base.digest == spec.digest
     assert again.spec().folder == spec.folder
     tok = again.tokenizer()
-    assert again.generation["stop_ids"] == [tok.eos_token_id]
+    assert again.generation.stop_ids == (tok.eos_token_id,)
     assert tok.chat_template
     base = json.loads((made.folder / "bundle.json").read_text())["base"]
     assert (base["folder"], base["licence_files"]) == ("", []), "places on this machine do not travel"

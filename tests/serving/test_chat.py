@@ -11,7 +11,8 @@ import pytest
 from serving_models import TASK
 
 from dizuo.data.rendering.conversations import render_prompt
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.engines import GenerateRequest, generate_all
 from dizuo.records import Message
 from dizuo.serving import Conversation, Service, open_named

@@ -11,7 +11,7 @@ import pytest
 from serving_models import TASK, events
 
 from dizuo.data.rendering.conversations import render_prompt
-from dizuo.data.task import prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.engines import GenerateRequest, generate_all
 from dizuo.records import Message
 

@@ -17,8 +17,8 @@ import pytest
 
 from dizuo.errors import ServingError
 from dizuo.serving.bundle.files import Bundle
-from dizuo.serving.names import Reference, parse_reference
 from dizuo.serving.registry import Registry
+from dizuo.serving.release_names import Reference, parse_reference
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dizuo.errors import RecipeError, ServingError
-from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.api_errors import ApiError
 from dizuo.serving.gateway.security import Gatekeeper, read_keys
 from dizuo.serving.options import ServeOptions
 

@@ -138,7 +138,7 @@ def test_it_learns_and_what_is_served_is_what_was_scored(outcomes: Any, adapter:
     assert str(outcome.release) == "things@1"
 
     from dizuo.serving.bundle import files as bundles
-    from dizuo.serving.service import open_service
+    from dizuo.serving.opening import open_service
 
     service = open_service(bundles.open(work / "runs" / "tiny" / "5-deploy" / "bundle"))
     try:
@@ -192,7 +192,7 @@ def test_merged_with_its_head_it_is_a_classifier_of_transformers(
 @pytest.mark.slow
 def test_a_head_that_is_not_the_trained_one_is_not_served(outcomes: Any, tmp_path: Path) -> None:
     from dizuo.serving.bundle import files as bundles
-    from dizuo.serving.service import open_service
+    from dizuo.serving.opening import open_service
 
     work, _ = outcomes("lora")
     spec = inspect(work / "model")
@@ -228,10 +228,10 @@ def test_the_gateway_classifies_and_refuses_to_chat(outcomes: Any) -> None:
     import httpx
 
     from dizuo.serving.bundle import files as bundles
-    from dizuo.serving.gateway.application import Gateway, application
+    from dizuo.serving.gateway.application import Gateway, build_application
     from dizuo.serving.gateway.security import Gatekeeper
+    from dizuo.serving.opening import open_service
     from dizuo.serving.options import ServeOptions
-    from dizuo.serving.service import open_service
 
     work, _ = outcomes("lora")
     service = open_service(bundles.open(work / "runs" / "tiny" / "5-deploy" / "bundle"))
@@ -239,7 +239,7 @@ def test_the_gateway_classifies_and_refuses_to_chat(outcomes: Any) -> None:
     gateway = Gateway({"things": service}, options, Gatekeeper({}, options))
 
     async def ask() -> tuple[httpx.Response, httpx.Response]:
-        transport = httpx.ASGITransport(app=application(gateway))
+        transport = httpx.ASGITransport(app=build_application(gateway))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
             rows = ["the apple number 1 is a kind of", "the iron number 2 is a kind of"]
             one = await client.post("/v1/classify", json={"model": "things", "input": rows})
@@ -261,7 +261,7 @@ def test_a_regression_is_reported_with_its_errors_and_served_with_its_number(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dizuo.serving.bundle import files as bundles
-    from dizuo.serving.service import open_service
+    from dizuo.serving.opening import open_service
 
     work = tmp_path / "work"
     shutil.copytree(made, work)

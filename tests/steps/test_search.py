@@ -51,8 +51,8 @@ def test_the_recipes_own_values_come_first_and_the_best_become_a_recipe(place):
     # A trial's score is that of its run, and the best run's values bind as a recipe.
     run = Run.open(found.folder / f"trial-{found.best.number:03d}")
     assert run.finished["best_score"] == found.best.score
-    assert (run.plan["learning_rate"], run.plan["rank"]) == (found.best.learning_rate, found.best.rank)
-    assert run.plan["alpha"] == 2 * run.plan["rank"]
+    assert (run.plan.use.learning_rate, run.plan.use.rank) == (found.best.learning_rate, found.best.rank)
+    assert run.plan.use.alpha == 2 * run.plan.use.rank
     written = bind(recipes.read(found.recipe, strict=False))
     assert (written.train.learning_rate, written.train.rank) == (found.best.learning_rate, found.best.rank)
     assert written.train.epochs == found.best.epochs
@@ -95,7 +95,7 @@ def test_another_setting_is_another_search(place):
     first = search(recipe(), trials=1)
     second = search(recipe("train.batch_size=8"), trials=1)
     assert second.trials[0].score != first.trials[0].score
-    assert Run.open(second.folder / "trial-000").plan["batch_size"] == 8
+    assert Run.open(second.folder / "trial-000").plan.use.batch_size == 8
 
 
 def test_trials_that_stand_badly_are_given_up(place):

@@ -25,26 +25,29 @@ TWO_STARTS = "{{ bos_token }}" + CHATML
 METHODS = {
     "mean_of_means": """
         '''A planted fault: each block's mean, and the mean of those.'''
+        from dataclasses import replace
         from dizuo.training.method import Loss
-        from dizuo.training.methods.sft import Options, kinds, sequences
+        from dizuo.training.methods import sft
         def loss(outputs, batch, options):
             return Loss(-(outputs.weights * outputs.logprobs).sum() / outputs.weights.sum(), 1.0)
+        METHOD = replace(sft.METHOD, loss=loss)
         """,
     "per_sequence": """
         '''A planted fault that no block size shows: each sequence's mean, divided by the number of tokens.'''
+        from dataclasses import replace
         import torch
         from dizuo.training.method import Loss
-        from dizuo.training.methods.sft import Options, kinds, sequences
+        from dizuo.training.methods import sft
         def loss(outputs, batch, options):
             counts = torch.bincount(outputs.sequence, minlength=outputs.num_sequences)
             own = outputs.logprobs / counts[outputs.sequence]
             return Loss(-own.sum(), batch.sequences.total_weight)
+        METHOD = replace(sft.METHOD, loss=loss)
         """,
     "no_end": """
         '''A planted fault: the last token of every answer is not trained.'''
         from dataclasses import replace
         from dizuo.training.methods import sft
-        from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             out = []
             for one in sft.sequences(example, task, tokenizer, options):
@@ -52,49 +55,54 @@ METHODS = {
                 weights[-1] = 0
                 out.append(replace(one, weights=weights))
             return out
+        METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "masked": """
         '''A planted fault: every third row is masked as a whole.'''
         from dataclasses import replace
         from dizuo.training.methods import sft
-        from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             lost = example.origin.line % 3 == 0
             return [replace(one, weights=one.weights * (not lost))
                     for one in sft.sequences(example, task, tokenizer, options)]
+        METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "nan_weight": """
         '''A planted fault: a token's weight is NaN in one row.'''
         from dataclasses import replace
         from dizuo.training.methods import sft
-        from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             factor = float("nan") if example.origin.line == 5 else 1.0
             return [replace(one, weights=one.weights * factor)
                     for one in sft.sequences(example, task, tokenizer, options)]
+        METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "hides_nan": """
         '''A planted fault: a loss that is no number is called zero.'''
+        from dataclasses import replace
         from dizuo.training.method import Loss
-        from dizuo.training.methods.sft import Options, kinds, sequences
+        from dizuo.training.methods import sft
         def loss(outputs, batch, options):
             logprobs = outputs.logprobs.nan_to_num(0.0, 0.0, 0.0)
             return Loss(-(outputs.weights * logprobs).sum(), batch.sequences.total_weight)
+        METHOD = replace(sft.METHOD, loss=loss)
         """,
     "other_prompt": """
         '''A planted fault: what is trained is asked in another form than what is served.'''
-        from dizuo.data import chat_for, rendering
-        from dizuo.training.methods.sft import Options, kinds, loss
+        from dizuo.data import chat_for
+        from dizuo.data.rendering import conversations
+        from dataclasses import replace
+        from dizuo.training.methods import sft
         def sequences(example, task, tokenizer, options):
             chat = chat_for(example, task)
             shouted = [type(m)(m.role, m.content.upper()) for m in chat.messages[:-1]]
-            return [rendering.render_completion(tokenizer, shouted, chat.messages[-1].content)]
+            return [conversations.render_completion(tokenizer, shouted, chat.messages[-1].content)]
+        METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "trains_prompts": """
         '''A planted fault: the first tokens of the prompt are trained too.'''
         from dataclasses import replace
         from dizuo.training.methods import sft
-        from dizuo.training.methods.sft import Options, kinds, loss
         def sequences(example, task, tokenizer, options):
             out = []
             for one in sft.sequences(example, task, tokenizer, options):
@@ -102,16 +110,19 @@ METHODS = {
                 weights[1:4] = 1
                 out.append(replace(one, weights=weights))
             return out
+        METHOD = replace(sft.METHOD, sequences=sequences)
         """,
     "forgetful": """
         '''A planted fault: the loss depends on how often it was called in this process.'''
+        from dataclasses import replace
         import itertools
         from dizuo.training.method import Loss
-        from dizuo.training.methods.sft import Options, kinds, sequences
+        from dizuo.training.methods import sft
         calls = itertools.count(1)
         def loss(outputs, batch, options):
             scale = 1 + 1e-3 * next(calls)
             return Loss(-scale * (outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+        METHOD = replace(sft.METHOD, loss=loss)
         """,
 }
 

@@ -5,54 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from training_samples import WORDS, Rows
-
 from dizuo import models
 from dizuo.data import Dataset
 from dizuo.models import ModelSpec
-from dizuo.records import Example, Feedback, Message, Origin, Preference, Text, with_identity
+from dizuo.records import Example
+from dizuo.testing.training.samples import Rows, feedback, preferences, texts
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network
-from dizuo.training.method import find
+from dizuo.training.building.build import build_network
+from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
 from dizuo.trees import Runner
-
-
-def words(start: int, count: int) -> str:
-    """Return some words of the tokenizer's text."""
-    return " ".join(WORDS[(start + k * 5) % len(WORDS)] for k in range(count))
-
-
-def preferences(count: int, *, start: int = 0) -> list[Example]:
-    """Return pairs whose prompts have 2 to 9 words, or three turns, and whose answers have 1 to 8."""
-    out: list[Example] = []
-    for n in range(start, start + count):
-        prompt: tuple[Message, ...] = (Message("user", f"{words(n, 2 + n % 8)} {n}"),)
-        if n % 4 == 3:
-            prompt = (*prompt, Message("assistant", words(n + 1, 3)), Message("user", words(n + 2, 4)))
-        chosen = (Message("assistant", words(n + 3, 1 + n % 6)),)
-        rejected = (Message("assistant", f"{words(n + 4, 1 + n % 7)} no"),)
-        out.append(with_identity(Preference(prompt, chosen, rejected, origin=Origin("pairs.jsonl", n + 1))))
-    return out
-
-
-def feedback(count: int, *, start: int = 0) -> list[Example]:
-    """Return judged answers, two of three wanted; some prompts come twice, with both kinds of answers."""
-    out: list[Example] = []
-    for n in range(start, start + count):
-        prompt = (Message("user", f"{words(n // 2, 2 + n % 8)} {n // 2}"),)
-        answer = (Message("assistant", words(n + 3, 1 + n % 6)),)
-        out.append(with_identity(Feedback(prompt, answer, n % 3 != 2, origin=Origin("feedback.jsonl", n + 1))))
-    return out
-
-
-def texts(lengths: list[int]) -> list[Example]:
-    """Return documents of so many words."""
-    return [
-        with_identity(Text(f"{words(n, length)} {n}", origin=Origin("texts.jsonl", n + 1)))
-        for n, length in enumerate(lengths)
-    ]
 
 
 def rows_for(method: str, count: int, *, start: int = 0) -> list[Example]:
@@ -72,7 +35,7 @@ def store_of(
     spec: ModelSpec, rows: list[Example], folder: Path, *, method: str, max_length: int = 256, **options: Any
 ) -> TokenStore:
     """Tokenize rows that have no faults."""
-    found = find(method)
+    found = METHODS.load(method)
     faults = Faults()
     over = options.pop("over_length", "refuse")
     split = Rows(train=rows, validation=[], task=None).write(folder / "data").train
@@ -97,10 +60,10 @@ def stepper_of(
     """Return what trains a method, its adapters moved away from zero where asked; `network.release()` when done."""
     any_data = Rows().write(folder / "any")
     made = plan(spec, any_data, out=folder / "run", options=TrainOptions(max_steps=1, adapter=adapter), measure=False)  # type: ignore[arg-type]
-    network = make_network(made, model or models.load(spec))
+    network = build_network(made, model or models.load(spec))
     if moved:
         move(network, moved)
-    found = find(method)
+    found = METHODS.load(method)
     return Stepper(
         network,
         Runner(network.module, layout=layout),  # type: ignore[arg-type]

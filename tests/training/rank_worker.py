@@ -16,7 +16,7 @@ import dizuo.training.methods
 from dizuo.errors import DizuoError
 from dizuo.events import Metric
 from dizuo.training import Run, train
-from dizuo.training.ranks.group import join, rank_here
+from dizuo.training.ranks.group import join, read_rank
 
 torch.set_num_threads(1)
 dizuo.training.methods.__path__.append(str(Path(__file__).parent / "rank_methods"))
@@ -25,7 +25,7 @@ dizuo.training.methods.__path__.append(str(Path(__file__).parent / "rank_methods
 def main(arguments):
     stop = int(arguments.pop()) if "--stop" in arguments else None
     pids, *folders = [argument for argument in arguments if argument != "--stop"]
-    Path(pids, str(rank_here())).write_text(str(os.getpid()))
+    Path(pids, str(read_rank())).write_text(str(os.getpid()))
 
     def watch(event):
         if stop is not None and isinstance(event, Metric) and event.step == stop and "grad_norm" in event.values:
@@ -36,7 +36,7 @@ def main(arguments):
             for folder in folders:
                 train(Run.open(folder.replace("{rank}", str(ranks.rank))).plan, ranks=ranks, watch=watch)
     except DizuoError as error:
-        print(f"rank {rank_here()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        print(f"rank {read_rank()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     return 0
 

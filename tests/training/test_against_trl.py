@@ -19,7 +19,7 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.models import adapters
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.tokenizing import TokenStore
 
@@ -40,11 +40,11 @@ def ours(spec: Any, data: Any, folder: Path, *, method: str, method_options: Any
         over_length="refuse" if max_length is None else "cut_prompt",
     )  # fmt: skip
     made = plan(spec, data, out=folder, options=options, method_options=method_options, measure=False)
-    assert made["layout"] == "tree"
+    assert made.use.layout == "tree"
     run = train(made)
     losses = [line["loss"] for line in run.metrics() if "grad_norm" in line]
     store = TokenStore(folder / "tokens" / "train")
-    stream = Stream(len(store), batch_size=BATCH, total=made["num_examples"], seed=made["seed"])
+    stream = Stream(len(store), batch_size=BATCH, total=made.use.num_examples, seed=made.use.seed)
     order = [example for step in range(1, STEPS + 1) for example in stream.examples(step)]
     rows = [[(store.ids(s), store.weights(s)) for s in store.sequences_of(example)] for example in order]
     return losses, rows, made
@@ -60,7 +60,7 @@ def settings(made: Any, folder: Path) -> dict[str, Any]:
         "learning_rate": RATE,
         "lr_scheduler_type": "constant",
         "weight_decay": 0.0,
-        "max_grad_norm": made["max_grad_norm"],
+        "max_grad_norm": made.use.max_grad_norm,
         "logging_steps": 1,
         "save_strategy": "no",
         "report_to": "none",
@@ -82,7 +82,7 @@ def theirs(
     import torch
     from datasets import Dataset
 
-    from dizuo.training.stepping.schedule import learning_rate
+    from dizuo.training.stepping.schedule import scheduled_rate
 
     class Ready(trainer_class):  # type: ignore[misc]
         """Reads token ids that are there already, and uses the plan's rates."""
@@ -93,8 +93,8 @@ def theirs(
             return dataset
 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-            rate = lambda step: learning_rate(  # noqa: E731
-                step + 1, peak=1.0, warmup_steps=made["warmup_steps"], num_steps=STEPS, schedule=made["schedule"]
+            rate = lambda step: scheduled_rate(  # noqa: E731
+                step + 1, peak=1.0, warmup_steps=made.use.warmup_steps, num_steps=STEPS, schedule=made.use.schedule
             )
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, rate)
             return self.lr_scheduler
@@ -102,7 +102,7 @@ def theirs(
     torch.set_num_threads(1)
     model = models.load(spec)
     module = adapters.add_lora(
-        model, rank=made["rank"], alpha=made["alpha"], dropout=0.0, targets=made["targets"], seed=made["seed"]
+        model, rank=made.use.rank, alpha=made.use.alpha, dropout=0.0, targets=made.use.targets, seed=made.use.seed
     )
     trainer = Ready(
         model=module, args=config, train_dataset=Dataset.from_list(rows), processing_class=model.tokenizer, **more
@@ -160,7 +160,8 @@ def test_fifty_steps_of_dpo(spec: Any, tmp_path: Path, options: dict[str, Any], 
     from trl import DPOConfig, DPOTrainer
 
     data = Rows(train=preferences(60), validation=[], task=None).write(tmp_path / "data")
-    losses, rows, made = ours(spec, data, tmp_path / "run", method="dpo", method_options=find("dpo").Options(**options))
+    own = METHODS.load("dpo").Options(**options)
+    losses, rows, made = ours(spec, data, tmp_path / "run", method="dpo", method_options=own)
     config = DPOConfig(**settings(made, tmp_path / "trl"), beta=0.3, **trl)
     agree(losses, theirs(DPOTrainer, config, spec, made, pair_rows(rows)))
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from planted_faults import NO_END, TWO_STARTS, leak, model_with, planted_methods
 from training_samples import Rows, labelled, write_model
 
-from dizuo import models, plugins
+from dizuo import models
 from dizuo.errors import PlanError
 from dizuo.events import Progress
 from dizuo.records import Chat, Labelled, Message, Origin, Preference, Text
+from dizuo.testing import CheckSuite
 from dizuo.training import TrainOptions
 from dizuo.training.doctor import examine
-from dizuo.training.doctor.examining import PACKAGE
+from dizuo.training.doctor.checks import CHECKS
 
 _ = planted_methods
 MODEL_FREE = (
@@ -68,10 +71,10 @@ def test_a_healthy_run_has_no_finding(model, data, options):
     before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
     diagnosis = looked(model, data, **options)
     assert diagnosis.healthy, [(result.check, result.finding) for result in diagnosis.red]
-    assert {result.check for result in diagnosis.results} == set(plugins.names(PACKAGE))
+    assert {result.check for result in diagnosis.results} == set(CHECKS.names())
     skipped = {result.check for result in diagnosis.results if result.finding.state == "skipped"}
     assert skipped == ({"merge"} if options.get("adapter") == "full" else set())
-    # The patient goes home as it came.
+    # The model goes home as it came.
     after = model.module.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -145,12 +148,12 @@ def test_few_rows_are_enough_and_a_part_of_many_is_said(model, data, tmp_path):
         looked(model, Rows(train=[], validation=[]).write(tmp_path / "none"))
 
 
-def test_every_check_says_what_it_holds_and_what_trap_it_guards():
-    for name in plugins.names(PACKAGE):
-        check = plugins.load(PACKAGE, name)
-        assert check.__doc__
-        assert check.title == check.title.strip()
-        assert 1 <= check.trap <= 25
+class TestEveryCheck(CheckSuite):
+    test_it_is_red_on_a_planted_mistake = None  # below, for each check its own mistakes
+
+    @pytest.fixture(scope="class", params=CHECKS.names())
+    def name(self, request):
+        return request.param
 
 
 # ---- planted faults
@@ -361,7 +364,8 @@ def test_a_check_that_fails_itself_is_red_and_stops_no_other(model, data, plante
     def broken(outputs, batch, options):
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(plugins.load("dizuo.training.methods", "no_end"), "loss", broken)
+    module = importlib.import_module("planted_no_end")
+    monkeypatch.setattr(module, "METHOD", replace(module.METHOD, loss=broken))
     diagnosis = looked(model, data, method="no_end", only=["accumulation", "bos"])
     assert diagnosis["accumulation"].measured == "failed: ZeroDivisionError: planted"
     assert diagnosis["bos"].state == "green"

@@ -6,7 +6,6 @@ docs/reference/methods.md is written from the same two lists; a method that is a
 from __future__ import annotations
 
 import importlib.util
-import math
 import shutil
 from dataclasses import replace
 from typing import Any
@@ -15,24 +14,17 @@ import pytest
 import torch
 from preference_samples import feedback, preferences, texts
 from test_ranks_together import assert_close, torchrun_worker
-from test_resume import result
 from training_samples import Rows, labelled
 
-from dizuo import plugins
 from dizuo.data import Dataset, Task
 from dizuo.records import Labelled
+from dizuo.testing import MethodSuite
+from dizuo.testing.training.methods import ADAPTERS
+from dizuo.testing.training.samples import ROWS
 from dizuo.training import Run, TrainOptions, plan, train
-from dizuo.training.method import PACKAGE, find
+from dizuo.training.methods import METHODS
 
-METHODS = plugins.names(PACKAGE)
-ADAPTERS = {
-    "LoRA": {"adapter": "lora"},
-    "DoRA": {"adapter": "dora"},
-    "rsLoRA": {"adapter": "rslora"},
-    "QLoRA": {"adapter": "lora", "quantize": "nf4"},
-    "8-bit": {"adapter": "lora", "quantize": "int8"},
-    "full": {"adapter": "full"},
-}
+NAMES = METHODS.names()
 OPTIONS: dict[str, Any] = {
     "batch_size": 6,
     "max_steps": 3,
@@ -54,7 +46,7 @@ def test_the_page_of_methods_has_these_columns():
 
     assert tuple(ADAPTERS) == methods_page.ADAPTERS
     for test, _ in methods_page.TESTS.values():
-        assert test in globals()
+        assert eval(test.replace("::", "."), globals())
 
 
 def numbered(count: int) -> list[Any]:
@@ -76,33 +68,42 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
         "kto": Rows(train=feedback(18), validation=feedback(6, start=50), task=None),
         "pretrain": Rows(train=texts([30 + n % 9 for n in range(40)]), validation=texts([9, 4, 90]), task=None),
     }
-    assert set(made) < set(METHODS)
-    return {method: made.get(method, pairs).write(folder / method) for method in METHODS}
+    assert set(made) < set(NAMES)
+    return {method: made.get(method, pairs).write(folder / method) for method in NAMES}
 
 
 def planned(spec: Any, data: dict[str, Dataset], out: Any, method: str, adapter: str, **more: Any) -> Any:
     if adapter not in HERE:
         pytest.skip("bitsandbytes is not installed")
     options = TrainOptions(**{**OPTIONS, **ADAPTERS[adapter], "method": method, **more})
-    method_options = find(method).Options(**({"window": 64} if method == "pretrain" else {}))
+    method_options = METHODS.load(method).Options(**({"window": 64} if method == "pretrain" else {}))
     return plan(spec, data[method], out=out, options=options, method_options=method_options, measure=False)
 
 
-@pytest.mark.parametrize("adapter", [name if name == "LoRA" else pytest.param(name, marks=slow) for name in ADAPTERS])
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_trains_with_every_adapter(spec, data, tmp_path, method, adapter):
-    made = planned(spec, data, tmp_path / "run", method, adapter)
-    assert made["layout"] == "tree"
-    run = train(made)
-    steps = [line for line in run.metrics() if "grad_norm" in line]
-    assert [line["step"] for line in steps] == [1, 2, 3]
-    assert all(math.isfinite(value) for line in run.metrics() for value in line.values())
-    assert all(line["grad_norm"] > 0 for line in steps)
-    assert sum(line["packed_tokens"] for line in steps) < sum(line["tokens"] for line in steps)
-    assert (run.weights if adapter == "full" else run.adapter) is not None
-    again = train(planned(spec, data, tmp_path / "more", method, adapter, max_steps=1))
-    one, three = result(again), result(run)
-    assert any(not torch.equal(three[name], weight) for name, weight in one.items()), "later steps change weights"
+class TestEveryMethod(MethodSuite):
+    ranks = 1  # all methods with all adapters are trained by two ranks below, in one group
+
+    @pytest.fixture(scope="class", params=NAMES)
+    def name(self, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    def options(self, name):
+        return {"window": 64} if name == "pretrain" else {}
+
+    @pytest.fixture(scope="class")
+    def rows(self, name, method):
+        return {"regression": numbered, "sft": labelled}.get(name, ROWS[method.kinds[0]])(30)
+
+    @pytest.fixture(scope="class")
+    def task(self, name, method, rows):
+        if name == "regression":
+            return Task("classification", "How long?", tuple(sorted({row.labels[0] for row in rows})))
+        return Rows().task if name in ("sft", "classification") else None
+
+    @pytest.fixture(params=[name if name == "LoRA" else pytest.param(name, marks=slow) for name in ADAPTERS])
+    def adapter(self, request):
+        return request.param
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def folders(spec, data, tmp_path_factory):
     """Every method with every adapter, planned once, trained by one rank and by two."""
     root = tmp_path_factory.mktemp("ranks")
     made = {}
-    for method in METHODS:
+    for method in NAMES:
         for adapter in HERE:
             one, two = root / f"{method}-{adapter}-1", root / f"{method}-{adapter}-2"
             planned(spec, data, one, method, adapter)
@@ -124,7 +125,7 @@ def folders(spec, data, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_two_ranks_train_every_method_as_one_does(folders, method, adapter):
     if adapter not in HERE:
         pytest.skip("bitsandbytes is not installed")
@@ -133,13 +134,13 @@ def test_two_ranks_train_every_method_as_one_does(folders, method, adapter):
 
 
 @pytest.mark.parametrize("adapter", [pytest.param(name, marks=gpu) for name in ADAPTERS])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMES)
 def test_a_gpu_trains_every_method_as_a_cpu_does(spec, data, tmp_path, method, adapter):
     torch.backends.cuda.matmul.allow_tf32 = False
     changes = {"dtype": "float32"}
     here = train(planned(spec, data, tmp_path / "cpu", method, adapter, device="cpu", **changes))
     there = train(planned(spec, data, tmp_path / "cuda", method, adapter, device="cuda", **changes))
-    assert there.plan["device"] == "cuda"
+    assert there.plan.use.device == "cuda"
     for mine, theirs in zip(there.metrics(), here.metrics(), strict=True):
         for name in ("loss", "validation_loss"):
             assert mine.get(name, 0.0) == pytest.approx(theirs.get(name, 0.0), abs=1e-4, rel=1e-4)

@@ -20,7 +20,7 @@ from dizuo.errors import PlanError
 from dizuo.models import quantization
 from dizuo.records import Labelled, Message, Origin, Preference
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.building.build import make_network
+from dizuo.training.building.build import build_network
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.token_store import TokenStore
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
@@ -80,19 +80,19 @@ def made(tmp_path_factory, spec):
 
 def stepper_of(planned, model, *, layout, budget=10**6, noise=0.05, adapter=None, method=None):
     """Return (network, stepper), the trained weights moved off their start; B and the head begin at zero."""
-    from dizuo.training.method import find
+    from dizuo.training.methods import METHODS
 
-    changed = dataclasses.replace(planned, values={**planned.values}, digest="")
+    changed = planned
     if adapter is not None:
-        changed.values["adapter"] = dataclasses.replace(planned.values["adapter"], value=adapter)
-    network = make_network(changed, model)
+        changed = planned.with_use(dataclasses.replace(planned.use, adapter=adapter))
+    network = build_network(changed, model)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name, parameter in network.parameters.items():
             scale = network.head.scale if name == "score.weight" else 1.0
             parameter.add_(torch.randn(parameter.shape, generator=generator) * (noise / scale))
-    found = method or find(planned["method"])
-    options = PairOptions() if method else found.Options(**planned.method_options)
+    found = method or METHODS.load(planned.use.method)
+    options = PairOptions() if method else planned.method_options
     return network, Stepper(
         network,
         Runner(network.module, layout=layout),
@@ -204,7 +204,7 @@ def test_the_losses_are_those_of_torch_on_single_sequences(made, model):
     chosen = torch.from_numpy(targets[:12, 0]).long()
     counts = np.bincount(TokenStore(made("weighted").folder / "tokens" / "train").targets[:, 0].astype(int))
     weights = torch.tensor(24 / (4 * counts), dtype=torch.float32)
-    assert made("weighted").method_options["class_weights"] == pytest.approx(weights.tolist())
+    assert made("weighted").method_options.class_weights == pytest.approx(weights.tolist())
     smooth = F.cross_entropy(scores, chosen, label_smoothing=0.1, reduction="none")
     expected = float((weights[chosen] * smooth).sum() / weights[chosen].sum())
     figures, _ = step(made("weighted"), model, layout="tree")
@@ -218,8 +218,8 @@ def test_the_losses_are_those_of_torch_on_single_sequences(made, model):
     planned = made("huber, text")
     scores, targets = scores_of(planned, model, 12)
     values = TokenStore(planned.folder / "tokens" / "train").targets[:, 0].astype(float)
-    assert planned.method_options["mean"] == pytest.approx(values.mean())
-    assert planned.method_options["deviation"] == pytest.approx(values.std())
+    assert planned.method_options.mean == pytest.approx(values.mean())
+    assert planned.method_options.deviation == pytest.approx(values.std())
     wanted = torch.from_numpy((values[:12] - values.mean()) / values.std()).float()
     figures, _ = step(planned, model, layout="tree")
     assert figures.loss == pytest.approx(float(F.huber_loss(scores[:, 0], wanted, delta=0.5)), abs=1e-5)
@@ -235,7 +235,7 @@ def test_the_losses_are_those_of_torch_on_single_sequences(made, model):
 def test_balanced_weights_give_every_label_the_same_say(made, model):
     planned = made("weighted")
     targets = TokenStore(planned.folder / "tokens" / "train").targets[:, 0].astype(int)
-    weights = np.array(planned.method_options["class_weights"])
+    weights = np.array(planned.method_options.class_weights)
     sums = np.bincount(targets, weights=weights[targets])
     assert np.allclose(sums, 24 / 4)
     assert len(set(np.bincount(targets).tolist())) > 1, "the labels are as frequent as one another"
@@ -456,11 +456,11 @@ def test_a_model_without_a_classifier_in_transformers_is_refused(made, spec, tmp
 def test_the_head_learns_at_a_rate_of_its_own(made, spec, model, tmp_path):
     """AdamW's first step moves every weight by its rate, whatever its gradient: the head's shows in what is saved."""
     planned = made("classification", head_learning_rate=1e-2)
-    assert (planned["learning_rate"], planned["head_learning_rate"]) == (1e-3, 1e-2)
+    assert (planned.use.learning_rate, planned.use.head_learning_rate) == (1e-3, 1e-2)
     store = TokenStore(planned.folder / "tokens" / "train")
     network, stepper = stepper_of(planned, model, layout="padded", noise=0.0)
     try:
-        stepper.apply(stepper.accumulate(store, list(range(12))), learning_rate=planned["learning_rate"])
+        stepper.apply(stepper.accumulate(store, list(range(12))), learning_rate=planned.use.learning_rate)
         weight, facts = network._trained_head()
         assert float(weight.abs().max()) == pytest.approx(1e-2, rel=1e-3)
         assert facts.labels == tuple(sorted(LABELS))
@@ -478,5 +478,5 @@ def test_the_head_learns_at_a_rate_of_its_own(made, spec, model, tmp_path):
     ):
         wanted = TrainOptions(method="classification", **options)
         given = plan(spec, data, out=tmp_path / str(number), options=wanted, measure=False)
-        assert (given["head_learning_rate"], given.values["head_learning_rate"].origin) == expected
-    assert "head_learning_rate" not in plan(spec, data, out=tmp_path / "sft", measure=False).values
+        assert (given.use.head_learning_rate, given.why["head_learning_rate"].origin) == expected
+    assert "head_learning_rate" not in plan(spec, data, out=tmp_path / "sft", measure=False).why

@@ -46,11 +46,11 @@ def test_twenty_kills_at_random_moments_change_no_bit(spec, data, out, tmp_path)
 @pytest.mark.slow
 def test_the_launcher_goes_on_after_a_kill(spec, data, out, tmp_path):
     whole = plan(spec, data, out=tmp_path / "whole", options=TrainOptions(**OPTIONS), measure=False)
-    subprocess.run([sys.executable, *whole.launch[1:]], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "dizuo.training", str(whole.folder)], check=True, timeout=120)
     killed = plan(spec, data, out=out, options=TrainOptions(**OPTIONS), measure=False)
     draw = random.Random(1)
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, *killed.launch[1:]])
+        process = subprocess.Popen([sys.executable, "-m", "dizuo.training", str(killed.folder)])
         before = len(Checkpoints(out / "checkpoints").steps()[-1:]) and Checkpoints(out / "checkpoints").steps()[-1]
         while not (steps := Checkpoints(out / "checkpoints").steps()) or steps[-1] <= before:
             assert process.poll() is None, "it ended before its first checkpoint"
@@ -58,6 +58,6 @@ def test_the_launcher_goes_on_after_a_kill(spec, data, out, tmp_path):
         time.sleep(draw.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it ended by itself: make the run longer"
-    subprocess.run([sys.executable, *killed.launch[1:]], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "dizuo.training", str(killed.folder)], check=True, timeout=120)
     results = [Run.open(folder).adapter / "adapter_model.safetensors" for folder in (whole.folder, out)]
     assert results[0].read_bytes() == results[1].read_bytes()

@@ -1,21 +1,24 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.building.build import guarded
-from dizuo.training.checkpoints import Checkpoints, random_state, restore_random_state
+from dizuo.training.building.build import explain_out_of_memory
+from dizuo.training.checkpoints import Checkpoints, capture_random_state, restore_random_state
 from dizuo.training.planning import machine
+from dizuo.training.planning.machine import Machine
 
 
 def test_differences_name_what_changed():
-    here = machine.facts(threads=2)
-    assert here["libraries"]["torch"] == torch.__version__
-    assert machine.differences(here, here) == []
-    there = {**here, "threads": 8, "libraries": {**here["libraries"], "peft": "0.1"}}
-    assert machine.differences(there, here) == [
-        f"libraries peft: 0.1 there, {here['libraries']['peft']} here",
+    here = Machine.here(threads=2)
+    assert here.libraries["torch"] == torch.__version__
+    assert here.differences(here) == []
+    there = replace(here, threads=8, libraries={**here.libraries, "peft": "0.1"})
+    assert there.differences(here) == [
+        f"libraries.peft: 0.1 there, {here.libraries['peft']} here",
         "threads: 8 there, 2 here",
     ]
 
@@ -36,7 +39,7 @@ def test_random_states_come_back_through_json():
     random.seed(1)
     np.random.seed(1)
     np.random.standard_normal()  # leaves a cached second value behind
-    state = json.loads(json.dumps(random_state()))
+    state = json.loads(json.dumps(capture_random_state()))
 
     def draw():
         return torch.rand(2).tolist(), random.random(), random.gauss(0, 1), np.random.standard_normal(3).tolist()
@@ -49,16 +52,15 @@ def test_random_states_come_back_through_json():
 def test_running_out_of_memory_says_what_to_change(spec, data, out):
     planned = plan(spec, data, out=out, options=TrainOptions(), measure=False)
     with pytest.raises(TrainingError) as caught:
-        guarded(lambda: torch.empty(10**15), planned)
+        explain_out_of_memory(lambda: torch.empty(10**15), tokens_per_block=planned.use.tokens_per_block)
     assert str(caught.value) == (
         "out of memory with 4,096 tokens per block\n\nhint: set tokens_per_block to 2,048, or shorten max_length"
     )
 
 
-def test_other_faults_are_not_called_memory(spec, data, out):
-    planned = plan(spec, data, out=out, options=TrainOptions(), measure=False)
+def test_other_faults_are_not_called_memory():
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        guarded(lambda: torch.zeros(2, 3) @ torch.zeros(2, 3), planned)
+        explain_out_of_memory(lambda: torch.zeros(2, 3) @ torch.zeros(2, 3), tokens_per_block=4096)
 
 
 @pytest.mark.parametrize("layout", ["tree", "padded"])
@@ -70,8 +72,8 @@ def test_bfloat16_compute_keeps_float32_weights_and_follows_float32(spec, data, 
             adapter=adapter, dtype=dtype, layout=layout, max_steps=8, batch_size=8, learning_rate=2e-3, eval_every=0
         )
         run = train(plan(spec, data, out=out / dtype, options=options, measure=False))
-        assert run.plan["dtype"] == dtype
-        assert run.plan["layout"] == layout
+        assert run.plan.use.dtype == dtype
+        assert run.plan.use.layout == layout
         losses[dtype] = [line["loss"] for line in run.metrics()]
         weights = Checkpoints(run.folder / "checkpoints").load(8).weights()
         assert {value.dtype for value in weights.values()} == {torch.float32}

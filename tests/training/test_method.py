@@ -10,12 +10,13 @@ from training_samples import Rows, write_model
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Message, Origin, Preference
-from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network
+from dizuo.training import TrainOptions, plan, preference_pairs
+from dizuo.training.building.build import build_network
 from dizuo.training.building.network import Network
-from dizuo.training.method import Loss, Method, find
+from dizuo.training.method import Loss, Method
+from dizuo.training.methods import METHODS
 from dizuo.training.stepping.stepper import Stepper
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.tokens.batching import cut_blocks
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 from dizuo.trees import Runner
 
@@ -31,14 +32,14 @@ def pair_sequences(example, task, tokenizer, options):
 
 
 def pair_loss(outputs, batch, options):
-    sums = outputs.sequence_sums()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     pairs = int(batch.group[-1]) + 1
     assert batch.member.tolist() == [0, 1] * pairs, "chosen and rejected stand together"
     margin = sums[0::2] - sums[1::2]
     return Loss(-torch.nn.functional.logsigmoid(options.beta * margin).sum(), float(pairs))
 
 
-PAIRS = Method(PairOptions, ("preference",), pair_sequences, pair_loss)
+PAIRS = Method(Options=PairOptions, kinds=("preference",), sequences=pair_sequences, loss=pair_loss)
 
 
 def head_loss(outputs, batch, options):
@@ -46,7 +47,7 @@ def head_loss(outputs, batch, options):
     return Loss(outputs.last[:, :5].exp().sum(), float(len(batch.sequences)))
 
 
-LAST = Method(PairOptions, ("preference",), pair_sequences, head_loss, needs_last=True)
+LAST = Method(Options=PairOptions, kinds=("preference",), sequences=pair_sequences, loss=head_loss, needs_last=True)
 
 
 def preferences(count):
@@ -83,7 +84,7 @@ def store(spec, tmp_path_factory):
 
 
 def step(planned, model, store, method, *, budget, layout):
-    network = make_network(planned, model)
+    network = build_network(planned, model)
     try:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
@@ -134,7 +135,7 @@ def test_a_loss_on_states_may_leave_the_output_layer_without_a_gradient(planned,
 
 def test_a_pair_is_never_cut_apart(store):
     assert store.num_sequences == 2 * len(store) == 24
-    for part in blocks(store, range(12), budget=1, layout="tree"):
+    for part in cut_blocks(store, range(12), budget=1, layout="tree"):
         batch = store.batch(part)
         assert batch.group.tolist() == [0, 0]
         assert batch.member.tolist() == [0, 1]
@@ -147,10 +148,7 @@ def test_the_two_answers_of_a_pair_share_their_prompt(planned, model, store):
 
 
 def test_every_method_in_the_folder_keeps_the_protocol():
-    from dizuo import plugins
-
-    for name in plugins.names("dizuo.training.methods"):
-        method = find(name)
+    for name, method in METHODS.all().items():
         assert method.kinds
         assert method.name == name
         method.Options()

@@ -13,7 +13,7 @@ from dizuo.errors import PlanError
 from dizuo.events import Metric
 from dizuo.models import memory
 from dizuo.training import Run, TrainOptions, plan, train
-from dizuo.training.building.build import make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper
 from dizuo.training.checkpoints import Checkpoints
 from dizuo.training.planning import placement
 from dizuo.training.tokens.tokenizing import TokenStore
@@ -42,7 +42,7 @@ def test_checkpointed_activations_train_the_same_weights(spec, data, tmp_path, a
         made = planned(
             spec, data, tmp_path / str(again), adapter=adapter, layout=layout, checkpoint_activations=again, max_steps=3
         )
-        assert made.values["checkpoint_activations"].origin == "call"
+        assert made.why["checkpoint_activations"].origin == "call"
         runs.append(train(made))
     for mine, theirs in zip(*(lines(run) for run in runs), strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], abs=1e-6)
@@ -51,8 +51,10 @@ def test_checkpointed_activations_train_the_same_weights(spec, data, tmp_path, a
 
 
 def test_activations_are_kept_where_they_fit(spec, data, out):
-    value = planned(spec, data, out).values["checkpoint_activations"]
-    assert (value.value, value.origin, value.why) == (False, "measured", "the largest block fits without it")
+    made = planned(spec, data, out)
+    why = made.why["checkpoint_activations"]
+    assert not made.use.checkpoint_activations
+    assert (why.origin, why.why) == ("measured", "the largest block fits without it")
 
 
 @pytest.mark.parametrize(
@@ -64,12 +66,12 @@ def test_activations_are_kept_where_they_fit(spec, data, out):
     ],
 )
 def test_activations_are_computed_again_where_they_do_not_fit(free, value, why):
-    chosen = placement.checkpointing(
+    chosen = placement.choose_checkpointing(
         TrainOptions(), "default", lambda again, away: (80 if again else 120) * 10**9, free * 10**9
     )
     assert (chosen.value, chosen.origin, chosen.why) == (value, "measured", why)
     asked = TrainOptions(checkpoint_activations=True)
-    assert placement.checkpointing(asked, "recipe", lambda again, away: 0, free).origin == "recipe"
+    assert placement.choose_checkpointing(asked, "recipe", lambda again, away: 0, free).origin == "recipe"
 
 
 @pytest.mark.parametrize(
@@ -86,18 +88,21 @@ def test_what_goes_into_layers_waits_in_the_cpus_memory_where_a_gpu_has_too_litt
         return (60 if again and away else 80 if again else 120) * 10**9
 
     options = TrainOptions()
-    again = placement.checkpointing(options, "default", needed, free * 10**9).value
+    again = placement.choose_checkpointing(options, "default", needed, free * 10**9).value
     assert again == (free >= 60)
-    chosen = placement.offloading(options, "default", on=on, again=True, needed=needed, free=free * 10**9)
+    chosen = placement.choose_offloading(options, "default", on=on, again=True, needed=needed, free=free * 10**9)
     assert (chosen.value, chosen.why) == (value, why)
     asked = TrainOptions(offload_activations=True)
-    assert placement.checkpointing(asked, "recipe", needed, 10**12).value
-    assert placement.offloading(asked, "recipe", on="cuda", again=True, needed=needed, free=10**12).origin == "recipe"
+    assert placement.choose_checkpointing(asked, "recipe", needed, 10**12).value
+    assert (
+        placement.choose_offloading(asked, "recipe", on="cuda", again=True, needed=needed, free=10**12).origin
+        == "recipe"
+    )
 
 
 def test_offloading_on_a_cpu_says_that_there_is_nowhere_to_go(spec, data, out):
     made = planned(spec, data, out, offload_activations=True)
-    assert (made["checkpoint_activations"], made["offload_activations"]) == (True, False)
+    assert (made.use.checkpoint_activations, made.use.offload_activations) == (True, False)
     assert "offload_activations is for GPUs: this run is in the CPU's memory already" in made.notes
     with pytest.raises(PlanError, match="leave checkpoint_activations out"):
         TrainOptions(offload_activations=True, checkpoint_activations=False)
@@ -122,14 +127,14 @@ def test_a_gpu_that_is_not_there_is_refused(spec, data, out, monkeypatch):
         planned(spec, data, out, device="cuda")
     assert str(caught.value).startswith("device is cuda, but torch sees no GPU")
     assert "hint: install torch for CUDA" in str(caught.value)
-    assert planned(spec, data, out).values["device"].value == "cpu"
-    assert planned(spec, data, out).values["device"].why == "torch sees no GPU"
+    assert planned(spec, data, out).use.device == "cpu"
+    assert planned(spec, data, out).why["device"].why == "torch sees no GPU"
 
 
 def test_sharded_weights_run_hosted_and_one_process_keeps_them_whole(spec, data, out):
     made = planned(spec, data, out, shard="fsdp2")
-    assert (made["layout"], made["backend"]) == ("tree", "hosted")
-    assert made.values["shard"].why == "spread over the ranks of a launch; one process keeps them whole"
+    assert (made.use.layout, made.use.backend) == ("tree", "hosted")
+    assert made.why["shard"].why == "spread over the ranks of a launch; one process keeps them whole"
     assert train(made).finished["step"] == 5
 
 
@@ -182,9 +187,9 @@ def test_nothing_of_a_step_is_made_on_the_default_device(spec, data, out):
     model = models.load(spec)
     made = planned(spec, data, out)
     store = TokenStore(made.folder / "tokens" / "train")
-    network = make_network(made, model)
+    network = build_network(made, model)
     try:
-        stepper = make_stepper(made, network)
+        stepper = build_stepper(made, network)
         expected = stepper.accumulate(store, [0, 1, 2]).loss
         with torch.device("meta"):
             assert stepper.accumulate(store, [0, 1, 2]).loss == expected
@@ -203,7 +208,7 @@ def test_a_gpu_trains_what_a_cpu_does(spec, data, tmp_path, adapter):
     changes = {"adapter": adapter, "dtype": "float32", "learning_rate": 3e-4}
     here = train(planned(spec, data, tmp_path / "cpu", device="cpu", **changes))
     there = train(planned(spec, data, tmp_path / "cuda", device="cuda", **changes))
-    assert there.plan["device"] == "cuda"
+    assert there.plan.use.device == "cuda"
     for mine, theirs in zip(lines(there), lines(here), strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], abs=1e-4)
         assert mine["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from training_samples import LABELS, Rows, labelled, write_model
 
-from dizuo import models, plugins
+from dizuo import models
 from dizuo.data import Task
 from dizuo.errors import PlanError
 from dizuo.events import Warned
 from dizuo.records import Chat, Labelled, Message, Origin, Preference, Text
 from dizuo.training import Plan, TrainOptions, plan
+from dizuo.training.methods import METHODS
 from dizuo.training.methods.sft import Options
 from dizuo.training.planning import defaults, machine
 from dizuo.training.tokens.tokenizing import TokenStore
@@ -34,7 +35,7 @@ def made(spec, data, out, *, method_options=None, origins=None, measure=False, w
 
 def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, out):
     result = made(spec, data, out, rank=8, batch_size=8, origins={"rank": "recipe", "batch_size": "command line"})
-    assert {name: (value.value, value.origin) for name, value in result.values.items()} == {
+    assert {name: (getattr(result.use, name), why.origin) for name, why in result.why.items()} == {
         "method": ("sft", "default"),
         "adapter": ("lora", "default"),
         "quantize": ("none", "default"),
@@ -69,18 +70,18 @@ def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, 
         "checkpoint_activations": (False, "measured"),
         "offload_activations": (False, "measured"),
     }
-    chosen = [value for value in result.values.values() if value.origin in ("measured", "data", "model")]
+    chosen = [why for why in result.why.values() if why.origin in ("measured", "data", "model")]
     assert all(value.why for value in chosen)
-    assert result["rank"] == 8
-    assert result.estimates["layout_error_nats"] < 1e-4
+    assert result.use.rank == 8
+    assert result.estimates.layout_error_nats < 1e-4
 
 
 def test_counts_are_those_of_the_rows(spec, data, out):
     result = made(spec, data, out, batch_size=8, epochs=1)
     store = TokenStore(out / "tokens" / "train")
-    assert len(store) == store.num_sequences == len(data.train) == result.counts["train"]["examples"]
-    assert result.counts["tokens_per_epoch"] == int(store.lengths.sum()) == result.counts["train"]["tokens"]
-    assert result.counts["train"]["longest"] == store.lengths.max()
+    assert len(store) == store.num_sequences == len(data.train) == result.counts.train.examples
+    assert result.counts.tokens_per_epoch == int(store.lengths.sum()) == result.counts.train.tokens
+    assert result.counts.train.longest == store.lengths.max()
     # Every answer is trained with its end of turn, and nothing else is.
     tokenizer = models.load_tokenizer(spec)
     for example, row in enumerate(data.train):
@@ -88,16 +89,16 @@ def test_counts_are_those_of_the_rows(spec, data, out):
         answer = tokenizer.decode(ids[weights > 0])
         assert answer == f"{row.labels[0]}<|im_end|>"
         assert ids[0] == tokenizer.bos_token_id != ids[1]
-    assert result.counts["packed_tokens_per_epoch"] < result.counts["tokens_per_epoch"]
+    assert result.counts.packed_tokens_per_epoch < result.counts.tokens_per_epoch
 
 
 def test_the_worst_block_and_the_time_are_measured(spec, data, out):
     result = made(spec, data, out, batch_size=8, measure=True)
     store = TokenStore(out / "tokens" / "train")
-    assert result.estimates["worst_block"]["tokens"] == np.sort(store.lengths)[-8:].sum()
-    assert result.estimates["seconds"] == pytest.approx(result.estimates["seconds_per_step"] * 40)
-    assert result.estimates["first_loss"] == pytest.approx(np.log(320), abs=1.5)
-    assert result.estimates["memory"]["total"] > 4 * spec.parameters
+    assert result.estimates.measured.worst_block.tokens == np.sort(store.lengths)[-8:].sum()
+    assert result.estimates.measured.seconds == pytest.approx(result.estimates.measured.seconds_per_step * 40)
+    assert result.estimates.measured.first_loss == pytest.approx(np.log(320), abs=1.5)
+    assert result.estimates.memory.total > 4 * spec.parameters
     unmeasured = made(spec, data, out.with_name("other"), batch_size=8)
     assert unmeasured.digest == result.digest, "what was only estimated changes no plan"
 
@@ -202,10 +203,10 @@ def test_long_prompts_are_cut_in_the_middle_and_their_answers_kept(spec, out, tm
     assert text.startswith("<|im_start|>user\nClassify the text.\n\n")
     assert text.endswith("transfer<|im_end|>\n<|im_start|>assistant\npin<|im_end|>")
     assert tokenizer.decode(store.ids(3)[store.weights(3) > 0]) == "pin<|im_end|>"
-    assert result.counts["train"]["cut_rows"] == sum(length == 64 for length in store.lengths) >= 2
-    assert result.counts["train"]["cut_tokens"] > 300
+    assert result.counts.train.cut_rows == sum(length == 64 for length in store.lengths) >= 2
+    assert result.counts.train.cut_tokens > 300
     note = result.notes[-1]
-    rows, lost = result.counts["train"]["cut_rows"], result.counts["train"]["cut_tokens"]
+    rows, lost = result.counts.train.cut_rows, result.counts.train.cut_tokens
     assert note == f"{rows} train prompts were cut to 64 tokens, {lost:,} tokens lost"
     assert Warned(note) in events
 
@@ -288,9 +289,7 @@ REFUSED = {
     "an unknown method": (
         {},
         {"method": "stf"},
-        "no method is called 'stf' (did you mean 'sft'?)\n"
-        "\n"
-        f"hint: choose one of: {', '.join(plugins.names('dizuo.training.methods'))}",
+        f"no method is called 'stf' (did you mean 'sft'?)\n\nhint: choose one of: {', '.join(METHODS.names())}",
     ),
     "several reasons at once": (
         {"train": [chat(("user", "hi", 1), ("assistant", "yes", 0), line=4)], "validation": [], "task": None},
@@ -400,15 +399,15 @@ def test_a_plan_that_is_not_json_is_refused(spec, data, out):
 
 def test_dropout_runs_padded_and_says_why(spec, data, out):
     result = made(spec, data, out, dropout=0.1)
-    assert result["layout"] == "padded"
-    assert result.values["layout"].why == "dropout above 0 is not exact where tokens are shared"
+    assert result.use.layout == "padded"
+    assert result.why["layout"].why == "dropout above 0 is not exact where tokens are shared"
 
 
 def test_max_steps_ends_the_schedule_there(spec, data, out):
     result = made(spec, data, out, max_steps=7, batch_size=8)
-    assert (result["num_steps"], result["num_examples"], result["epochs"]) == (7, 56, 1.4)
+    assert (result.use.num_steps, result.use.num_examples, result.use.epochs) == (7, 56, 1.4)
     longer = made(spec, data, out.with_name("b"), max_steps=7, epochs=1, batch_size=16)
-    assert (longer["num_steps"], longer["num_examples"]) == (3, 40), "epochs end first"
+    assert (longer.use.num_steps, longer.use.num_examples) == (3, 40), "epochs end first"
 
 
 def test_a_batch_larger_than_the_data_is_noted(spec, out, tmp_path):
@@ -419,7 +418,7 @@ def test_a_batch_larger_than_the_data_is_noted(spec, out, tmp_path):
 
 @pytest.mark.parametrize(("rows", "batch"), [(1, 8), (191, 8), (192, 16), (10**7, 16)])
 def test_the_batch_leaves_a_short_epoch_its_steps(rows, batch):
-    found = defaults.batch_size(num_examples=rows)
+    found = defaults.choose_batch_size(num_examples=rows)
     assert (found.value, found.origin, found.why) == (batch, "default", f"{rows:,} training rows")
 
 
@@ -428,18 +427,19 @@ def test_the_batch_leaves_a_short_epoch_its_steps(rows, batch):
 )
 def test_the_rank_holds_what_the_tokens_may_say(tokens, rank):
     """Two bits per weight, one bit per token; SmolLM2-135M's adapters have 305,280 weights per rank."""
-    assert defaults.rank(trained_tokens=tokens, parameters_per_rank=305_280).value == rank
+    assert defaults.choose_rank(trained_tokens=tokens, parameters_per_rank=305_280).value == rank
 
 
 def test_the_plan_says_what_batch_and_rank_were_chosen_from(spec, data, out):
     chosen = made(spec, data, out)
-    assert (chosen["batch_size"], chosen["rank"], chosen["alpha"]) == (8, 16, 32.0)
-    assert chosen.values["batch_size"].why == "40 training rows"
-    tokens = chosen.counts["train"]["trained_tokens"]
-    assert chosen.values["rank"].why.startswith(f"{tokens:,} trained tokens, for which")
+    assert (chosen.use.batch_size, chosen.use.rank, chosen.use.alpha) == (8, 16, 32.0)
+    assert chosen.why["batch_size"].why == "40 training rows"
+    tokens = chosen.counts.train.trained_tokens
+    assert chosen.why["rank"].why.startswith(f"{tokens:,} trained tokens, for which")
     given = made(spec, data, out.with_name("given"), batch_size=16, rank=8)
-    assert [(given[name], given.values[name].origin) for name in ("batch_size", "rank")] == [(16, "call"), (8, "call")]
-    assert given["alpha"] == 16.0
+    assert (given.use.batch_size, given.use.rank) == (16, 8)
+    assert {given.why[name].origin for name in ("batch_size", "rank")} == {"call"}
+    assert given.use.alpha == 16.0
 
 
 def test_validation_rows_are_checked_too(spec, out, tmp_path):
@@ -456,8 +456,8 @@ def test_labels_of_the_samples_are_those_of_the_task(data):
 def test_models_that_cannot_run_natively_are_planned_as_measured(data, out, tmp_path):
     folder = write_model(tmp_path / "model", attention_dropout=0.1)
     result = made(models.inspect(folder), data, out)
-    assert (result["layout"], result["backend"]) == ("tree", "hosted")
-    assert "attention dropout" in result.values["backend"].why
+    assert (result.use.layout, result.use.backend) == ("tree", "hosted")
+    assert "attention dropout" in result.why["backend"].why
 
 
 def test_two_and_two_point_nought_are_one_plan(spec, data, out):

@@ -14,10 +14,10 @@ from dizuo.errors import PlanError, TrainingError
 from dizuo.events import Progress, Started, Warned
 from dizuo.records import Message, Origin, Preference
 from dizuo.training import Run, TrainOptions, plan, train
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.tokens.tokenizing import TokenStore
 
-METHODS = ("dpo", "kto", "orpo", "simpo", "pretrain")
+TRIED = ("dpo", "kto", "orpo", "simpo", "pretrain")
 OPTIONS = {"batch_size": 8, "max_steps": 6, "checkpoint_every": 2, "eval_every": 3}
 FIGURES = {
     "dpo": {"accuracy", "margin", "chosen_reward", "rejected_reward"},
@@ -34,7 +34,7 @@ def planned(spec, data, out, method, *, method_options=None, measure=False, **ch
     return plan(spec, data, out=out, options=options, method_options=method_options, measure=measure)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=TRIED)
 def method(request):
     return request.param
 
@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(method, spec, rows, whol
     assert timeless[0] == timeless[1]
     for name in ("train", "validation"):
         there = [TokenStore(r.folder / "tokens" / name).reference for r in (run, whole)]
-        assert (there[0] is not None) == find(method).needs_reference
+        assert (there[0] is not None) == METHODS.load(method).needs_reference
         if there[0] is not None:
             assert there[0].tobytes() == there[1].tobytes()
 
@@ -84,7 +84,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(method, spec, rows, whol
 def test_measuring_the_plan_changes_no_bit(method, spec, rows, whole, tmp_path):
     ready = planned(spec, rows, tmp_path / "run", method, measure=True)
     assert ready.digest == whole.plan.digest
-    assert ready.estimates["first_loss"] == pytest.approx(whole.metrics()[0]["loss"], abs=1e-5)
+    assert ready.estimates.measured.first_loss == pytest.approx(whole.metrics()[0]["loss"], abs=1e-5)
     assert_same_bits(result(train(ready)), result(whole))
 
 
@@ -214,10 +214,10 @@ def test_planning_something_else_in_the_folder_removes_the_old_reference(spec, p
 
 def test_a_plan_shows_the_rate_of_its_method(spec, pairs, tmp_path):
     made = planned(spec, pairs, tmp_path / "run", "dpo")
-    assert made["learning_rate"] == 5e-5
-    assert made.values["learning_rate"].origin == "default"
-    assert made.values["learning_rate"].why.startswith("dpo, lora, a model of ")
-    assert planned(spec, pairs, tmp_path / "full", "dpo", adapter="full")["learning_rate"] == 5e-6
+    assert made.use.learning_rate == 5e-5
+    assert made.why["learning_rate"].origin == "default"
+    assert made.why["learning_rate"].why.startswith("dpo, lora, a model of ")
+    assert planned(spec, pairs, tmp_path / "full", "dpo", adapter="full").use.learning_rate == 5e-6
 
 
 def judged(wanted):
@@ -290,28 +290,28 @@ def test_a_plan_says_what_would_balance_the_kinds_of_kto(spec, tmp_path):
         "undesirable_weight: 6.7 would balance them"
     ) in made.notes
     balanced = planned(
-        spec, data, tmp_path / "balanced", "kto", method_options=find("kto").Options(undesirable_weight=6.7)
+        spec, data, tmp_path / "balanced", "kto", method_options=METHODS.load("kto").Options(undesirable_weight=6.7)
     )
     assert not any("wanted" in note for note in balanced.notes)
 
 
 def test_steps_and_epochs_of_pretraining_are_counted_in_windows(spec, tmp_path):
     data = Rows(train=texts([3] * 40 + [400]), validation=[], task=None).write(tmp_path / "data")
-    options = find("pretrain").Options(window=128)
+    options = METHODS.load("pretrain").Options(window=128)
     made = planned(spec, data, tmp_path / "run", "pretrain", method_options=options, max_steps=None, epochs=2.0)
-    examples = made.counts["train"]["examples"]
+    examples = made.counts.train.examples
     assert 10 < examples < 30
-    assert made["num_examples"] == 2 * examples
-    assert made["num_steps"] == -(-2 * examples // 8)
-    assert made.counts["train"]["cut_rows"] == 0
+    assert made.use.num_examples == 2 * examples
+    assert made.use.num_steps == -(-2 * examples // 8)
+    assert made.counts.train.cut_rows == 0
 
 
 def test_memory_is_estimated_for_whole_examples_and_not_for_their_longest_sequence(spec, tmp_path):
     data = Rows(train=texts([2] * 60), validation=[], task=None).write(tmp_path / "data")
-    options = find("pretrain").Options(window=200)
+    options = METHODS.load("pretrain").Options(window=200)
     made = planned(spec, data, tmp_path / "run", "pretrain", method_options=options, tokens_per_block=16)
     store = TokenStore(tmp_path / "run" / "tokens" / "train")
-    assert made.estimates["memory"]["tokens"] == store.sizes.max() > 150
+    assert made.estimates.memory.tokens == store.sizes.max() > 150
     assert store.lengths.max() < 30
 
 
@@ -319,7 +319,7 @@ def test_the_plan_of_a_preference_run_is_plain_json(spec, pairs, tmp_path):
     planned(spec, pairs, tmp_path / "run", "dpo")
     value = json.loads((tmp_path / "run" / "plan.json").read_text())
     assert value["method_options"] == {"beta": 0.1, "loss": "sigmoid", "label_smoothing": 0.0}
-    assert Run.open(tmp_path / "run").plan["method"] == "dpo"
+    assert Run.open(tmp_path / "run").plan.use.method == "dpo"
 
 
 def test_an_answer_alone_longer_than_the_limit_is_named(spec, tmp_path):

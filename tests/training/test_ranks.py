@@ -10,10 +10,10 @@ from training_samples import Rows, labelled
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import make_network, make_stepper
-from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, join, launched
-from dizuo.training.resuming import draw_from
-from dizuo.training.tokens.batching import packed_size, share
+from dizuo.training.building.build import build_network, build_stepper
+from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, is_launched, join
+from dizuo.training.resuming import seed_step
+from dizuo.training.tokens.batching import count_packed, take_share
 from dizuo.training.tokens.tokenizing import TokenStore
 
 
@@ -39,7 +39,7 @@ def store(planned):
 @given(data=st.data(), world=st.integers(1, 7), layout=st.sampled_from(["tree", "padded"]))
 def test_every_example_of_a_step_is_some_ranks_and_only_one_s(store, data, world, layout):
     examples = data.draw(st.lists(st.integers(0, len(store) - 1), min_size=1, max_size=20))  # a row may occur twice
-    shares = [share(store, examples, rank=rank, world=world, layout=layout) for rank in range(world)]
+    shares = [take_share(store, examples, rank=rank, world=world, layout=layout) for rank in range(world)]
     assert sorted(example for own in shares for example in own) == sorted(examples)
 
 
@@ -49,12 +49,12 @@ def test_ranks_get_about_equally_many_tokens_not_rows(store, layout):
 
     def size(own):
         sequences = [store.ids(number) for example in own for number in store.sequences_of(example)]
-        return packed_size(sequences) if layout == "tree" else sum(len(ids) for ids in sequences)
+        return count_packed(sequences) if layout == "tree" else sum(len(ids) for ids in sequences)
 
     for world in (2, 3, 4):
-        sizes = [size(share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
+        sizes = [size(take_share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
         assert max(sizes) - min(sizes) <= 2 * int(store.lengths.max())
-        rows = [len(share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
+        rows = [len(take_share(store, examples, rank=rank, world=world, layout=layout)) for rank in range(world)]
         if layout == "padded":
             assert max(rows) > min(rows), "the lengths are ragged, so equal tokens are not equal rows"
 
@@ -78,11 +78,11 @@ def test_a_shared_prefix_is_computed_by_few_ranks(spec, tmp_path):
     data = Rows(train=rows, validation=[], task=None).write(tmp_path / "data")
     made = plan(spec, data, out=tmp_path / "run", options=TrainOptions(batch_size=16, epochs=1), measure=False)
     store = TokenStore(made.folder / "tokens" / "train")
-    whole = packed_size([store.ids(example) for example in range(16)])
-    shares = [share(store, list(range(16)), rank=rank, world=2, layout="tree") for rank in range(2)]
-    together = sum(packed_size([store.ids(example) for example in own]) for own in shares)
+    whole = count_packed([store.ids(example) for example in range(16)])
+    shares = [take_share(store, list(range(16)), rank=rank, world=2, layout="tree") for rank in range(2)]
+    together = sum(count_packed([store.ids(example) for example in own]) for own in shares)
     assert together <= whole + 10, "dealing rows out in turn would compute both instructions twice"
-    dealt = sum(packed_size([store.ids(example) for example in range(rank * 8, rank * 8 + 8)]) for rank in range(2))
+    dealt = sum(count_packed([store.ids(example) for example in range(rank * 8, rank * 8 + 8)]) for rank in range(2))
     assert dealt > whole + 50
 
 
@@ -90,20 +90,20 @@ def test_a_shared_prefix_is_computed_by_few_ranks(spec, tmp_path):
 def test_the_shares_of_a_step_add_up_to_its_gradient(planned, model, store, world):
     """What each rank computes, added up here in one process: the sums that ranks exchange are those of the whole."""
     examples = [3, 7, 11, 12, 20, 25, 30, 39]
-    network = make_network(planned, model)
+    network = build_network(planned, model)
     try:
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for parameter in network.parameters.values():
                 parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-        stepper = make_stepper(planned, network)
+        stepper = build_stepper(planned, network)
         whole = stepper.accumulate(store, examples)
         flat = torch.cat([parameter.grad.flatten() for parameter in network.parameters.values()])
         total = weight = 0.0
         summed = torch.zeros_like(flat)
         means = []
         for rank in range(world):
-            own = share(store, examples, rank=rank, world=world, layout="tree")
+            own = take_share(store, examples, rank=rank, world=world, layout="tree")
             if not own:
                 continue
             figures = stepper.accumulate(store, own)
@@ -120,7 +120,7 @@ def test_the_shares_of_a_step_add_up_to_its_gradient(planned, model, store, worl
 
 
 def test_a_process_that_nobody_launched_is_alone():
-    assert not launched()
+    assert not is_launched()
     with join() as ranks:
         assert (ranks.rank, ranks.world, ranks.first) == (0, 1, True)
         assert ranks.gather(3) == [3]
@@ -143,7 +143,7 @@ def test_buckets_hold_every_tensor_once_and_are_of_one_kind():
 def test_what_a_rank_draws_depends_on_seed_step_and_rank_alone():
     def drawn(*place):
         torch.rand(3)
-        draw_from(*place)
+        seed_step(*place)
         return torch.rand(4).tolist()
 
     assert drawn(0, 5, 1) == drawn(0, 5, 1)

@@ -23,11 +23,12 @@ from training_samples import Rows, labelled, write_model
 import dizuo.training.methods
 from dizuo import models
 from dizuo.errors import TrainingError
-from dizuo.events import Finished, Metric, Note, Progress, Started, Warned
+from dizuo.events import Metric, Warned
 from dizuo.records import Message, Origin, Preference
+from dizuo.testing import LauncherSuite
 from dizuo.training import Run, TrainOptions, plan, train
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.launchers import torchrun
+from dizuo.training.launchers import LAUNCHERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -219,8 +220,8 @@ def test_two_runs_of_as_many_ranks_have_the_same_bits(folders, kind):
 
 
 def test_shards_and_groups_were_really_in_play(folders):
-    assert folders["full, sharded"][1].plan["backend"] == "hosted"
-    assert folders["lora"][1].plan["backend"] == "native"
+    assert folders["full, sharded"][1].plan.use.backend == "hosted"
+    assert folders["lora"][1].plan.use.backend == "native"
     assert abs(lines(folders["everything"][2])[-1]["shift"]) > 1e-3
     packed = {ranks: lines(folders["lora"][ranks])[0]["packed_tokens"] for ranks in (1, 2, 3)}
     assert packed[1] <= packed[2] <= packed[3], "each rank computes its own shared prefixes"
@@ -374,31 +375,11 @@ def test_two_gpus_train_what_one_does(spec, ragged, tmp_path, adapter, shard):
     made = planned(spec, ragged, tmp_path / "one", **changes)
     shutil.copytree(made.folder, tmp_path / "two")
     one = train(made)
-    two = torchrun.launch(Run.open(tmp_path / "two").plan, ranks=2)
+    two = LAUNCHERS.load("torchrun").launch(Run.open(tmp_path / "two").plan, ranks=2)
     assert_close(two, one, bound=1e-4)
 
 
-def test_the_launcher_hands_on_events_and_returns_the_finished_run(folders, spec, ragged, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    events = []
-    run = torchrun.launch(planned(spec, ragged, tmp_path / "run"), ranks=2, watch=events.append)
-    assert_same_bits(result(run), result(folders["lora"][2]))
-    kinds = [type(event) for event in events]
-    assert kinds[0] is Started
-    assert kinds[-1] is Finished
-    steps = [event for event in events if isinstance(event, Metric) and "grad_norm" in event.values]
-    assert [event.step for event in steps] == [1, 2, 3, 4, 5, 6]
-    assert {Progress, Metric} <= set(kinds)
-    assert run.finished["facts"]["ranks"] == 2
-    resumed = []
-    assert torchrun.launch(run.plan, ranks=2, watch=resumed.append) == run
-    assert [event for event in resumed if not isinstance(event, Note)] == []
-
-
-def test_the_launcher_says_what_stopped_the_ranks(poisoned, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    spec, data = poisoned
-    options = TrainOptions(**{**OPTIONS, "layout": "padded", "eval_every": 0})
-    made = plan(spec, data, out=tmp_path / "run", options=options, measure=False)
-    with pytest.raises(TrainingError, match=r"^the loss is nan at step"):
-        torchrun.launch(made, ranks=2)
+class TestTorchrun(LauncherSuite):
+    @pytest.fixture(scope="class")
+    def name(self):
+        return "torchrun"

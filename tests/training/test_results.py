@@ -12,7 +12,7 @@ from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Progress, Started
 from dizuo.models import adapters
 from dizuo.training import Run, TrainOptions, plan, train
-from dizuo.training.building.build import make_network
+from dizuo.training.building.build import build_network
 from dizuo.training.checkpoints import Checkpoints
 
 OPTIONS = {"batch_size": 8, "max_steps": 6, "learning_rate": 5e-3, "keep": "last"}
@@ -41,7 +41,7 @@ def test_the_adapter_loads_in_peft_unchanged_and_gives_the_trained_logits(spec, 
     loaded = PeftModel.from_pretrained(base, run.adapter).eval()
     theirs = logits_of(loaded)
 
-    network = make_network(run.plan, models.load(spec))
+    network = build_network(run.plan, models.load(spec))
     network.load_weights(Checkpoints(out / "checkpoints").load(6).weights())
     assert torch.equal(theirs, logits_of(network.module))
     assert float((theirs - plain).abs().max()) > 0.05, "the adapter does nothing"
@@ -191,7 +191,7 @@ def test_an_evaluation_function_may_call_a_model_that_runs_hosted(data, out, tmp
         return {"score": -step}
 
     ready = plan(models.inspect(folder), data, out=out, options=TrainOptions(**OPTIONS, eval_every=3), measure=False)
-    assert (ready["layout"], ready["backend"]) == ("tree", "hosted")
+    assert (ready.use.layout, ready.use.backend) == ("tree", "hosted")
     run = train(ready, evaluate_fn=evaluate)
     assert [step for step, _ in seen] == [3, 6]
     assert all(difference < 1e-5 for _, difference in seen)
@@ -244,7 +244,7 @@ def test_a_finished_run_says_how_long_it_took(spec, data, out):
 @pytest.mark.parametrize("layout", ["tree", "padded"])
 def test_every_layer_that_is_named_is_trained(spec, data, out, targets, layout):
     run = trained(spec, data, out, targets=targets, layout=layout)
-    assert run.plan["layout"] == layout
+    assert run.plan.use.layout == layout
     saved = load_file(run.adapter / "adapter_model.safetensors")
     # An embedding's A is what starts as zero.
     started = {name: value for name, value in saved.items() if "lora_B" in name or "lora_embedding_A" in name}
@@ -275,9 +275,10 @@ def test_the_launcher_ends_with_1_and_the_error_when_the_loss_is_not_a_number(sp
     import sys
 
     options = TrainOptions(**{**OPTIONS, "learning_rate": 1e30}, threads=1, dtype="float32")
-    ready = plan(spec, data, out=out, options=options, measure=False)
-    assert ready.launch == ("python", "-m", "dizuo.training", str(out))
-    done = subprocess.run([sys.executable, *ready.launch[1:]], capture_output=True, text=True, timeout=120, check=False)
+    plan(spec, data, out=out, options=options, measure=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "dizuo.training", str(out)], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("error: the loss is nan at step 2; training stopped and wrote no result\n")

@@ -169,8 +169,8 @@ def test_another_machine_is_refused_unless_allowed(spec, data, begun, whole_lora
     here = Run.open(begun).plan.machine
     assert str(caught.value) == (
         f"{begun} was trained on another machine up to step 4; going on here would not give the same result\n"
-        f"  cpu: z80 there, {here['cpu']} here\n"
-        f"  libraries torch: 2.0.0 there, {here['libraries']['torch']} here\n"
+        f"  cpu: z80 there, {here.cpu} here\n"
+        f"  libraries.torch: 2.0.0 there, {here.libraries['torch']} here\n"
         "\n"
         "hint: resume on the same machine, or accept the difference with allow_different_machine"
     )

@@ -2,8 +2,14 @@ import math
 
 import pytest
 
-from dizuo.training.planning.defaults import checkpoint_every, epochs, eval_every, learning_rate, tokens_per_block
-from dizuo.training.stepping.schedule import learning_rate as rate_at
+from dizuo.training.planning.defaults import (
+    choose_checkpoint_every,
+    choose_epochs,
+    choose_eval_every,
+    choose_learning_rate,
+    choose_tokens_per_block,
+)
+from dizuo.training.stepping.schedule import scheduled_rate as rate_at
 
 
 def rates(schedule, *, warmup=2, steps=10):
@@ -37,17 +43,17 @@ def test_one_step_runs_at_the_peak():
 
 
 def test_defaults_follow_model_and_data():
-    assert [learning_rate(adapter="lora", parameters=n).value for n in (135e6, 0.5e9, 3e9, 7e9)] == [
+    assert [choose_learning_rate(adapter="lora", parameters=n).value for n in (135e6, 0.5e9, 3e9, 7e9)] == [
         1e-3,
         5e-4,
         3e-4,
         2e-4,
     ]
-    assert learning_rate(adapter="full", parameters=int(135e6)).value == 1e-4
-    assert learning_rate(adapter="lora", parameters=134_515_008).why == "LoRA of a model of 135M parameters"
-    assert [epochs(num_examples=n).value for n in (99, 100, 640, 9_000, 200_000)] == [8.0, 4.0, 3.0, 2.0, 1.0]
-    assert [checkpoint_every(num_steps=n).value for n in (1, 50, 10_000)] == [1, 5, 200]
-    assert [eval_every(num_steps=n, num_validation=9).value for n in (1, 10, 100)] == [1, 3, 25]
-    assert eval_every(num_steps=100, num_validation=0).value == 0
+    assert choose_learning_rate(adapter="full", parameters=int(135e6)).value == 1e-4
+    assert choose_learning_rate(adapter="lora", parameters=134_515_008).why == "LoRA of a model of 135M parameters"
+    assert [choose_epochs(num_examples=n).value for n in (99, 100, 640, 9_000, 200_000)] == [8.0, 4.0, 3.0, 2.0, 1.0]
+    assert [choose_checkpoint_every(num_steps=n).value for n in (1, 50, 10_000)] == [1, 5, 200]
+    assert [choose_eval_every(num_steps=n, num_validation=9).value for n in (1, 10, 100)] == [1, 3, 25]
+    assert choose_eval_every(num_steps=100, num_validation=0).value == 0
     sizes = {4096: 9_000, 2048: 6_000, 1024: 4_000, 512: 3_000}
-    assert [tokens_per_block(sizes, memory=m).value for m in (20_000, 12_000, 100)] == [4096, 2048, 512]
+    assert [choose_tokens_per_block(sizes, memory=m).value for m in (20_000, 12_000, 100)] == [4096, 2048, 512]

@@ -1,6 +1,6 @@
 """The gradient of a step is that of its sequences, whatever the blocks and the layout."""
 
-import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
-from dizuo.training.building.build import guarded, make_network, make_stepper
-from dizuo.training.tokens.batching import Stream, blocks, packed_size, worst_block
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
+from dizuo.training.tokens.batching import Stream, count_packed, cut_blocks, find_worst_block
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Sequences, build
 
@@ -34,12 +34,9 @@ def store(planned):
 
 
 def stepper_for(planned, model, **values):
-    changed = copy.copy(planned)
-    object.__setattr__(changed, "values", {k: copy.copy(v) for k, v in planned.values.items()})
-    for name, value in values.items():
-        object.__setattr__(changed.values[name], "value", value)
-    network = make_network(changed, model)
-    return network, make_stepper(changed, network)
+    changed = planned.with_use(replace(planned.use, **values))
+    network = build_network(changed, model)
+    return network, build_stepper(changed, network)
 
 
 def gradient(planned, model, store, examples, **values):
@@ -103,7 +100,7 @@ def test_the_shape_of_the_blocks_changes_neither_loss_nor_gradient(planned, mode
     for _ in range(6):
         examples = rng.choice(len(store), 8, replace=False).tolist()
         whole, flat = gradient(planned, model, store, examples, adapter=adapter)
-        size = packed_size([store.ids(e) for e in examples])
+        size = count_packed([store.ids(e) for e in examples])
         for budget, layout in ((size // 2, "tree"), (size // 4, "tree"), (1, "tree"), (10**6, "padded"), (1, "padded")):
             backend = "native" if layout == "tree" else "padded"
             cut, cut_flat = gradient(
@@ -206,7 +203,7 @@ def test_weights_without_a_gradient_stop_the_run_at_its_first_step(planned, mode
 )
 def test_only_running_out_of_memory_is_called_so(planned, work, raised, message):
     with pytest.raises(raised, match=message):
-        guarded(work, planned)
+        explain_out_of_memory(work, tokens_per_block=planned.use.tokens_per_block)
 
 
 def raising(error):
@@ -226,11 +223,11 @@ def test_a_planned_network_leaves_the_model_as_it_was(planned, model):
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(0, 39), min_size=1, max_size=20), st.integers(1, 900), st.sampled_from(["tree", "padded"]))
 def test_blocks_are_a_partition_that_keeps_the_budget(store, examples, budget, layout):
-    parts = blocks(store, examples, budget=budget, layout=layout)
+    parts = cut_blocks(store, examples, budget=budget, layout=layout)
     assert sorted(example for part in parts for example in part) == sorted(examples)
     for part in parts:
         ids = [store.ids(example) for example in part]
-        size = packed_size(ids) if layout == "tree" else len(ids) * max(map(len, ids))
+        size = count_packed(ids) if layout == "tree" else len(ids) * max(map(len, ids))
         assert size <= budget or len(part) == 1
 
 
@@ -238,11 +235,11 @@ def test_blocks_are_a_partition_that_keeps_the_budget(store, examples, budget, l
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=8))
 def test_packed_size_is_the_number_of_the_trees_tokens(rows):
     tree = build(Sequences.of((row, [0.0] + [1.0] * (len(row) - 1)) for row in [*rows, [0, 1]]))
-    assert packed_size([np.array(row, np.int32) for row in [*rows, [0, 1]]]) == len(tree)
+    assert count_packed([np.array(row, np.int32) for row in [*rows, [0, 1]]]) == len(tree)
 
 
 def test_the_worst_block_is_as_large_as_any_step(store):
-    worst = worst_block(store, batch_size=8, budget=10**6, layout="padded")
+    worst = find_worst_block(store, batch_size=8, budget=10**6, layout="padded")
     assert max(len(store.ids(e)) for e in worst) == store.lengths.max()
     stream = Stream(len(store), batch_size=8, total=400, seed=1)
     for step in range(1, 51):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import importlib
+import importlib.util
 import json
 import math
 import random
@@ -17,8 +19,10 @@ from safetensors.torch import load_file
 from dizuo import plugins
 from dizuo.errors import PlanError
 from dizuo.events import Metric, Note, Warned
+from dizuo.testing import TrackerSuite
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.tracking import PACKAGE, check_names, settings_of, tracking
+from dizuo.training.trackers import TRACKERS, settings_of
+from dizuo.training.tracking import check_names, tracking
 
 OPTIONS = {"batch_size": 8, "max_steps": 4, "eval_every": 2, "checkpoint_every": 1, "threads": 1, "dtype": "float32"}
 
@@ -66,7 +70,7 @@ FAKE = """
     import random
     import numpy as np
     import torch
-    PACKAGE, EXTRA = "fake", "dizuo[fake]"
+    from dizuo.training.trackers import Tracker
     FAIL = set()
     LINES = []
     class Fake:
@@ -88,6 +92,7 @@ FAKE = """
         if "import" in FAIL:
             import package_that_is_not_there
         return Fake()
+    TRACKER = Tracker(package="fake", extra="dizuo[fake]", open=open)
     """
 
 
@@ -102,7 +107,7 @@ def fake_tracker(tmp_path, monkeypatch):
     (home / "fake_tracker_of_tests.py").write_text(textwrap.dedent(FAKE))
     monkeypatch.syspath_prepend(home)
     plugins._entry_points.cache_clear()  # this process has looked before the distribution was installed
-    module = plugins.load(PACKAGE, "fake")
+    module = importlib.import_module("fake_tracker_of_tests")
     module.FAIL.clear()
     module.LINES.clear()
     yield module
@@ -166,11 +171,37 @@ def test_a_tracker_that_does_not_exist_is_refused_before_anything_starts(planned
 
 
 def test_every_tracker_names_its_package_and_what_installs_it():
-    assert plugins.names(PACKAGE) == ("mlflow", "swanlab", "tensorboard", "trackio", "wandb")
-    for name in plugins.names(PACKAGE):
-        module = plugins.load(PACKAGE, name)
-        assert name == module.PACKAGE
-        assert f"dizuo[{name}]" == module.EXTRA
+    assert TRACKERS.names() == ("mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+    for name, tracker in TRACKERS.all().items():
+        assert name == tracker.package
+        assert f"dizuo[{name}]" == tracker.extra
+
+
+def test_a_tracker_that_is_none_stops_no_run(planned, fake_tracker):
+    del fake_tracker.TRACKER
+    told = []
+    assert trained(planned, ["fake"], told=told).finished["step"] == 4
+    (text,) = warned(told)
+    assert "fake_tracker_of_tests.py is not a tracker: it has no TRACKER" in text
+
+
+class TestOurs(TrackerSuite):
+    @pytest.fixture(scope="class", params=TRACKERS.names())
+    def name(self, request):
+        return request.param
+
+    @pytest.fixture(autouse=True)
+    def _nobody_is_logged_in(self, tmp_path, monkeypatch):
+        for key in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_PROJECT", "SWANLAB_MODE", "SWANLAB_API_KEY"):
+            monkeypatch.delenv(key, raising=False)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        if importlib.util.find_spec("trackio") is not None:
+            monkeypatch.setattr("trackio.utils.TRACKIO_DIR", tmp_path / "trackio")
+            monkeypatch.setattr("trackio.sqlite_storage.TRACKIO_DIR", tmp_path / "trackio")
+
+    def read(self, run):
+        (name,) = [path.name for path in (run.folder / "tracking").iterdir()]
+        return READ[name](run)
 
 
 # ---- each tracker on the real package, read back with that package or from its file
@@ -178,8 +209,6 @@ def test_every_tracker_names_its_package_and_what_installs_it():
 
 def test_tensorboard_holds_every_figure_also_after_a_stop(planned):
     pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     told = []
     with pytest.raises(Killed):
         trained(planned, ["tensorboard"], stop=3, told=told)
@@ -187,8 +216,7 @@ def test_tensorboard_holds_every_figure_also_after_a_stop(planned):
     assert not warned(told)
     folder = run.folder / "tracking" / "tensorboard"
     assert len(list(folder.iterdir())) == 2
-    events = EventAccumulator(str(folder), purge_orphaned_data=True)
-    events.Reload()
+    events = read_events(run)
     shown = {name: {e.step: e.value for e in events.Scalars(name)} for name in events.Tags()["scalars"]}
     assert {"train/loss", "train/learning_rate", "train/grad_norm", "speed/tokens", "validation/loss"} <= shown.keys()
     assert_equal(shown["train/loss"], figures(run, "loss"))
@@ -196,6 +224,14 @@ def test_tensorboard_holds_every_figure_also_after_a_stop(planned):
     assert len(events.Scalars("train/loss")) == 4, "the step that was taken twice is there once"
     text = events.Tensors("plan/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "| learning_rate | 0.001 |" in text
+
+
+def read_events(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run.folder / "tracking" / "tensorboard"), purge_orphaned_data=True)
+    events.Reload()
+    return events
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -214,33 +250,46 @@ def test_mlflow_holds_every_figure_in_one_run_also_after_a_stop(planned, monkeyp
     assert found.info.status == "FINISHED"
     assert found.data.params["learning_rate"] == "0.001"
     assert found.data.params.items() >= {(name, str(value)) for name, value in settings_of(run.plan).items()}
-    shown = {metric.step: metric.value for metric in client.get_metric_history(found.info.run_id, "loss")}
-    assert_equal(shown, figures(run, "loss"))
+    assert_equal(read_mlflow(run), figures(run, "loss"))
     assert "validation_loss" in found.data.metrics
+
+
+def read_mlflow(run):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=(run.folder / "tracking" / "mlflow").absolute().as_uri())
+    (found,) = client.search_runs([client.get_experiment_by_name("tickets").experiment_id])
+    return {metric.step: metric.value for metric in client.get_metric_history(found.info.run_id, "loss")}
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_keeps_every_figure_for_a_later_sync(planned, monkeypatch):
     pytest.importorskip("wandb")
-    from wandb.proto import wandb_internal_pb2
-
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     told = []
     run = trained(planned, ["wandb"], told=told)
     assert not warned(told)
-    (path,) = glob.glob(f"{run.folder}/tracking/wandb/wandb/offline-run-*/*.wandb")
-    rows, config = [], {}
-    for raw in leveldb_records(path):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(raw)
-        if record.HasField("history"):
-            rows.append({(i.key or i.nested_key[0]): json.loads(i.value_json) for i in record.history.item})
-        if record.HasField("run"):
-            config |= {i.key: json.loads(i.value_json) for i in record.run.config.update}
+    rows, config = read_wandb(run)
     assert_equal({row["_step"]: row["loss"] for row in rows if "loss" in row}, figures(run, "loss"))
     assert sum("validation_loss" in row for row in rows) == 2
     assert config["learning_rate"] == 0.001
+
+
+def read_wandb(run):
+    """Return the rows and the configuration of all files of a run."""
+    from wandb.proto import wandb_internal_pb2
+
+    rows, config = [], {}
+    for path in glob.glob(f"{run.folder}/tracking/wandb/wandb/offline-run-*/*.wandb"):
+        for raw in leveldb_records(path):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(raw)
+            if record.HasField("history"):
+                rows.append({(i.key or i.nested_key[0]): json.loads(i.value_json) for i in record.history.item})
+            if record.HasField("run"):
+                config |= {i.key: json.loads(i.value_json) for i in record.run.config.update}
+    return rows, config
 
 
 def leveldb_records(path):
@@ -268,11 +317,15 @@ def test_trackio_keeps_every_figure_in_its_database(planned, tmp_path, monkeypat
     told = []
     run = trained(planned, ["trackio"], told=told)
     assert not warned(told)
-    (path,) = (tmp_path / "trackio").glob("*.db")
+    assert_equal(read_trackio(tmp_path / "trackio"), figures(run, "loss"))
+
+
+def read_trackio(folder):
+    (path,) = folder.glob("*.db")
     with sqlite3.connect(path) as database:
         rows = database.execute("select step, metrics from metrics order by id").fetchall()
     lines = [(step, json.loads(text)) for step, text in rows]
-    assert_equal({step: line["loss"] for step, line in lines if "loss" in line}, figures(run, "loss"))
+    return {step: line["loss"] for step, line in lines if "loss" in line}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -283,8 +336,22 @@ def test_swanlab_keeps_every_figure_for_a_later_sync(planned, monkeypatch):
     told = []
     run = trained(planned, ["swanlab"], told=told)
     assert not warned(told)
+    assert_equal(read_swanlab(run), figures(run, "loss"))
+
+
+def read_swanlab(run):
+    """Return the losses of `run` that stand in SwanLab's files, whose form is its own."""
     files = [path for path in (run.folder / "tracking" / "swanlab").rglob("*") if path.is_file()]
-    assert files
     whole = b"".join(path.read_bytes() for path in files)
-    for value in figures(run, "loss").values():
-        assert repr(value).encode() in whole or np.float64(value).tobytes() in whole
+    losses = figures(run, "loss").items()
+    return {step: v for step, v in losses if repr(v).encode() in whole or np.float64(v).tobytes() in whole}
+
+
+READ = {
+    "tensorboard": lambda run: {event.step: event.value for event in read_events(run).Scalars("train/loss")},
+    "mlflow": read_mlflow,
+    "wandb": lambda run: {row["_step"]: row["loss"] for row in read_wandb(run)[0] if "loss" in row},
+    "trackio": lambda run: read_trackio(run.folder.parent.parent / "trackio"),
+    "swanlab": read_swanlab,
+}
+"""What the suite asks of each: losses by step."""

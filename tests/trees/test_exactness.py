@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
 from dizuo.errors import ModelError
-from dizuo.trees import Runner, Sequences, build, head, score
+from dizuo.trees import Runner, Sequences, build, head, last_states, score
 from dizuo.trees import runner as runner_module
 from dizuo.trees.native.linear import LinearGroup
 from models import ARCHITECTURES, NATIVE, VOCABULARY, awkward_batch, tiny
@@ -352,6 +352,19 @@ def test_scores_do_not_depend_on_the_token_budget():
 
 def test_an_empty_batch_scores_to_nothing():
     assert score(Runner(tiny("llama")), Sequences((), ())) == []
+
+
+def test_keys_keep_tokens_apart_and_change_no_number_and_survive_being_cut_into_parts():
+    runner = Runner(tiny("llama"), layout="tree")
+    batch = awkward_batch()
+    keyed = dataclasses.replace(batch, keys=tuple(np.full(len(ids), s % 2) for s, ids in enumerate(batch.ids)))
+    with torch.no_grad():
+        one, two = runner.forward(batch), runner.forward(keyed)
+    assert two.num_tokens > one.num_tokens
+    assert (two.logprobs - one.logprobs).abs().max() < 1e-5
+    parts = np.concatenate(score(runner, keyed, max_tokens=60))
+    np.testing.assert_allclose(parts, one.logprobs.numpy(), atol=2e-5)
+    np.testing.assert_allclose(last_states(runner, keyed), last_states(runner, batch), atol=2e-5)
 
 
 MUTANTS = {

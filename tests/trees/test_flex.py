@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dizuo.trees import Runner, build, hosted
-from dizuo.trees.attention import dense_attention
-from dizuo.trees.flex import BLOCK, block_mask, padded, tree_attention
+from dizuo.trees.attention.dense import dense_attention
+from dizuo.trees.attention.flex import BLOCK, block_mask, pad_tree, tree_attention
 from models import ARCHITECTURES, awkward_batch, tiny
 
 # On a CPU it runs uncompiled, which is what these tests want.
@@ -27,7 +27,7 @@ def tensors(tree):
 @pytest.mark.parametrize("long", [3, 70, 400])
 def test_the_block_mask_is_the_trees_visibility(long):
     tree, whole = packed(awkward_batch(long=max(long, 30)))
-    larger = padded(whole)
+    larger = pad_tree(whole)
     assert len(larger) % BLOCK == 0
     assert len(whole) <= len(larger) < max(1.25 * len(whole), len(whole) + BLOCK)
     end, depth = tensors(larger)
@@ -50,7 +50,7 @@ def test_lengths_fall_into_few_buckets():
     for tokens in range(1, 4097, 7):
         ids = np.zeros(tokens, np.int64)
         whole = type(whole)(ids=ids, depth=ids, end=np.full(tokens, tokens), rows=ids[:1])
-        sizes.add(len(padded(whole)))
+        sizes.add(len(pad_tree(whole)))
     assert len(sizes) <= 4 * 5 + 4
 
 
@@ -58,7 +58,7 @@ def test_lengths_fall_into_few_buckets():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_attends_as_the_dense_mask_does(variant, dtype):
     _, whole = packed(awkward_batch())
-    whole = padded(whole)
+    whole = pad_tree(whole)
     end, depth = tensors(whole)
     draw = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(1, heads, len(whole), 16, generator=draw, dtype=dtype) for heads in (6, 2, 2))
@@ -68,13 +68,13 @@ def test_it_attends_as_the_dense_mask_does(variant, dtype):
     sinks = torch.randn(6, generator=draw, dtype=dtype) if "sinks" in variant else None
     softcap = variant.get("softcap")
     mask = block_mask(end, depth, rule)
-    out = tree_attention(query, key, value, mask, scale=0.3, softcap=softcap, sinks=sinks)
+    out = tree_attention(query, key, value, mask, scale=0.3, softcap=softcap, sinks_H=sinks)
     index = torch.arange(len(whole))
     visible = (index[None, :] <= index[:, None]) & (index[:, None] < end[None, :])
     if rule is not None:
         visible &= depth[None, :] > depth[:, None] - variant["window"]
         assert not torch.equal(visible, (index[None, :] <= index[:, None]) & (index[:, None] < end[None, :]))
-    expected = dense_attention(query, key, value, visible[None, None], scale=0.3, softcap=softcap, sinks=sinks)
+    expected = dense_attention(query, key, value, visible[None, None], scale=0.3, softcap=softcap, sinks_H=sinks)
     assert float((out - expected).abs().max()) < (1e-5 if dtype == torch.float32 else 1e-9)
 
 

@@ -38,8 +38,8 @@ def test_values_and_gradients_are_those_of_the_whole_matrix(form, biased, traine
     leaves = [hidden.requires_grad_(), weight.requires_grad_(trained)]
     upstream = torch.randn(len(ROW), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     found = []
-    for function in (selected_logprobs, lambda *a, row, token, form: whole(*a, row, token, form)):
-        values = function(hidden, weight, bias, row=row, token=token, form=form)
+    for function in (selected_logprobs, lambda *a, row_E, token_E, form: whole(*a, row_E, token_E, form)):
+        values = function(hidden, weight, bias, row_E=row, token_E=token, form=form)
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
         found.append([values.detach(), *torch.autograd.grad((values * upstream).sum(), wanted)])
     for mine, theirs in zip(*found, strict=True):
@@ -52,7 +52,7 @@ def test_a_frozen_projection_in_bfloat16_has_the_gradient_of_a_trained_one():
     found = []
     for trained in (False, True):
         projection = weight.clone().requires_grad_(trained)
-        values = selected_logprobs(half, projection, None, row=row, token=token, form=HeadForm())
+        values = selected_logprobs(half, projection, None, row_E=row, token_E=token, form=HeadForm())
         found.append(torch.autograd.grad(values.sum(), half)[0].float())
     assert torch.nn.functional.cosine_similarity(found[0].flatten(), found[1].flatten(), dim=0) > 0.9999
 
@@ -64,12 +64,12 @@ def test_what_a_frozen_projection_keeps_does_not_grow_with_the_vocabulary():
         row, token = torch.arange(40), torch.arange(40)
         with torch.autograd.graph.saved_tensors_hooks(lambda t: kept[-1].append(t.nbytes) or t, lambda t: t):
             kept.append([])
-            selected_logprobs(hidden, torch.randn(size, 8), None, row=row, token=token, form=HeadForm())
+            selected_logprobs(hidden, torch.randn(size, 8), None, row_E=row, token_E=token, form=HeadForm())
     assert sum(kept[0]) == sum(kept[1]) > 0
 
 
 def test_without_a_gradient_nothing_is_computed_for_one():
     hidden, weight, bias, row, token = drawn(torch.float64, biased=True)
-    values = selected_logprobs(hidden, weight, bias, row=row, token=token, form=HeadForm())
+    values = selected_logprobs(hidden, weight, bias, row_E=row, token_E=token, form=HeadForm())
     assert not values.requires_grad
     assert (values - whole(hidden, weight, bias, row, token, HeadForm())).abs().max() < 1e-12

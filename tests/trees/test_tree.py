@@ -53,19 +53,17 @@ def test_a_token_sees_exactly_its_own_path(lists):
 
 @given(rows, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_the_weights_of_a_shared_token_add_up_and_stay_apart(lists, random):
+def test_a_shared_token_stands_once_and_each_sequence_keeps_its_weight_on_it(lists, random):
     weights = [[0.0] + [random.choice([0.0, 0.5, 2.0]) for _ in row[1:]] for row in lists]
     tree = build(sequences_of(lists, weights))
-    expected: dict[tuple[int, ...], float] = {}
+    distinct = set()
     flat = []
     for number, (row, weight) in enumerate(zip(lists, weights, strict=True)):
         for k in range(1, len(row)):
             if weight[k]:
-                prefix = tuple(row[: k + 1])
-                expected[prefix] = expected.get(prefix, 0.0) + weight[k]
+                distinct.add(tuple(row[: k + 1]))
                 flat.append((number, int(tree.path[number][k]), weight[k]))
-    assert len(tree.edge) == len(expected)
-    assert tree.edge_weight.sum() == pytest.approx(sum(expected.values()))
+    assert len(tree.edge) == len(distinct)
     got = list(
         zip(tree.path_sequence.tolist(), tree.edge[tree.path_edge].tolist(), tree.path_weight.tolist(), strict=True)
     )
@@ -87,12 +85,59 @@ def test_what_no_wanted_state_depends_on_is_left_out_and_nothing_else(lists, dat
     assert np.array_equal(visible, tree.visible()[np.ix_(kept, kept)])
 
 
-def test_different_keys_never_share_a_token():
-    rows = ([1, 2, 3], [1, 2, 3])
-    ids = tuple(np.array(row, np.int32) for row in rows)
-    weights = tuple(np.array([0, 1, 1], np.float32) for _ in rows)
-    assert len(build(Sequences(ids, weights))) == 3
-    assert len(build(Sequences(ids, weights, keys=(0, 1)))) == 6
+def keyed(lists, keys):
+    return Sequences.of(((row, [0.0] + [1.0] * (len(row) - 1)) for row in lists), keys=keys)
+
+
+def test_equal_tokens_with_different_keys_are_different_nodes_and_with_equal_keys_one():
+    rows = [[1, 2, 3], [1, 2, 3]]
+    assert len(build(keyed(rows, None))) == 3
+    assert len(build(keyed(rows, [7, 7]))) == 3
+    assert len(build(keyed(rows, [7, 8]))) == 6
+    assert len(build(keyed(rows, [-1, 2**63 - 1]))) == 6
+
+
+def test_what_stands_before_an_image_is_shared_and_what_reads_it_is_not():
+    first, second = (int.from_bytes(bytes([digest] * 8), "big", signed=True) for digest in (3, 250))
+    tree = build(keyed([[1, 2, 9, 4], [1, 2, 9, 4], [1, 2, 9, 5]], [[0, 0, k, k] for k in (first, second, first)]))
+    assert len(tree) == 2 + 3 + 2
+    one, two, three = (path.tolist() for path in tree.path)
+    assert one[:2] == two[:2] == three[:2]
+    assert one[:3] == three[:3]
+    assert not set(one[2:]) & set(two[2:])
+    assert one[3] != three[3]
+
+
+@given(rows, st.data())
+@settings(max_examples=200, deadline=None)
+def test_two_sequences_share_a_node_exactly_while_ids_and_keys_agree(lists, data):
+    keys = [
+        data.draw(st.integers(-1, 1) | st.lists(st.integers(-1, 1), min_size=len(row), max_size=len(row)))
+        for row in lists
+    ]
+    tree = build(keyed(lists, keys))
+    symbols = [
+        list(zip(row, [key] * len(row) if isinstance(key, int) else key, strict=True))
+        for row, key in zip(lists, keys, strict=True)
+    ]
+    assert len(tree) == len({tuple(row[: k + 1]) for row in symbols for k in range(len(row))})
+    visible = tree.visible()
+    for number, row in enumerate(lists):
+        path = tree.path[number]
+        assert tree.ids[path].tolist() == row
+        assert tree.depth[path].tolist() == list(range(len(row)))
+        for k in range(len(row)):
+            assert set(np.flatnonzero(visible[path[k]])) == set(path[: k + 1].tolist())
+            for other, symbol in enumerate(symbols):
+                if k < len(symbol):
+                    assert (path[k] == tree.path[other][k]) == (symbols[number][: k + 1] == symbol[: k + 1])
+
+
+def test_keys_of_another_length_are_refused():
+    with pytest.raises(AssertionError, match="one key per token"):
+        keyed([[1, 2]], [[0, 0, 0]])
+    with pytest.raises(AssertionError, match="per sequence"):
+        keyed([[1, 2]], [0, 0])
 
 
 def test_a_trained_first_token_is_refused():

@@ -1,4 +1,4 @@
-"""SHA-256 of files and of folders.
+"""Computes the SHA-256 of files and of folders.
 
 A folder's digest is that of its listing, one line `<hex digest>  <path>` per file, sorted by path. It depends on
 names and contents only, not on times, modes or empty folders, so `sha256sum` can reproduce it:
@@ -39,7 +39,7 @@ def digest_listing(files: Mapping[str, str]) -> str:
 def list_tree(path: str | Path) -> list[str]:
     """Return the sorted paths, with `/`, of every file below a folder."""
     root = Path(path)
-    found = []
+    paths = []
     for folder, _, names in os.walk(root):
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
-    return sorted(found)
+        paths += [(Path(folder) / name).relative_to(root).as_posix() for name in names]
+    return sorted(paths)

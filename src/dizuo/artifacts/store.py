@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Entry:
 
 @contextmanager
 def lock(name: str, *, watch: Watcher = ignore) -> Iterator[None]:
-    """Hold the lock `name` among all processes that share this cache; waiting is told to the watcher."""
+    """Hold the lock `name` among all processes that share this cache; the watcher hears when it has to wait."""
     from filelock import FileLock, Timeout
 
     path = cache_root() / "artifacts" / "locks" / f"{name}.lock"
@@ -66,7 +66,10 @@ def lock(name: str, *, watch: Watcher = ignore) -> Iterator[None]:
 
 
 def find(scheme: str, name: str, version: str | None) -> Entry | None:
-    """Return the whole entry of a name, or None. Without a version: of what was resolved for it first."""
+    """Return the entry of a name, or None where it is not in the cache or not whole.
+
+    Without a version it is the entry that the name was first resolved to.
+    """
     names = _names(scheme, name)
     if version is None:
         version = _read(names / ".newest.json").get("version")
@@ -76,26 +79,26 @@ def find(scheme: str, name: str, version: str | None) -> Entry | None:
     return _entry(key) if key else None
 
 
-def add(entry: Mapping[str, Any], folder: Path, *, asked: str | None) -> Entry:
-    """Move `folder` into the cache under its digest and point its name to it.
+def add(entry: Entry, *, asked: str | None) -> Entry:
+    """Move a package's files into the cache, point its name to them, and return the entry as it is there.
 
     Args:
-        entry: the fields of `Entry` but `folder`.
-        folder: the files; it is moved.
+        entry: its `folder` is where the files are now.
         asked: the version of the address. None makes the unpinned address mean this entry from now on;
             `1.0`, for which pip may give 1.0.0, is remembered as another name of it.
     """
-    key = digest_listing(entry["files"]).removeprefix("sha256:")
+    key = digest_listing(entry.files).removeprefix("sha256:")
     if _entry(key) is None:
         with whole_folder(_objects() / key, replace=True) as partial:
-            folder.rename(partial / "files")
-            write_json(partial / "entry.json", dict(entry))
-    names = _names(entry["scheme"], entry["name"])
+            entry.folder.rename(partial / "files")
+            values = {item.name: getattr(entry, item.name) for item in fields(Entry) if item.name != "folder"}
+            write_json(partial / "entry.json", values)
+    names = _names(entry.scheme, entry.name)
     names.mkdir(parents=True, exist_ok=True)
-    for version in {entry["version"], asked or entry["version"]}:
+    for version in {entry.version, asked or entry.version}:
         write_json(names / f"{version}.json", {"object": key})
     if asked is None:
-        write_json(names / ".newest.json", {"version": entry["version"]})
+        write_json(names / ".newest.json", {"version": entry.version})
     added = _entry(key)
     assert added is not None
     return added
@@ -105,8 +108,8 @@ def entries() -> list[Entry]:
     """Return every whole entry of the cache, sorted by name and version."""
     root = _objects()
     keys = [path.name for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
-    found = [entry for key in keys if (entry := _entry(key)) is not None]
-    return sorted(found, key=lambda entry: (entry.name, entry.version))
+    whole = [entry for key in keys if (entry := _entry(key)) is not None]
+    return sorted(whole, key=lambda entry: (entry.name, entry.version))
 
 
 def _entry(key: str) -> Entry | None:

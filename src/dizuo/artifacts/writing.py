@@ -1,4 +1,4 @@
-"""Writing so that a killed process leaves nothing half-done that looks done.
+"""Writes files and folders so that a killed process leaves nothing half done that looks done.
 
 A file or folder is written under a temporary name beside its final one, flushed to disk, and renamed when whole.
 """
@@ -14,9 +14,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from dizuo.errors import ArtifactError
+from dizuo.records import Json
 
 __all__ = ["scratch_folder", "whole_folder", "write_bytes", "write_json"]
 
@@ -25,7 +25,7 @@ _HOST = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
 
 @contextmanager
 def whole_folder(final: str | Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `final` that becomes `final` when the block ends well, and is removed otherwise.
+    """Yield an empty folder; it becomes `final` when the block ends without an error, and is removed otherwise.
 
     Args:
         final: the folder to make; its parents are created.
@@ -55,7 +55,7 @@ def whole_folder(final: str | Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(home: str | Path) -> Iterator[Path]:
-    """Yield an empty folder below `home`, removed afterwards; what killed processes left there goes too."""
+    """Yield an empty folder below `home` and remove it afterwards, with what killed processes left there."""
     folder = Path(home).absolute() / "work"
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_folder(folder)
@@ -65,8 +65,8 @@ def scratch_folder(home: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON values with sorted keys in UTF-8, replacing the file in one step. NaN is an error."""
+def write_json(path: str | Path, value: Json) -> None:
+    """Write a JSON value with sorted keys in UTF-8 and replace the file in one step. NaN is an error."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False)
     write_bytes(path, (text + "\n").encode("utf-8"))
 

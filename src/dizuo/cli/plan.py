@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, flags, read_recipe, runs_root
+from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, RecipeFlags, flags, recipe_flags, runs_root
 
 if TYPE_CHECKING:
     from dizuo.steps.planning import RecipePlan
@@ -17,18 +18,10 @@ __all__ = ["command"]
 
 @click.command(name="plan")
 @click.argument("recipe", metavar="RECIPE")
-@flags(MODEL, DATA, ROWS, SET)
+@recipe_flags(MODEL, DATA, ROWS, SET)
 @click.option("--no-measure", is_flag=True, help="Do not run a block of training for memory and time.")
 @flags(JSON)
-def command(
-    recipe: str,
-    model: str | None,
-    data: tuple[str, ...],
-    rows: str | None,
-    overrides: tuple[str, ...],
-    no_measure: bool,
-    as_json: bool,
-) -> None:
+def command(given: RecipeFlags, no_measure: bool) -> None:
     """Show what RECIPE would do and why; nothing is trained.
 
     The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
@@ -37,10 +30,10 @@ def command(
     from dizuo.cli.render import emit, watching
     from dizuo.steps.planning import plan
 
-    read = read_recipe(recipe, model=model, data=data, overrides=overrides, rows=rows)
-    with watching(as_json=as_json) as watch:
-        planned = plan(read, folder=runs_root(), measure=not no_measure, watch=watch)
-    if as_json:
+    recipe = given.read()
+    with watching(as_json=given.as_json) as watch:
+        planned = plan(recipe, folder=runs_root(), measure=not no_measure, watch=watch)
+    if given.as_json:
         emit(_json(planned))
     else:
         _show(planned)
@@ -87,23 +80,21 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
     """Return what training will take: tokens, memory, disk and time."""
     from dizuo.cli.render import duration
 
-    counts, estimates = training.counts, training.estimates
-    summed, packed = counts["tokens_per_step"], counts["packed_tokens_per_step"]
-    memory = dict(estimates["memory"])
-    total, tokens = memory.pop("total"), memory.pop("tokens")
-    parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.items() if size >= 5e6)
+    counts, estimates, memory = training.counts, training.estimates, training.estimates.memory
+    summed, packed = counts.tokens_per_step, counts.packed_tokens_per_step
+    parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.parts().items() if size >= 5e6)
     out = [
-        ("tokens", f"{counts['tokens_per_epoch']:,} per epoch, {counts['train']['trained_tokens']:,} of them trained"),
+        ("tokens", f"{counts.tokens_per_epoch:,} per epoch, {counts.train.trained_tokens:,} of them trained"),
         ("per step", f"{summed:,} tokens, {packed:,} after sharing prefixes ({summed / packed:.1f}×)"),
-        ("memory", f"{_gigabytes(total)} estimated for a block of {tokens:,} tokens: {parts}"),
+        ("memory", f"{_gigabytes(memory.total)} estimated for a block of {memory.tokens:,} tokens: {parts}"),
     ]
-    if "worst_block" in estimates:
-        worst = estimates["worst_block"]
-        told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in worst.items())
+    measured = estimates.measured
+    if measured is not None:
+        told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in asdict(measured.worst_block).items())
         out.append(("worst block", ", ".join(told)))
-    out.append(("disk", _gigabytes(estimates["disk"])))
-    if "seconds" in estimates:
-        out.append(("time", f"{duration(estimates['seconds'])} ({estimates['seconds_per_step']:.2g} s per step)"))
+    out.append(("disk", _gigabytes(estimates.disk)))
+    if measured is not None:
+        out.append(("time", f"{duration(measured.seconds)} ({measured.seconds_per_step:.2g} s per step)"))
     return out
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dizuo.cli.flags import FORCE, JSON, QUARANTINE, ROWS, SET, flags, read_recipe
+from dizuo.cli.flags import FORCE, JSON, QUARANTINE, ROWS, SET, RecipeFlags, recipe_flags
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -17,38 +18,25 @@ __all__ = ["command"]
 @click.command(name="prepare")
 @click.argument("sources", metavar="RECIPE|DATA…", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Report format, counts and every bad row; write nothing.")
-@flags(ROWS, QUARANTINE, SET, FORCE, JSON)
-def command(
-    sources: tuple[str, ...],
-    check: bool,
-    rows: str | None,
-    quarantine: str | None,
-    overrides: tuple[str, ...],
-    force: bool,
-    as_json: bool,
-) -> None:
+@recipe_flags(ROWS, QUARANTINE, SET, FORCE, JSON)
+def command(given: RecipeFlags, sources: tuple[str, ...], check: bool) -> None:
     """Prepare data: a recipe's, or files, folders and addresses given here.
 
     The format is found from the columns, every row is checked, and the split cannot leak.
     """
     from dizuo.cli.render import emit
-    from dizuo.cli.steps import go, steps_json
+    from dizuo.cli.running import run_steps, steps_json
 
     is_recipe = len(sources) == 1 and sources[0].endswith((".yaml", ".yml"))
-    recipe = read_recipe(
-        sources[0] if is_recipe else None,
-        data=() if is_recipe else sources,
-        overrides=overrides,
-        rows=rows,
-        quarantine=quarantine,
-    )
+    named = replace(given, recipe=sources[0]) if is_recipe else replace(given, data=sources)
+    recipe = named.read()
     if check:
-        data, folder, steps = *_check(recipe, as_json), {}
+        data, folder, steps = *_check(recipe, given.as_json), {}
     else:
-        outcome = go(recipe, until="prepare", force=("prepare",) if force else (), as_json=as_json)
+        outcome = run_steps(recipe, until="prepare", force=given.forced("prepare"), as_json=given.as_json)
         data, folder, steps = outcome.data, str(outcome.data.folder), steps_json(outcome)
-    if as_json:
-        emit({**steps, "folder": folder, "card": data.card})
+    if given.as_json:
+        emit({**steps, "folder": folder, "card": data.card.to_json()})
     else:
         _show(data, folder)
 
@@ -73,25 +61,24 @@ def _show(data: Dataset, folder: str) -> None:
     from dizuo.cli.render import heading, line, pairs, side_by_side, table
 
     card = data.card
-    ledger = card["ledger"]
-    items = [("format", f"{card['format']} ({card['evidence']})" if card.get("evidence") else str(card["format"]))]
+    items = [("format", f"{card.format} ({card.evidence})" if card.evidence else card.format)]
     if data.task is not None:
         items.append(("task", data.task.kind))
         if data.task.instruction:
             items.append(("instruction", excerpt(data.task.instruction, 200)))
-    counted = {name: count for name, count in ledger.items() if isinstance(count, int) and (count or name == "kept")}
+    counted = {name: count for name, count in card.ledger.counts().items() if count or name == "kept"}
     items.append(("rows", ", ".join(f"{count:,} {name}" for name, count in counted.items())))
-    items.append(("splits", ", ".join(f"{name} {facts['rows']:,}" for name, facts in card["splits"].items())))
+    items.append(("splits", ", ".join(f"{name} {figures.rows:,}" for name, figures in card.splits.items())))
     pairs(items)
-    labels = sorted({label for facts in card["splits"].values() for label in facts.get("labels", {})})
+    labels = sorted({label for figures in card.splits.values() for label in figures.labels})
     if 0 < len(labels) <= 30:
         heading("labels")
-        splits = {name: facts for name, facts in card["splits"].items() if facts["rows"]}
-        rows = [[label, *(f"{facts['labels'].get(label, 0):,}" for facts in splits.values())] for label in labels]
+        splits = {name: figures for name, figures in card.splits.items() if figures.rows}
+        rows = [[label, *(f"{figures.labels.get(label, 0):,}" for figures in splits.values())] for label in labels]
         table(["label", *splits], rows, right=range(1, len(splits) + 1))
-    if card.get("examples"):
+    if card.examples:
         heading("examples")
-        side_by_side([(excerpt(e["text"], 100), [("answer", excerpt(e["answer"], 100))]) for e in card["examples"][:3]])
+        side_by_side([(excerpt(e["text"], 100), [("answer", excerpt(e["answer"], 100))]) for e in card.examples[:3]])
     if folder:
         heading("folder")
         line(folder)

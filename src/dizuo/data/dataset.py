@@ -22,6 +22,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from dizuo.data.card import Card
 from dizuo.data.task import Task
 from dizuo.errors import DataError
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference, Text, from_json
@@ -50,14 +51,13 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    card: dict[str, Any] = field(repr=False)
+    card: Card = field(repr=False)
     """Ledger, label counts, lengths, sources, options, digest; `dizuo.pages.data_card` draws it."""
 
     @property
     def digest(self) -> str:
         """SHA-256 over the task and every row of every split; places of files and machines do not enter."""
-        digest: str = self.card["digest"]
-        return digest
+        return self.card.digest
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name."""
@@ -180,7 +180,7 @@ def open(folder: str | Path) -> Dataset:
             f"{folder} holds no prepared data set (there is no dataset.json)",
             hint="prepare it first: dizuo prepare FILE",
         )
-    card = json.loads(path.read_text("utf-8"))
+    card = Card.from_json(json.loads(path.read_text("utf-8")))
     task = Task.read(folder / "task.json") if (folder / "task.json").is_file() else None
     train, validation, test = (Split(folder / f"{name}.arrow", name=name) for name in SPLITS)
     return Dataset(folder=folder, task=task, train=train, validation=validation, test=test, card=card)

@@ -1,11 +1,10 @@
-"""`prepare`: files in, a data set folder out, every row accounted for.
+"""Files go in, a data set folder comes out, and every row is accounted for.
 
-    find the sources      sources.py       split files that are given stay the splits they are
-    find the format       detecting.py     from keys and value types of all rows
-    read and check        reading.py       bad rows: an error that lists them, or the quarantine file
-    duplicates, leaks     assigning.py     before any split; given test rows are never touched
-    split and draw        splitting.py     stratified, seeded, groups whole
-    write                 dataset.py       Arrow, the card, and the list of what was removed
+    find the sources      reading/sources.py      split files that are given stay the splits they are
+    find the format       reading/detection.py    from keys and value types of all rows
+    read and check        reading/staging.py      bad rows: an error that lists them, or the quarantine file
+    assign to splits      splitting.py            copies, leaks and conflicts go first; groups stay whole
+    write                 dataset.py, card.py     Arrow, the card, and the list of what was removed
 
 The same input and options give the same bytes.
 """
@@ -15,31 +14,33 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
-from dizuo.data.checks.duplicates import assign
+from dizuo.data import readers
+from dizuo.data.card import Card, SplitFigures
 from dizuo.data.checks.ledger import Ledger
 from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
 from dizuo.data.dataset import open as open_dataset
 from dizuo.data.options import PrepareOptions
-from dizuo.data.reading import staging as reading
 from dizuo.data.reading.columns import ALIASES, Columns
 from dizuo.data.reading.sources import Part, find_parts
-from dizuo.data.reading.staging import Staged
+from dizuo.data.reading.staging import Staged, choose_readers, find_format, report_faults, stage
+from dizuo.data.rendering.prompts import default_instruction
+from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.data.splitting import Assignment, assign
 from dizuo.data.statistics import SplitStatistics, excerpt
-from dizuo.data.task import Task, default_instruction
+from dizuo.data.task import Task
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
-from dizuo.records import Chat, Example, Feedback, Labelled, Preference
+from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference
 
 __all__ = ["prepare"]
 
-CARD_VERSION = 1
 EXAMPLES = 6
+"""Training rows that the card shows."""
 
 
 def prepare(
@@ -47,7 +48,7 @@ def prepare(
     out: Path,
     *,
     options: PrepareOptions | None = None,
-    tokenizer: Any = None,
+    tokenizer: Tokenizer | None = None,
     watch: Watcher = ignore,
 ) -> Dataset:
     """Read, check, split and write a data set, and return it.
@@ -68,46 +69,45 @@ def prepare(
     began = time.monotonic()
     watch(Started("prepare", unit="rows"))
     parts = find_parts(source, options, watch=watch)
-    names = reading.choose_readers(parts, options)
+    names = choose_readers(parts, options)
     columns = Columns(_asked_columns(options))
-    format_name, why = reading.find_format(parts, names, options, columns)
+    format_name, why = find_format(parts, names, options, columns)
     watch(Note(f"format: {format_name} ({why})"))
     with whole_folder(Path(out), replace=True) as folder, Ledger(folder / "removed.jsonl") as ledger:
         staging = folder / "staging.arrow"
-        staged = reading.stage(parts, names, format_name, columns, options, staging, watch)
+        staged = stage(parts, names, format_name, columns, options, staging, watch)
         if staged.faults and not options.quarantine:
-            raise reading.report_faults(parts, staged)
+            raise report_faults(parts, staged)
         ledger.read = len(staged) + len(staged.faults)
         ledger.shortened = staged.shortened
         _quarantine(parts, staged, options, ledger)
         if not len(staged):
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
-        splits, references, notes = assign(parts, staged, rows, options, ledger)
-        task = _task(staged, splits, options)
-        card_splits, examples = _write(folder, rows, staged, splits, references, task, tokenizer)
-        ledger.kept = sum(len(rows) for rows in splits.values())
+        assignment = assign(parts, staged, rows, options, ledger)
+        task = _task_of(staged, assignment.splits, options)
+        figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
+        ledger.kept = sum(len(rows) for rows in assignment.splits.values())
         del rows
         staging.unlink()
-        card = {
-            "version": CARD_VERSION,
-            "name": options.name or _plain_name(parts[0].source.name),
-            "task": task.to_json(),
-            "format": format_name,
-            "evidence": why,
-            "splits": card_splits,
-            "ledger": ledger.account(),
-            "notes": notes,
-            "sources": [_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))],
-            "examples": examples,
-            "options": _plain(asdict(options)),
-            "seed": options.seed,
-        }
         digests = {name: Split(folder / f"{name}.arrow", name=name).digest for name in SPLITS}
-        card["digest"] = _digest({"task": card["task"], "splits": digests})
+        card = Card(
+            name=options.name or _plain_name(parts[0].source.name),
+            digest=_digest({"task": task.to_json(), "splits": digests}),
+            task=task.to_json(),
+            format=format_name,
+            evidence=why,
+            splits=figures,
+            ledger=ledger.account(),
+            notes=assignment.notes,
+            sources=tuple(_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))),
+            examples=tuple(examples),
+            options=json.loads(json.dumps(asdict(options), default=str)),
+            seed=options.seed,
+        )
         write_json(folder / "task.json", task.to_json())
-        write_json(folder / "dataset.json", card)
-    for note in notes:
+        write_json(folder / "dataset.json", card.to_json())
+    for note in card.notes:
         watch(Warned(note))
     dataset = open_dataset(Path(out))
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits().items())
@@ -135,17 +135,23 @@ def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledg
     with path.open("w", encoding="utf-8") as file:
         for number, fault in staged.faults:
             name = fault.file or parts[number].source.name
-            place = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
-            entry = {**place, "reason": fault.reason, "row": fault.raw}
+            origin = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
+            entry = {**origin, "reason": fault.reason, "row": fault.raw}
             file.write(json.dumps(entry, ensure_ascii=True) + "\n")
             ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
 
 
-def _task(staged: Staged, splits: dict[str, list[int]], options: PrepareOptions) -> Task:
+def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: PrepareOptions) -> Task:
+    """Return the task that the rows of the splits set.
+
+    Raises:
+        DataError: the labels are no labels, or one has no training row.
+    """
     instruction = options.instruction or ""
     if staged.kind is Labelled:
-        train = {name for row in splits["train"] for name in _labels(staged)[staged.strata[row]]}
-        every = {name for rows in splits.values() for row in rows for name in _labels(staged)[staged.strata[row]]}
+        by_stratum = list(staged.labels)
+        train = {label for row in splits["train"] for label in by_stratum[staged.strata[row]]}
+        every = {label for rows in splits.values() for row in rows for label in by_stratum[staged.strata[row]]}
         unseen = sorted(every - train)
         if unseen:
             raise DataError(
@@ -168,35 +174,31 @@ def _task(staged: Staged, splits: dict[str, list[int]], options: PrepareOptions)
     return Task(kind, instruction, input_template=options.input_template)
 
 
-def _labels(staged: Staged) -> list[tuple[str, ...]]:
-    return list(staged.labels)
-
-
-def _write(
+def _write_splits(
     folder: Path,
     rows: Split,
     staged: Staged,
-    splits: dict[str, list[int]],
-    references: dict[int, list[int]],
+    assignment: Assignment,
     task: Task,
-    tokenizer: Any,
-) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    tokenizer: Tokenizer | None,
+) -> tuple[dict[str, SplitFigures], list[dict[str, str]]]:
+    """Write one Arrow file per split, and return the figures of each and the first training rows, shortened."""
     assert staged.kind is not None
-    statistics: dict[str, Any] = {}
+    figures: dict[str, SplitFigures] = {}
     examples: list[dict[str, str]] = []
-    for name, chosen in splits.items():
-        figures = SplitStatistics()
+    for name, chosen in assignment.splits.items():
+        statistics = SplitStatistics()
         with SplitWriter(folder / f"{name}.arrow", kind=staged.kind) as writer:
-            for example in _with_references(rows, chosen, references):
-                figures.add(example, tokens=_num_tokens(tokenizer, example, task))
+            for example in _with_references(rows, chosen, assignment.references):
+                statistics.add(example, tokens=_num_tokens(tokenizer, example, task))
                 if name == "train" and len(examples) < EXAMPLES:
                     examples.append(excerpt(example))
                 writer.write([example])
-        statistics[name] = figures.as_json()
-    return statistics, examples
+        figures[name] = statistics.figures()
+    return figures, examples
 
 
-def _with_references(rows: Split, chosen: list[int], references: dict[int, list[int]]) -> Iterator[Example]:
+def _with_references(rows: Split, chosen: Sequence[int], references: Mapping[int, Sequence[int]]) -> Iterator[Example]:
     for row in chosen:
         example = rows[row]
         if row in references and isinstance(example, Chat):
@@ -207,7 +209,7 @@ def _with_references(rows: Split, chosen: list[int], references: dict[int, list[
         yield example
 
 
-def _num_tokens(tokenizer: Any, example: Example, task: Task) -> int | None:
+def _num_tokens(tokenizer: Tokenizer | None, example: Example, task: Task) -> int | None:
     if tokenizer is None or isinstance(example, Preference | Feedback):
         return None
     from dizuo.data.rendering.conversations import render
@@ -215,10 +217,11 @@ def _num_tokens(tokenizer: Any, example: Example, task: Task) -> int | None:
     return max(len(sequence.ids) for sequence in render(tokenizer, example, task))
 
 
-def _lineage(part: Part, reader: str, number: int, staged: Staged) -> dict[str, Any]:
+def _lineage(part: Part, reader: str, number: int, staged: Staged) -> dict[str, Json]:
+    """Return what the card says of one source."""
     source = part.source
     folder = source.path.is_dir()
-    entry: dict[str, Any] = {
+    entry: dict[str, Json] = {
         "file": source.name,
         "split": part.split or "train and what is cut from it",
         "format": reader,
@@ -230,19 +233,15 @@ def _lineage(part: Part, reader: str, number: int, staged: Staged) -> dict[str, 
     }
     if source.compression:
         entry["compression"] = source.compression
-    if reader in ("delimited", "json", "jsonl", "text"):
+    if readers.load(reader).is_text:
         entry["encoding"] = source.encoding.name
         entry["encoding_evidence"] = source.encoding.evidence
     return entry
 
 
-def _digest(value: Any) -> str:
+def _digest(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
 
 
 def _plain_name(name: str) -> str:

@@ -1,109 +1,202 @@
-"""Which row goes to which split: stratified, seeded, and never a copy or a group on both sides.
+"""Says which row goes to which split, and removes the rows that may be in none: copies, leaks and conflicts.
 
-Rows are first joined to units: rows that read the same to the model, and rows of one group. Units are ordered by a
-hash of their first row's content and the seed, so that a row keeps its place when others are added. Each stratum
-(label) gives its share by largest remainder, which is within one row of proportional.
+    1. copies of a row go                            checks/duplicates.py
+    2. training rows that stand in a given test go   checks/leakage.py
+    3. texts with two labels go                      checks/duplicates.py
+    4. test and validation are cut from the rest     stratifying.py
+    5. the training rows asked for are drawn         stratifying.py
+
+Given validation and test rows stay whole, because published figures refer to them: what the training rows share with
+them is taken from the training rows. Every removed row is in the ledger with its reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Unit", "allot", "cut", "draw", "units_of"]
+from dizuo.data.checks.duplicates import find_conflicts, find_copies
+from dizuo.data.checks.identity import shuffled
+from dizuo.data.checks.leakage import find_leaks
+from dizuo.data.checks.ledger import Ledger
+from dizuo.data.dataset import SPLITS, Split
+from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.sources import Part
+from dizuo.data.reading.staging import Staged
+from dizuo.data.stratifying import cut, draw, units_of
+from dizuo.errors import DataError
+from dizuo.records import Chat, Labelled
+
+__all__ = ["Assignment", "assign"]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """Rows that stay together."""
+class Assignment:
+    """Which staged rows go where."""
 
-    rows: tuple[int, ...]
-    stratum: int
-    """The label of its first row."""
-    order: int
-    """Its place in the seeded order."""
+    splits: Mapping[str, Sequence[int]]
+    """The rows of each split, in their order on disk."""
+    references: Mapping[int, Sequence[int]]
+    """By row of validation or test, the rows with further right answers to its prompt."""
+    notes: tuple[str, ...]
+    """What a person should know of."""
 
 
-def units_of(
-    rows: Sequence[int], *, inputs: Sequence[int], groups: Sequence[int], strata: Sequence[int], orders: Sequence[int]
-) -> list[Unit]:
-    """Join rows that share an input or a group (directly or through others) and return the units.
+def assign(parts: Sequence[Part], staged: Staged, rows: Split, options: PrepareOptions, ledger: Ledger) -> Assignment:
+    """Return which row goes to which split; the rows that go to none are written to the ledger.
 
     Args:
-        rows: the rows to split; the other arguments are indexed by row.
-        inputs: key of what the model reads.
-        groups: key of the row's group, 0 for none.
-        strata: label of the row.
-        orders: place of the row in the seeded order.
+        parts: the sources, which may be given as a split.
+        staged: the keys of the rows.
+        rows: the staged rows, for their origins.
+        options: the sizes of the splits, and what happens to copies and conflicts.
+        ledger: accounts for what is removed.
+
+    Raises:
+        DataError: no training row is left, or a split cannot have the rows that were asked for.
     """
-    parent = {row: row for row in rows}
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for keys in (inputs, groups):
-        first: dict[int, int] = {}
-        for row in rows:
-            if keys is groups and keys[row] == 0:
-                continue
-            parent[root(row)] = root(first.setdefault(keys[row], row))
-    members: dict[int, list[int]] = {}
-    for row in rows:
-        members.setdefault(root(row), []).append(row)
-    units = []
-    for together in members.values():
-        together.sort(key=lambda row: (orders[row], row))
-        units.append(Unit(tuple(together), strata[together[0]], orders[together[0]]))
-    return sorted(units, key=lambda unit: (unit.order, unit.rows[0]))
+    return _Assigning(parts, staged, rows, options, ledger).run()
 
 
-def allot(sizes: dict[int, int], count: int) -> dict[int, int]:
-    """Return how many of `count` each stratum gives: its proportional share, rounded by largest remainder."""
-    total = sum(sizes.values())
-    shares = {stratum: count * size / total for stratum, size in sizes.items()}
-    given = {stratum: int(share) for stratum, share in shares.items()}
-    by_remainder = sorted(sizes, key=lambda stratum: (given[stratum] - shares[stratum], -sizes[stratum], stratum))
-    for stratum in by_remainder[: count - sum(given.values())]:
-        given[stratum] += 1
-    return given
+class _Assigning:
+    def __init__(
+        self, parts: Sequence[Part], staged: Staged, rows: Split, options: PrepareOptions, ledger: Ledger
+    ) -> None:
+        self._staged, self._rows, self._options, self._ledger = staged, rows, options, ledger
+        self._notes: list[str] = []
+        self._train: list[int] = []
+        self._given: dict[str, list[int]] = {"test": [], "validation": []}
+        for row in range(len(staged)):
+            split = parts[staged.parts[row]].split
+            self._given.get(split, self._train).append(row)
+
+    def run(self) -> Assignment:
+        if self._options.duplicates == "remove":
+            self._remove_copies()
+        self._check_given_rows()
+        self._remove_leaks_from_train()
+        if self._staged.kind is Labelled and self._options.conflicts != "keep":
+            self._remove_conflicts()
+        if not self._train:
+            raise DataError(
+                "no training row is left after duplicates and leaks", hint="look at the ledger; check the files"
+            )
+        splits = self._cut()
+        if isinstance(self._options.rows, int) and self._options.rows < len(splits["train"]):
+            splits["train"] = self._draw(splits["train"], self._options.rows)
+        # Any beginning of a split is a random sample of it.
+        orders = self._staged.orders
+        splits = {name: sorted(splits[name], key=lambda row: (shuffled(orders[row]), row)) for name in SPLITS}
+        references: dict[int, list[int]] = {}
+        if self._staged.kind is Chat and self._options.references == "merge":
+            for name in ("validation", "test"):
+                splits[name] = self._merge_references(splits[name], references)
+        return Assignment(splits, references, tuple(self._notes))
+
+    def _remove(self, why: str, row: int, reason: str) -> None:
+        example = self._rows[row]
+        origin = example.origin
+        self._ledger.remove(
+            why, file=origin.file, line=origin.line, path=origin.path, reason=reason, identity=example.id
+        )
+
+    def _origin(self, row: int) -> str:
+        return str(self._rows[row].origin)
+
+    def _remove_copies(self) -> None:
+        copies = find_copies(self._train, self._staged.fulls)
+        for row, first in copies.items():
+            self._remove("duplicates", row, f"reads the same as {self._origin(first)}")
+        self._train = [row for row in self._train if row not in copies]
+
+    def _check_given_rows(self) -> None:
+        """Note the copies within given rows, and take given test rows out of the given validation rows."""
+        for name, given in self._given.items():
+            copies = len(given) - len({self._staged.inputs[row] for row in given})
+            if copies and self._staged.kind is Labelled:
+                self._notes.append(
+                    f"{copies:,} rows of the given {name} file repeat others; given rows are left as they are"
+                )
+        self._given["validation"] = self._without_leaks(self._given["validation"], "test")
+
+    def _remove_leaks_from_train(self) -> None:
+        for name, given in self._given.items():
+            train_inputs = {self._staged.inputs[row] for row in self._train}
+            leaked = sum(self._staged.inputs[row] in train_inputs for row in given)
+            if leaked:
+                self._notes.append(
+                    f"{leaked:,} of {len(given):,} given {name} rows also stood in train; taken from train"
+                )
+            self._train = self._without_leaks(self._train, name)
+
+    def _without_leaks(self, rows: list[int], name: str) -> list[int]:
+        """Return the rows that do not stand in the given split `name`."""
+        leaks = find_leaks(rows, self._given[name], self._staged.inputs, self._staged.groups)
+        for row, leak in leaks.items():
+            what = f"its group stands in {name}" if leak.by_group else f"stands in {name}"
+            self._remove("leaks", row, f"{what}: {self._origin(leak.held)}")
+        return [row for row in rows if row not in leaks]
+
+    def _remove_conflicts(self) -> None:
+        conflicts = find_conflicts(
+            self._train, self._staged.inputs, self._staged.strata, keep_first=self._options.conflicts == "first"
+        )
+        for row, other in conflicts.items():
+            self._remove("conflicts", row, f"has another label at {self._origin(other)}")
+        self._train = [row for row in self._train if row not in conflicts]
+
+    def _cut(self) -> dict[str, list[int]]:
+        """Return the rows of each split: given ones as they are, the others cut from the training rows."""
+        staged, total = self._staged, len(self._train)
+        units = units_of(
+            self._train, inputs=staged.inputs, groups=staged.groups, strata=staged.strata, orders=staged.orders
+        )
+        splits: dict[str, list[int]] = {}
+        for name, given in self._given.items():
+            wanted = 0 if given else _num_wanted(getattr(self._options, name), name, total)
+            if wanted >= total:
+                raise DataError(
+                    f"{name} asks for {wanted:,} rows, and there are {total:,} to split",
+                    hint=f"ask for a smaller {name}",
+                )
+            taken, units = cut(units, wanted)
+            if wanted and not taken:
+                raise DataError(
+                    f"no {name} rows can be cut: every group has more than {wanted:,} rows",
+                    hint=f"ask for more {name} rows, or choose a finer group column",
+                )
+            cut_rows = [row for unit in taken for row in unit.rows]
+            if wanted and len(cut_rows) < wanted:
+                self._notes.append(f"{name} has {len(cut_rows):,} rows of {wanted:,} asked for: groups stay whole")
+            splits[name] = given or cut_rows
+        splits["train"] = [row for unit in units for row in unit.rows]
+        if not splits["train"]:
+            raise DataError("validation and test leave no training row", hint="ask for smaller validation and test")
+        return splits
+
+    def _draw(self, train: list[int], count: int) -> list[int]:
+        """Return `count` of the training rows; the others are accounted for as unused."""
+        chosen = sorted(train, key=lambda row: (self._staged.orders[row], row))
+        drawn = draw(chosen, count, strata=self._staged.strata)
+        for _ in range(len(chosen) - len(drawn)):
+            self._ledger.remove("unused", file="", line=None, reason="")
+        return drawn
+
+    def _merge_references(self, held: list[int], references: dict[int, list[int]]) -> list[int]:
+        """Return the rows of a split without further answers to an earlier prompt, which go to `references`."""
+        further = find_copies(sorted(held), self._staged.inputs)
+        for row, first in further.items():
+            references.setdefault(first, []).append(row)
+            self._remove("merged", row, f"a further answer to {self._origin(first)}")
+        return [row for row in held if row not in further]
 
 
-def cut(units: list[Unit], count: int) -> tuple[list[Unit], list[Unit]]:
-    """Return (units with `count` rows in the strata's proportions, the other units), both in order.
-
-    With units of several rows the count is met as nearly as whole units allow, and never exceeded.
-    """
-    sizes: dict[int, int] = {}
-    for unit in units:
-        sizes[unit.stratum] = sizes.get(unit.stratum, 0) + len(unit.rows)
-    if count <= 0 or not units:
-        return [], units
-    room = allot(sizes, min(count, sum(sizes.values())))
-    taken: set[int] = set()
-    for at, unit in enumerate(units):
-        if len(unit.rows) <= room[unit.stratum]:
-            room[unit.stratum] -= len(unit.rows)
-            taken.add(at)
-    left = sum(room.values())
-    for at, unit in enumerate(units):  # what a stratum's whole units could not fill, others may
-        if left and at not in taken and len(unit.rows) <= left:
-            left -= len(unit.rows)
-            taken.add(at)
-    return [unit for at, unit in enumerate(units) if at in taken], [u for at, u in enumerate(units) if at not in taken]
-
-
-def draw(rows: Sequence[int], count: int, *, strata: Sequence[int]) -> list[int]:
-    """Return `count` of the rows in the labels' proportions: the first of each label, in the given order."""
-    sizes: dict[int, int] = {}
-    for row in rows:
-        sizes[strata[row]] = sizes.get(strata[row], 0) + 1
-    room = allot(sizes, min(count, len(rows)))
-    kept = []
-    for row in rows:
-        if room[strata[row]] > 0:
-            room[strata[row]] -= 1
-            kept.append(row)
-    return kept
+def _num_wanted(asked: str | float | int | None, name: str, total: int) -> int:
+    """Return how many of `total` rows are cut for a split that is not given."""
+    if isinstance(asked, str):
+        return 0
+    if asked is None:
+        asked = 0.1 if name == "test" else 0.0
+    if isinstance(asked, float) and asked < 1:
+        return max(1, round(asked * total)) if asked > 0 and total > 1 else 0
+    return int(asked)

@@ -1,12 +1,12 @@
-"""Lengths and label counts of a split, gathered a row at a time."""
+"""Counts the labels and lengths of a split, a row at a time."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
+from dizuo.data.card import Lengths, SplitFigures
 from dizuo.data.checks.identity import num_words
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference, Text
 
@@ -37,11 +37,10 @@ class SplitStatistics:
         elif isinstance(example, Feedback):
             self.labels["wanted" if example.desirable else "not wanted"] += 1
 
-    def as_json(self) -> dict[str, Any]:
+    def figures(self) -> SplitFigures:
         """Return the figures for the card."""
-        out: dict[str, Any] = {"rows": self.rows, "labels": dict(sorted(self.labels.items()))}
-        out.update({name: _summary(values) for name, values in self._lengths.items() if values})
-        return out
+        lengths = {unit: _summarise(values) for unit, values in self._lengths.items() if values}
+        return SplitFigures(self.rows, dict(sorted(self.labels.items())), lengths)
 
 
 def plain_text(example: Example) -> str:
@@ -96,18 +95,18 @@ def _short(text: str) -> str:
     return text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…"
 
 
-def _summary(values: array[int]) -> dict[str, Any]:
+def _summarise(values: array[int]) -> Lengths:
     import numpy as np
 
     data = np.frombuffer(values, dtype=np.uint32)
     low, high = int(data.min()), int(data.max())
     edges = np.unique(np.linspace(low, high + 1, BINS + 1).astype(np.int64))
     counts, _ = np.histogram(data, bins=edges)
-    return {
-        "min": low,
-        "median": float(np.median(data)),
-        "mean": round(float(data.mean()), 2),
-        "p95": float(np.percentile(data, 95)),
-        "max": high,
-        "histogram": [[int(a), int(b), int(n)] for a, b, n in zip(edges[:-1], edges[1:], counts)],
-    }
+    return Lengths(
+        min=low,
+        median=float(np.median(data)),
+        mean=round(float(data.mean()), 2),
+        p95=float(np.percentile(data, 95)),
+        max=high,
+        histogram=tuple((int(start), int(end), int(rows)) for start, end, rows in zip(edges[:-1], edges[1:], counts)),
+    )

@@ -1,29 +1,27 @@
-"""What a data set asks of a model, and how an example becomes a conversation.
+"""What a data set asks of a model: a classification with these labels, an answer, a preference, or text.
 
-The same task turns a training row, a test item and a request at the served model into the same messages,
-so that what is asked in training is what is asked later. It travels with the model as `task.json`.
+The task travels with the model as `task.json`. `rendering/prompts.py` writes what it asks as messages.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dizuo.errors import DataError, did_you_mean
-from dizuo.records import Chat, Example, Labelled, Message
+from dizuo.records import Json
 
-__all__ = ["KINDS", "Task", "chat_for", "default_instruction", "prompt_messages"]
+__all__ = ["KINDS", "Task"]
 
 KINDS = ("classification", "generation", "text", "preference", "feedback")
-SEPARATOR = ", "
-"""Stands between the labels of a multi-label answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked."""
+    """What a data set asks of a model."""
 
     kind: str
     """One of `KINDS`."""
@@ -48,12 +46,12 @@ class Task:
                 hint='write it like "Ticket: {text}"',
             )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         return {**asdict(self), "labels": list(self.labels)}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Task:
+    def from_json(cls, value: Mapping[str, Any]) -> Task:
         """Return the task that `to_json` wrote; fields that this version does not know are refused."""
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(value) - known)
@@ -68,43 +66,3 @@ class Task:
     def read(cls, path: Path) -> Task:
         """Return the task in a `task.json` file."""
         return cls.from_json(json.loads(path.read_text("utf-8")))
-
-
-def default_instruction(labels: tuple[str, ...], *, multi_label: bool = False) -> str:
-    """Return the instruction of a classification task whose author gave none."""
-    if multi_label:
-        return f"Classify the text. Answer with all that apply of: {SEPARATOR.join(labels)}."
-    return f"Classify the text. Answer with one of: {SEPARATOR.join(labels)}."
-
-
-def prompt_messages(text: str, task: Task) -> tuple[Message, ...]:
-    """Return the messages that ask `task` about one text: instruction, a blank line, the text."""
-    body = task.input_template.replace("{text}", text)
-    return (Message("user", f"{task.instruction}\n\n{body}" if task.instruction else body),)
-
-
-def chat_for(example: Example, task: Task | None) -> Chat:
-    """Return the conversation that trains or tests one example.
-
-    A `Labelled` becomes one user turn (instruction, blank line, text) and the label as the assistant's turn;
-    a `Chat` passes through unchanged.
-
-    Raises:
-        DataError: the example is of a kind that has no conversation (text, preference, feedback, pair).
-    """
-    if isinstance(example, Chat):
-        return example
-    if isinstance(example, Labelled):
-        if task is None:
-            raise DataError("a labelled example needs its task", hint="pass the dataset's task: data.task")
-        answer = Message("assistant", SEPARATOR.join(example.labels))
-        return Chat(
-            messages=(*prompt_messages(example.text, task), answer),
-            group=example.group,
-            id=example.id,
-            origin=example.origin,
-        )
-    raise DataError(
-        f"{example.origin or 'an example'} is a {type(example).__name__.lower()}, which is no conversation",
-        hint="choose a training method for this kind of record",
-    )

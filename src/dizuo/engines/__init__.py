@@ -1,4 +1,12 @@
-"""How a model answers: one protocol, several engines. Importing this loads neither torch nor transformers.
+"""An engine answers requests with a model: token ids in, a stream of token ids out.
+
+A `ModelSpec` (or a loaded `Model`) and adapters go into `open`; an `Engine` comes out, which streams answers to
+`GenerateRequest`s and scores `ScoreRequest`s. Importing this package loads neither torch nor transformers.
+
+options.py     EngineOptions: bounds of batch, queue and memory
+kinds/         the engines, a plugin folder with one entry each: open() looks the engine up there
+protocol.py    requests, answers, and what every engine must be able to do; generate_all and read_states for callers
+               that wait
 
 ```python
 engine = dizuo.engines.open(spec, adapters={"tickets": run.adapter})
@@ -13,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dizuo.engines.kinds import ENGINES
 from dizuo.engines.options import EngineOptions
 from dizuo.engines.protocol import (
     Delta,
@@ -30,7 +39,7 @@ from dizuo.engines.protocol import (
     generate_all,
     read_states,
 )
-from dizuo.errors import ServingError, did_you_mean
+from dizuo.errors import ServingError
 
 if TYPE_CHECKING:
     from dizuo.models import Model, ModelSpec
@@ -54,8 +63,6 @@ __all__ = [
     "read_states",
 ]
 
-ENGINES = ("embedded",)
-
 
 def open(
     model: ModelSpec | Model,
@@ -65,25 +72,25 @@ def open(
     weights: Path | None = None,
     options: EngineOptions | None = None,
 ) -> Engine:
-    """Open a model so that it answers.
+    """Open a model so that it answers requests.
 
     Args:
         model: the model's facts, or the model itself when it is loaded already; the engine then owns the module
             until it is closed.
-        engine: `embedded`, the engine inside this process.
+        engine: the engine's name in `dizuo.engines.kinds`; `embedded` is the one inside this process.
         adapters: PEFT folders by the name under which requests ask for them.
         weights: folder of a fully fine-tuned model of the same architecture, instead of the spec's own weights.
         options: batch, queue and memory bounds.
 
     Raises:
-        ServingError: there is no such engine, or an adapter does not fit the model.
+        ServingError: there is no such engine, it serves no adapters, or an adapter does not fit the model.
+        PluginError: another package's engine is none.
         ModelError: the model cannot be loaded.
     """
-    if engine not in ENGINES:
+    kind = ENGINES.load(engine)
+    if adapters and not kind.serves_adapters:
         raise ServingError(
-            f"no engine is called {engine!r}{did_you_mean(engine, ENGINES)}",
-            hint=f"choose one of: {', '.join(ENGINES)}",
+            f"the engine {engine!r} serves no adapters",
+            hint="choose another engine, or merge the adapter into the weights",
         )
-    from dizuo.engines.kinds.embedded.engine import open_engine
-
-    return open_engine(model, adapters=dict(adapters or {}), weights=weights, options=options or EngineOptions())
+    return kind.open(model, dict(adapters or {}), weights, options or EngineOptions())

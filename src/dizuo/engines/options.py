@@ -1,4 +1,4 @@
-"""How the embedded engine runs."""
+"""Settings of an engine: bounds of batch, queue and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine speaks: token ids in, a stream of token ids out.
+"""The protocol of engines: token ids in, a stream of token ids out.
 
 The gateway renders a conversation to ids with the function that training used and turns ids back into text; an
 engine sees ids only. That is what makes "served = trained" checkable, whichever engine answers. This file loads
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ __all__ = [
     "read_states",
 ]
 
+T = TypeVar("T")
 Finish: TypeAlias = Literal["stop", "length", "cancelled", "deadline", "error"]
 """Why a generation ended: a stop id was drawn, `max_tokens` (or the model's context) was reached, the caller left,
 the deadline passed, or the engine failed."""
@@ -141,7 +142,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """A sequence whose weighted tokens want their log-probability."""
+    """A sequence, and which of its tokens are to be scored."""
 
     ids: Sequence[int] | NDArray[np.int32]
     weights: Sequence[float] | NDArray[np.float32]
@@ -170,13 +171,13 @@ class EngineStats:
     kv_tokens: int
     """Token places reserved for running requests."""
     max_kv_tokens: int
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, str | int | float] = field(default_factory=dict)
     """What this kind of engine can add, such as how it batches and why."""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """A model that answers. Safe to call from any thread or event loop."""
+    """A model that answers requests; it may be called from any thread or event loop."""
 
     @property
     def context_length(self) -> int:
@@ -212,34 +213,23 @@ class Engine(Protocol):
 
 @runtime_checkable
 class StateEngine(Engine, Protocol):
-    """An engine that can also give the states that a head reads."""
+    """An engine that can also return the hidden states that a head reads."""
 
     async def states(self, requests: Sequence[ScoreRequest]) -> NDArray[np.float32]:
         """Return [n, D] the state of every request's last token after the final norm; weights are not read."""
 
 
 def read_states(engine: Engine, requests: Sequence[ScoreRequest]) -> NDArray[np.float32]:
-    """Return [n, D] the states of the requests' last tokens, and wait for them; like `generate_all` for generation.
+    """Return [n, D] the states of the requests' last tokens, and wait for them.
+
+    Like `generate_all` it works with every such engine and also inside an event loop.
 
     Raises:
         RequestRefused: the engine gives no states, or a sequence is empty or too long.
     """
     if not isinstance(engine, StateEngine):
         raise RequestRefused("this engine gives no states for a head to read", hint="use the embedded engine")
-    box: list[NDArray[np.float32] | BaseException] = []
-
-    def work() -> None:
-        try:
-            box.append(asyncio.run(engine.states(requests)))
-        except BaseException as error:
-            box.append(error)
-
-    thread = threading.Thread(target=work, name="dizuo-read-states")
-    thread.start()
-    thread.join()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    return box[0]
+    return _wait_for(engine.states(requests), thread="dizuo-read-states")
 
 
 def generate_all(engine: Engine, requests: Sequence[GenerateRequest]) -> list[Result]:
@@ -258,31 +248,36 @@ def generate_all(engine: Engine, requests: Sequence[GenerateRequest]) -> list[Re
     Raises:
         RequestRefused: a request can never work.
     """
-    box: list[list[Result] | BaseException] = []
+    return _wait_for(_gather(engine, requests), thread="dizuo-generate-all")
 
-    def work() -> None:
+
+def _wait_for(work: Coroutine[None, None, T], *, thread: str) -> T:
+    """Run a coroutine in an event loop of its own, on a thread of its own, and return its result."""
+    outcome: list[T | BaseException] = []
+
+    def run() -> None:
         try:
-            box.append(asyncio.run(_gather(engine, requests)))
+            outcome.append(asyncio.run(work))
         except BaseException as error:
-            box.append(error)
+            outcome.append(error)
 
-    thread = threading.Thread(target=work, name="dizuo-generate-all")
-    thread.start()
-    thread.join()
-    if isinstance(box[0], BaseException):
-        raise box[0]
-    return box[0]
+    runner = threading.Thread(target=run, name=thread)
+    runner.start()
+    runner.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 async def _gather(engine: Engine, requests: Sequence[GenerateRequest]) -> list[Result]:
     stats = engine.stats()
-    places = asyncio.Semaphore(max(1, min(stats.max_running + stats.max_waiting // 2, stats.max_waiting)))
+    in_flight = asyncio.Semaphore(max(1, min(stats.max_running + stats.max_waiting // 2, stats.max_waiting)))
 
-    async def one(request: GenerateRequest) -> Result:
-        async with places:
+    async def answer(request: GenerateRequest) -> Result:
+        async with in_flight:
             return await collect(engine, request)
 
-    tasks = [asyncio.ensure_future(one(request)) for request in requests]
+    tasks = [asyncio.ensure_future(answer(request)) for request in requests]
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:
@@ -293,7 +288,7 @@ async def _gather(engine: Engine, requests: Sequence[GenerateRequest]) -> list[R
 
 
 async def collect(engine: Engine, request: GenerateRequest) -> Result:
-    """Wait for one whole answer."""
+    """Return one whole answer, when it has ended."""
     ids: list[int] = []
     logprobs: list[TokenLogprob] = []
     async for delta in engine.generate(request):

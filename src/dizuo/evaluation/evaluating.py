@@ -127,7 +127,7 @@ def _report(kind: TaskKind, score: Score, setting: Setting, split: str) -> Repor
         conclusion += " The scored rows are training rows: this says what was learned by heart, not what to expect."
     report = Report(
         model=setting.spec.id,
-        dataset=str(setting.data.card.get("name", "")),
+        dataset=setting.data.card.name,
         split=split,
         kind=kind.reported or setting.task.kind,
         metric=score.title,
@@ -175,7 +175,7 @@ def _facts(setting: Setting) -> dict[str, Any]:
     return {
         "model": setting.spec.source,
         "model_digest": setting.spec.digest,
-        "data_digest": str(setting.data.card.get("digest", "")),
+        "data_digest": setting.data.digest,
         "training_rows": len(setting.data.train),
         "adapter": setting.adapter.name if setting.adapter else None,
         "threads": torch.get_num_threads(),

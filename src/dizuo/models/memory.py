@@ -29,7 +29,7 @@ _DORA_HOLES = {False: 2.45, True: 3.0}
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _FP32 = 4
 _BLOCK_ROWS = 64
-"""Queries that attention answers together (`trees.blocks.ROWS`)."""
+"""Queries that attention answers together (`trees.attention.blocks.ROWS`)."""
 _HEAD_ROWS, _HEAD_KEEPS = 256, 128 * 2**20
 """Rows of the vocabulary projection at a time, and how much softmax is kept (`trees.head`)."""
 _SPARE = 1.15

@@ -1,11 +1,11 @@
-"""`dizuo chat`: one conversation with a served model, without a server. Drawing it is the command line's."""
+"""A conversation with a model, without a server; `dizuo chat` prints what it says."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
-from dizuo.data.task import prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.records import Message
 from dizuo.serving.service import Classified, Piece, Service
 
@@ -13,7 +13,7 @@ __all__ = ["Conversation"]
 
 
 class Conversation:
-    """Turns with a model.
+    """Asks a model turn by turn.
 
     A model that was trained for a task gets every text as it did in evaluation: with the instruction, and each on
     its own. Any other model gets the whole conversation.
@@ -41,7 +41,7 @@ class Conversation:
 
     @property
     def classifies(self) -> bool:
-        """Whether `classify` can be asked."""
+        """Whether the model answers with a label, so that `classify` can be called."""
         if self.service.head is not None:
             return self.service.head.facts.kind != "reward"
         return self.task is not None and bool(self.task.labels) and not self.task.multi_label
@@ -66,11 +66,11 @@ class Conversation:
             self.messages = [*turn, Message("assistant", "".join(answer))]
 
     def classify(self, text: str) -> Classified:
-        """Return the label and probabilities of a text."""
+        """Return the label of a text, with the probabilities of all labels."""
         return asyncio.run(self.service.classify(text))
 
     def forget(self) -> None:
-        """Begin again; a system message stays."""
+        """Forget the turns so far; a system message stays."""
         self.messages = [message for message in self.messages if message.role == "system"]
 
     async def _answer(self, turn: list[Message]) -> AsyncGenerator[Piece, None]:

@@ -1,29 +1,33 @@
-"""Token ids back into text, piece by piece, without ever showing half a character.
+"""Token ids become text again, piece by piece, and half a character is never shown.
 
 A Chinese character or an emoji may be spread over several tokens. `Detokenizer` holds back what is not yet a whole
-character; `StopStrings` holds back what may still become a stop string. Everything that was held back and turned out
-to be text comes out at the end, except bytes that never became a character.
+character. Everything that was held back and turned out to be text comes out at the end, except bytes that never became
+a character. The text then goes through `stop_strings.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-__all__ = ["Detokenizer", "StopStrings", "TokenBytes"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Detokenizer", "TokenBytes"]
 
 BROKEN = "\ufffd"
+"""What a tokenizer writes for bytes that are no character."""
 
 
 class Detokenizer:
-    """Decodes one answer.
+    """Decodes the tokens of one answer.
 
     Tokens are decoded in a window that starts a few tokens early, since a tokenizer may write a token differently at
     the start of a text (the space of SentencePiece).
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
         self._start = 0  # of the window
@@ -51,44 +55,10 @@ class Detokenizer:
         return text
 
 
-class StopStrings:
-    """Cuts a growing text at the first of some strings; the string itself is not shown."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(stops)
-        self._held = ""
-        self.found = False
-
-    def add(self, text: str) -> str:
-        """Return the text that can no longer be part of a stop string; sets `found` at the first one."""
-        if self.found:
-            return ""
-        self._held += text
-        places = [place for place in (self._held.find(stop) for stop in self._stops) if place >= 0]
-        if places:
-            self.found = True
-            out, self._held = self._held[: min(places)], ""
-            return out
-        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        cut = len(self._held) - keep
-        out, self._held = self._held[:cut], self._held[cut:]
-        return out
-
-    def finish(self) -> str:
-        """Return what was held back and never became a stop string."""
-        out, self._held = self._held, ""
-        return out
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Return the length of the longest end of `text` that is a beginning of `stop`."""
-    return next((size for size in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:size])), 0)
-
-
 class TokenBytes:
-    """The bytes of single tokens, for log-probabilities: half a character is shown by its bytes."""
+    """Looks up the bytes of single tokens, for log-probabilities: half a character is shown by its bytes."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self._tokenizer = tokenizer
         self._special = set(tokenizer.all_special_ids)
         backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -109,7 +79,7 @@ class TokenBytes:
 
 
 def _byte_level_table() -> dict[str, int]:
-    """GPT-2's printable stand-in for each byte (its `bytes_to_unicode`), turned round."""
+    """Return the byte behind each printable character of GPT-2's `bytes_to_unicode`."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in plain]
     return {chr(byte): byte for byte in plain} | {chr(256 + n): byte for n, byte in enumerate(others)}

@@ -1,4 +1,4 @@
-"""How a model is served."""
+"""Settings of a server: address, keys, limits, and the engine behind it."""
 
 from __future__ import annotations
 

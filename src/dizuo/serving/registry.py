@@ -1,4 +1,4 @@
-"""The local registry: what was released under a name, by version and by alias.
+"""The local registry keeps what was released under a name, by version and by alias.
 
     <data_root>/registry/NAME/3/release.json     version, digest, when
     <data_root>/registry/NAME/3/bundle/          the bundle, copied
@@ -15,16 +15,19 @@ import contextlib
 import datetime
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from dizuo import artifacts
 from dizuo.errors import ServingError, did_you_mean
 from dizuo.serving.bundle import files as bundles
 from dizuo.serving.bundle.files import Bundle
-from dizuo.serving.names import DEFAULT_ALIAS, Reference, check_name, parse_reference
+from dizuo.serving.release_names import DEFAULT_ALIAS, Reference, check_name, parse_reference
+
+if TYPE_CHECKING:
+    from dizuo.records import Json
 
 __all__ = ["Registry", "Release"]
 
@@ -48,8 +51,15 @@ class Release:
         return f"{self.name}@{self.version}"
 
 
+class _Pointing(TypedDict):
+    """One entry of an alias's history in aliases.json."""
+
+    version: int
+    at: str
+
+
 class Registry:
-    """Releases of this machine.
+    """Registers and finds the releases of this machine.
 
     Args:
         root: where it lives; None is `data_root()/registry`.
@@ -88,7 +98,7 @@ class Registry:
             except (OSError, shutil.Error) as error:
                 raise ServingError(f"{name}@{version} could not be registered: {error}") from error
             if alias is not None:
-                self._point(name, alias, version)
+                self._point_alias(name, alias, version)
             return self._release(name, version)
 
     def resolve(self, reference: str | Reference) -> Release:
@@ -143,16 +153,16 @@ class Registry:
         return release, bundle
 
     def promote(self, reference: str, alias: str = DEFAULT_ALIAS) -> Release:
-        """Let an alias point at a release."""
+        """Return a release, after pointing an alias at it."""
         check_name(alias, noun="alias")
         wanted = parse_reference(reference)
         with self._locked(wanted.name):
             release = self.resolve(wanted)
-            self._point(release.name, alias, release.version)
+            self._point_alias(release.name, alias, release.version)
             return self._release(release.name, release.version)
 
     def rollback(self, name: str, alias: str = DEFAULT_ALIAS) -> Release:
-        """Let an alias point at the version it pointed at before.
+        """Return the release that an alias pointed at before, after pointing the alias back at it.
 
         Raises:
             ServingError: it never pointed anywhere else.
@@ -167,7 +177,7 @@ class Registry:
                     hint=f"choose a version with promote; versions: {versions}",
                 )
             aliases[alias] = history[:-1]
-            artifacts.write_json(self.root / name / "aliases.json", aliases)
+            self._write_aliases(name, aliases)
             return self._release(name, history[-2]["version"])
 
     def names(self) -> tuple[str, ...]:
@@ -175,7 +185,9 @@ class Registry:
         if not self.root.is_dir():
             return ()
         return tuple(
-            sorted(p.name for p in self.root.iterdir() if not p.name.startswith(".") and self._versions(p.name))
+            sorted(
+                path.name for path in self.root.iterdir() if not path.name.startswith(".") and self._versions(path.name)
+            )
         )
 
     def ls(self, name: str | None = None) -> list[Release]:
@@ -187,31 +199,37 @@ class Registry:
         folder = self.root / name
         if not folder.is_dir():
             return []
-        found = [p.name for p in folder.iterdir() if p.name.isascii() and p.name.isdigit()]
-        return sorted(int(n) for n in found if (folder / n / "release.json").is_file())
+        numbers = [path.name for path in folder.iterdir() if path.name.isascii() and path.name.isdigit()]
+        return sorted(int(number) for number in numbers if (folder / number / "release.json").is_file())
 
     def _release(self, name: str, version: int) -> Release:
         folder = self.root / name / str(version)
         facts = _read(folder / "release.json")
-        here = sorted(alias for alias, history in self._aliases(name).items() if history[-1]["version"] == version)
+        aliases = self._aliases(name).items()
+        pointing = sorted(alias for alias, history in aliases if history[-1]["version"] == version)
         try:
-            return Release(name, version, facts["created"], facts["digest"], folder / "bundle", tuple(here))
+            return Release(name, version, facts["created"], facts["digest"], folder / "bundle", tuple(pointing))
         except (KeyError, TypeError) as error:
             raise ServingError(f"{folder / 'release.json'} is damaged: {error} is missing") from error
 
-    def _aliases(self, name: str) -> dict[str, list[dict[str, Any]]]:
+    def _aliases(self, name: str) -> dict[str, list[_Pointing]]:
+        """Return the history of every alias of a name, the oldest version first."""
         path = self.root / name / "aliases.json"
         if not path.exists():
             return {}
-        aliases: dict[str, list[dict[str, Any]]] = _read(path)
+        aliases: dict[str, list[_Pointing]] = _read(path)
         return aliases
 
-    def _point(self, name: str, alias: str, version: int) -> None:
+    def _point_alias(self, name: str, alias: str, version: int) -> None:
         aliases = self._aliases(name)
         history = aliases.setdefault(alias, [])
         if not history or history[-1]["version"] != version:
             history.append({"version": version, "at": _now()})
-        artifacts.write_json(self.root / name / "aliases.json", aliases)
+        self._write_aliases(name, aliases)
+
+    def _write_aliases(self, name: str, aliases: Mapping[str, Sequence[_Pointing]]) -> None:
+        entries = {alias: [{**entry} for entry in history] for alias, history in aliases.items()}
+        artifacts.write_json(self.root / name / "aliases.json", cast("Json", entries))
 
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:

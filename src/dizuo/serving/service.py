@@ -1,7 +1,10 @@
-"""One served model: its engine, its tokenizer and template, its task. Text in, text out.
+"""A service is one model that can be asked: messages in, pieces of text out; or a text in, a label out.
 
-The gateway and `dizuo chat` both go through a `Service`, so a bare headline typed into either is asked exactly as it
-was when the model was evaluated.
+It holds the model's engine, its tokenizer with the chat template, and its task. The gateway and `dizuo chat` both go
+through a `Service`, so a bare headline typed into either is asked exactly as it was when the model was evaluated.
+
+    messages ──► prompt ──► sampling ──► answer ──► Piece, Piece, …, Piece(finish="stop")
+    text     ──► classify ──► Classified
 """
 
 from __future__ import annotations
@@ -12,17 +15,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from dizuo.data.rendering.conversations import render_completions, render_prompt
 from dizuo.data.rendering.last_token import render_for
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.engines import (
     Engine,
     EngineClosed,
-    EngineOptions,
     GenerateRequest,
     RequestRefused,
     Sampling,
@@ -31,14 +34,16 @@ from dizuo.engines import (
     TokenLogprob,
 )
 from dizuo.errors import ServingError
-from dizuo.events import Watcher, ignore
 from dizuo.models.heads import Head
 from dizuo.records import Message
-from dizuo.serving.bundle.files import Bundle
-from dizuo.serving.bundle.heads import bundle_head, check_head
-from dizuo.serving.detokenizing import Detokenizer, StopStrings, TokenBytes
+from dizuo.serving.bundle.generation import GenerationDefaults
+from dizuo.serving.detokenizing import Detokenizer, TokenBytes
+from dizuo.serving.stop_strings import StopStrings
 
-__all__ = ["Classified", "Piece", "Service", "open_service"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["Classified", "DeadlinePassed", "NoLabels", "Piece", "Service"]
 
 T = TypeVar("T")
 
@@ -80,17 +85,17 @@ class Service:
         tokenizer: with the chat template the model was trained with.
         adapter: the engine's name for the adapter, or None.
         task: what it was trained to do, or None.
-        generation: `max_tokens`, `temperature`, `top_p`, `stop_ids`.
+        generation: what a request that does not say gets.
         fingerprint: changes whenever an answer may change.
         head: what it was trained to answer with instead of text.
     """
 
     name: str
     engine: Engine
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerFast
     adapter: str | None = None
     task: Task | None = None
-    generation: Mapping[str, Any] = field(default_factory=dict)
+    generation: GenerationDefaults = field(default_factory=GenerationDefaults)
     fingerprint: str = ""
     head: Head | None = None
     created: int = field(default_factory=lambda: int(time.time()))
@@ -117,7 +122,7 @@ class Service:
         seed: int | None = None,
         logprobs: int | None = None,
     ) -> Sampling:
-        """Return what a request asks for over the model's own defaults.
+        """Return the sampling that a request asks for; the model's defaults fill in what it does not say.
 
         A default `max_tokens` shrinks to what the context leaves; one that was asked for never does.
         """
@@ -129,13 +134,13 @@ class Service:
                 hint="shorten the conversation",
             )
         return Sampling(
-            max_tokens=min(self.generation.get("max_tokens", 512), room) if max_tokens is None else max_tokens,
-            temperature=self.generation.get("temperature", 0.0) if temperature is None else temperature,
+            max_tokens=min(self.generation.max_tokens, room) if max_tokens is None else max_tokens,
+            temperature=self.generation.temperature if temperature is None else temperature,
             # 0 is allowed by the protocol and means the likeliest token.
-            top_p=max(self.generation.get("top_p", 1.0) if top_p is None else top_p, 1e-9),
+            top_p=max(self.generation.top_p if top_p is None else top_p, 1e-9),
             top_k=top_k,
             seed=seed,
-            stop_ids=tuple(self.generation.get("stop_ids", ())),
+            stop_ids=self.generation.stop_ids,
             logprobs=logprobs,
         )
 
@@ -148,17 +153,17 @@ class Service:
         deadline: float | None = None,
         request_id: str = "",
     ) -> AsyncGenerator[Piece, None]:
-        """Stream an answer as text; leaving the iterator cancels the request in the engine.
+        """Stream an answer as text; closing the iterator cancels the request in the engine.
 
         Raises:
             QueueFull, RequestRefused, EngineClosed: from the engine, before the first piece.
             ServingError: the engine failed or the deadline passed.
         """
-        text, stops = Detokenizer(self.tokenizer), StopStrings(stop)
+        detokenizer, stops = Detokenizer(self.tokenizer), StopStrings(stop)
         request = GenerateRequest(prompt_ids, sampling, self.adapter, deadline, request_id)
         async with aclosing(self.engine.generate(request)) as deltas:
             async for delta in deltas:
-                shown = stops.add(text.add(delta.ids))
+                shown = stops.add(detokenizer.add(delta.ids))
                 if stops.found:
                     yield Piece(shown, delta.logprobs, len(delta.ids), "stop")
                     return
@@ -171,7 +176,7 @@ class Service:
                     raise DeadlinePassed("the request took longer than it may")
                 if delta.finish == "error":
                     raise ServingError(f"the engine failed: {delta.error}")
-                shown += stops.add(text.finish())
+                shown += stops.add(detokenizer.finish())
                 if not stops.found:
                     shown += stops.finish()
                 yield Piece(shown, delta.logprobs, len(delta.ids), "stop" if stops.found else delta.finish)
@@ -188,7 +193,7 @@ class Service:
         """
         task = self.task
         if self.head is not None:
-            return await self._read(self.head, text)
+            return await self._classify_with_head(self.head, text)
         if task is None or not task.labels or task.multi_label:
             raise NoLabels(
                 f"{self.name} was not trained to choose one of several labels", hint="ask it through chat instead"
@@ -196,7 +201,7 @@ class Service:
         rendered = await self._off_loop(
             lambda: render_completions(self.tokenizer, prompt_messages(text, task), task.labels)
         )
-        requests = [ScoreRequest(r.ids, r.weights, self.adapter) for r in rendered]
+        requests = [ScoreRequest(label.ids, label.weights, self.adapter) for label in rendered]
         sums = np.array([values.sum() for values in await self.engine.score(requests)])
         shares = np.exp(sums - sums.max())
         shares /= shares.sum()
@@ -204,8 +209,8 @@ class Service:
         probabilities = {task.labels[i]: float(shares[i]) for i in order}
         return Classified(task.labels[order[0]], probabilities, rendered[0].num_prompt)
 
-    async def _read(self, head: Head, text: str) -> Classified:
-        """Return what the head says of a text, asked as in evaluation."""
+    async def _classify_with_head(self, head: Head, text: str) -> Classified:
+        """Return the head's answer to a text, asked as in evaluation."""
         if head.facts.kind == "reward":
             raise NoLabels(f"{self.name} is a reward model, which chooses no label", hint="use it in training")
         rendered = await self._off_loop(lambda: render_for(head.facts, self.tokenizer, text, self.task))
@@ -244,38 +249,3 @@ class DeadlinePassed(ServingError):
 
 class NoLabels(ServingError):
     """The model is no classifier."""
-
-
-def open_service(
-    bundle: Bundle, *, name: str | None = None, options: EngineOptions | None = None, watch: Watcher = ignore
-) -> Service:
-    """Open what a bundle holds: base model, adapter or weights, tokenizer, task.
-
-    Args:
-        bundle: verified, from `bundle.open` or the registry.
-        name: what requests call it; None is the bundle's own name.
-        options: of the engine.
-        watch: told of a base model that has to be fetched.
-    """
-    from dizuo import engines
-
-    adapters = {} if bundle.adapter is None else {"bundle": bundle.adapter}
-    engine = engines.open(bundle.spec(watch=watch), adapters=adapters, options=options)
-    try:
-        head, tokenizer, folder = bundle_head(bundle), bundle.tokenizer(), bundle.adapter or bundle.weights
-        if head is not None and folder is not None:
-            adapter = "bundle" if adapters else None
-            check_head(folder, head, engine=engine, adapter=adapter, tokenizer=tokenizer, task=bundle.task)
-        return Service(
-            name=name or bundle.name,
-            engine=engine,
-            tokenizer=tokenizer,
-            adapter="bundle" if adapters else None,
-            task=bundle.task,
-            generation=bundle.generation,
-            fingerprint="dizuo-" + bundle.digest.removeprefix("sha256:")[:12],
-            head=head,
-        )
-    except BaseException:
-        engine.close()
-        raise

@@ -16,7 +16,7 @@ from dizuo.models import ModelSpec
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 
 __all__ = ["check_metric", "evaluate", "evaluate_step", "evaluate_work"]
 
@@ -68,7 +68,7 @@ def check_metric(data: Dataset, *, options: EvaluateOptions, method: str) -> Non
     if options.metric != "auto":
         from dizuo.evaluation import choosing
 
-        choosing.check_metric(data.task, asked=options.metric, headed=find(method).head is not None)
+        choosing.check_metric(data.task, asked=options.metric, headed=METHODS.load(method).head is not None)
 
 
 def evaluate_work(
@@ -82,7 +82,7 @@ def evaluate_work(
 ) -> Work:
     """Return what an evaluation depends on."""
     tuned = run.adapter or run.weights or run.folder
-    inputs = {"model": model.digest, "data": str(data.card["digest"]), "tuned": digest_tree(tuned)}
+    inputs = {"model": model.digest, "data": data.digest, "tuned": digest_tree(tuned)}
     return Work("evaluate", folder, inputs, to_json(options), seed=getattr(options, "seed", 0), origins=origins or {})
 
 

@@ -14,7 +14,7 @@ from dizuo.steps.samples import sample_writer
 from dizuo.training.loop import EvaluateFn
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import Ranks
-from dizuo.training.ranks.worker import work
+from dizuo.training.ranks.worker import run_worker
 
 __all__ = ["main"]
 
@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int:
     folder, source, count = (argument for argument in arguments if argument != "--events")
 
     def writer(plan: Plan, ranks: Ranks, watch: Watcher) -> EvaluateFn | None:
-        if not ranks.first or plan["shard"] != "none":  # no rank has a whole model to ask
+        if not ranks.first or plan.use.shard != "none":  # no rank has a whole model to ask
             return None
         return sample_writer(data.open(source), Path(folder), count=int(count), watch=watch)
 
-    return work(folder, events="--events" in arguments, evaluate=writer)
+    return run_worker(folder, events="--events" in arguments, evaluate=writer)
 
 
 if __name__ == "__main__":

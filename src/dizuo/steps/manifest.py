@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo.artifacts import digest_file, whole_folder, write_json
+from dizuo.records import Json
 
 __all__ = ["MANIFEST", "Work", "read_manifest"]
 
@@ -117,11 +118,11 @@ class Work:
     def write(self, folder: Path, *, seconds: float) -> None:
         """Write the manifest of a folder whose outputs are all there."""
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, NOTE))
-        outputs = {
+        outputs: dict[str, Json] = {
             path.relative_to(folder).as_posix(): {"sha256": digest_file(path), "bytes": path.stat().st_size}
             for path in files
         }
-        manifest = {
+        manifest: dict[str, Json] = {
             "format": FORMAT,
             "step": self.step,
             "key": self.key,

@@ -134,7 +134,8 @@ def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Pat
 
 def _settings_of(name: str, settings: Settings, planned: Plan) -> tuple[Setting, ...]:
     if name == "train":
-        return tuple(Setting(key, value.value, value.origin, value.why) for key, value in planned.values.items())
+        values = planned.use.to_values()
+        return tuple(Setting(key, values[key], why.origin, why.why) for key, why in planned.why.items())
     options: dict[str, Any] = to_json(getattr(settings, name))
     if name == "evaluate":
         options |= to_json(settings.gate)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dizuo.data import Dataset
 from dizuo.errors import DizuoError
 from dizuo.events import Warned, Watcher
-from dizuo.training.checkpoints import random_state, restore_random_state
+from dizuo.training.checkpoints import capture_random_state, restore_random_state
 from dizuo.training.run import Metrics
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SampleWriter:
 
         if self._failed:
             return {}
-        state = random_state()
+        state = capture_random_state()
         try:
             written = evaluation.answer_now(model, self._items, labels=self._labels)
         except DizuoError as error:

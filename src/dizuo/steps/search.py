@@ -149,8 +149,8 @@ def _space(spec: ModelSpec, data: Dataset, settings: Settings) -> dict[str, Any]
     options = settings.train
     rate = options.learning_rate
     if rate is None:
-        rate = defaults.learning_rate(adapter=options.adapter, parameters=spec.parameters).value
-    epochs = options.epochs or defaults.epochs(num_examples=len(data.train)).value
+        rate = defaults.choose_learning_rate(adapter=options.adapter, parameters=spec.parameters).value
+    epochs = options.epochs or defaults.choose_epochs(num_examples=len(data.train)).value
     first: dict[str, Any] = {"learning_rate": float(rate), "epochs": max(1, round(epochs))}
     if options.adapter != "full":
         first["rank"] = options.rank or defaults.RANK
@@ -242,7 +242,7 @@ def _try(
         plan = training.plan(
             loaded, data, out=folder, options=options, method_options=settings.method, measure=False, watch=watch
         )
-        run = training.train(plan, model=loaded, watch=_pruning(trial, plan["eval_every"], watch))
+        run = training.train(plan, model=loaded, watch=_pruning(trial, plan.use.eval_every, watch))
         score = _score(run)
     except _Pruned:
         state = optuna.trial.TrialState.PRUNED
@@ -286,9 +286,10 @@ def _pruning(trial: Any, every: int, watch: Watcher) -> Watcher:
 
 
 def _score(run: Run) -> float:
-    finished = run.finished
-    assert finished is not None
-    return float(finished["best_score"])
+    ended = run.ended
+    assert ended is not None
+    assert ended.best_score is not None
+    return float(ended.best_score)
 
 
 def _of_this_study(folder: Path, name: str) -> None:

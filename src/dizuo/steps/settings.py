@@ -14,7 +14,7 @@ from dizuo.errors import DizuoError
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.recipe import Block, Recipe
 from dizuo.steps.options import DeployOptions, GateOptions, LaunchOptions, SampleOptions, SelectOptions
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.options import TrainOptions
 
 __all__ = ["Settings", "bind", "bind_call", "schema", "tables", "to_json"]
@@ -51,7 +51,7 @@ def tables(method: str = "sft") -> dict[str, tuple[type[Any], ...]]:
     return {
         "select": (SelectOptions,),
         "prepare": (PrepareOptions,),
-        "train": (TrainOptions, find(method).Options, SampleOptions, LaunchOptions),
+        "train": (TrainOptions, METHODS.load(method).Options, SampleOptions, LaunchOptions),
         "evaluate": (EvaluateOptions, GateOptions),
         "deploy": (DeployOptions,),
     }

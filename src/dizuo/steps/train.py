@@ -15,7 +15,8 @@ from dizuo.steps.options import LaunchOptions, SampleOptions
 from dizuo.steps.samples import sample_writer
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
-from dizuo.training.method import find
+from dizuo.training.launchers import LAUNCHERS
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.options import TrainOptions
 
 __all__ = ["train", "train_step", "train_work"]
@@ -46,7 +47,7 @@ def train(
         PlanError: training that cannot work, refused before it starts.
         TrainingError: training that had to stop.
     """
-    kinds = (TrainOptions, find(str(options.get("method", "sft"))).Options, SampleOptions, LaunchOptions)
+    kinds = (TrainOptions, METHODS.load(str(options.get("method", "sft"))).Options, SampleOptions, LaunchOptions)
     bound, method, samples, launch = bind_call("train", options, kinds)
     folder = Path(out) if out is not None else data.folder.parent / "3-train"
     return train_step(
@@ -75,7 +76,7 @@ def train_work(
     """Return what training depends on."""
     settings = {**to_json(options), **to_json(method)}
     del settings["allow_different_machine"]  # about one resumption, not about the result
-    inputs = {"model": model.digest, "data": str(data.card["digest"])}
+    inputs = {"model": model.digest, "data": data.digest}
     return Work("train", folder, inputs, settings, seed=options.seed, origins=origins or {})
 
 
@@ -99,12 +100,11 @@ def train_step(
     reason to train again.
     """
     from dizuo import models, training
-    from dizuo.training.launchers import torchrun
     from dizuo.training.tracking import tracking
 
     work = train_work(model, data, folder, options=options, method=method, origins=origins)
     why = work.why(force=force)
-    if find(options.method).num_outputs is not None:
+    if METHODS.load(options.method).num_outputs is not None:
         samples = 0  # what is trained with a head answers with it, not with text
     if why is not None:
         with work.resuming() as partial:
@@ -116,7 +116,7 @@ def train_step(
                 if ranks > 1:
                     del loaded  # every rank loads its own
                     worker = ("dizuo.steps.launched", str(data.folder), str(samples))
-                    torchrun.launch(plan, ranks=ranks, worker=worker, watch=watcher)
+                    LAUNCHERS.load("torchrun").launch(plan, ranks=ranks, worker=worker, watch=watcher)
                 else:
                     writer = sample_writer(data, partial, count=samples, watch=watch)
                     training.train(plan, model=loaded, watch=watcher, evaluate_fn=writer)

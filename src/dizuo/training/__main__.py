@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from dizuo.training.ranks.worker import work
+from dizuo.training.ranks.worker import run_worker
 
 
 def main(arguments: list[str]) -> int:
@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     if len(folders) != 1:
         print("usage: python -m dizuo.training FOLDER [--events]", file=sys.stderr)
         return 2
-    return work(folders[0], events="--events" in arguments)
+    return run_worker(folders[0], events="--events" in arguments)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import json
 import random
 import re
 import shutil
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ from dizuo.artifacts.digests import digest_file
 from dizuo.artifacts.writing import whole_folder, write_json
 from dizuo.errors import TrainingError
 from dizuo.events import Warned, Watcher, ignore
+from dizuo.training.planning.facts import Facts
+from dizuo.training.planning.snapshot import JsonObject
 
-__all__ = ["Checkpoint", "Checkpoints", "State", "random_state", "restore_random_state"]
+__all__ = ["Checkpoint", "Checkpoints", "State", "capture_random_state", "restore_random_state"]
 
 FILES = ("weights.safetensors", "optimizer.safetensors")
 KEPT = 2
@@ -52,8 +55,19 @@ class State:
     """Why the run stopped before its last step."""
     seconds: float = 0.0
     """Time in the loop so far, over all starts: steps, evaluations and checkpoints that count."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What must be the same to resume: plan and input digests, machine."""
+    facts: Facts | None = None
+    """What must be the same to resume; None before the first checkpoint."""
+
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "facts"}
+        return {**values, "facts": {} if self.facts is None else self.facts.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> State:
+        """Return the state of what `to_json` gave."""
+        facts = value["facts"]
+        return cls(**{**value, "facts": Facts.from_json(facts) if facts else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,9 @@ class Checkpoints:
             for name, tensors in zip(FILES, (weights, optimizer), strict=True):
                 save_file(tensors, partial / name)
             files = {name: digest_file(partial / name) for name in FILES}
-            write_json(partial / "state.json", {"state": asdict(state), "random": random_state(), "files": files})
+            write_json(
+                partial / "state.json", {"state": state.to_json(), "random": capture_random_state(), "files": files}
+            )
         self._prune(state)
         return final
 
@@ -117,7 +133,7 @@ class Checkpoints:
         try:
             value = json.loads((folder / "state.json").read_text("utf-8"))
             damaged = [name for name, digest in value["files"].items() if digest_file(folder / name) != digest]
-            state = State(**value["state"])
+            state = State.from_json(value["state"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"checkpoint {folder} cannot be read: {error}", hint=f"delete {folder}") from None
         if damaged:
@@ -152,7 +168,7 @@ class Checkpoints:
             shutil.rmtree(dead, ignore_errors=True)
 
 
-def random_state() -> dict[str, Any]:
+def capture_random_state() -> dict[str, Any]:
     """Return the state of torch's, numpy's and Python's random generators as JSON values."""
     version, internal, gauss = random.getstate()
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
@@ -164,7 +180,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(value: dict[str, Any]) -> None:
-    """Set the generators to what `random_state` returned."""
+    """Set the generators to what `capture_random_state` returned."""
     torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(value["torch"])), dtype=torch.uint8))
     kind, keys, position, has_gauss, cached = value["numpy"]
     np.random.set_state((kind, np.array(keys, np.uint32), position, has_gauss, cached))

@@ -4,7 +4,7 @@ Whatever a step depends on is a function of the plan and the step's number (rows
 the checkpoint (weights, optimizer, best evaluation), so k steps, a kill and the rest give the bits of an uninterrupted
 run.
 
-The loop is the same for one process and for several (`ranks.py`). Every rank walks through it with the same numbers:
+The loop is the same for one process and for several (`ranks/`). Every rank walks through it with the same numbers:
 what decides is summed over ranks in double precision before anything is decided. Rank 0 alone writes files, tells the
 watcher, and runs an evaluation of the caller's.
 """
@@ -15,7 +15,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
 
@@ -23,24 +23,26 @@ from dizuo.artifacts.digests import digest_tree
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Note, Progress, Started, Watcher, ignore
-from dizuo.training.building.build import as_planned, guarded, make_network, make_stepper, placed
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory, load_quantized, on_device
 from dizuo.training.checkpoints import Checkpoints, State
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
+from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.plan import Plan
+from dizuo.training.planning.settings import Settings
+from dizuo.training.ranks.drift import refuse_drift
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.resuming import (
-    alone,
-    begin,
-    draw_from,
-    facts,
+    lock_folder,
     open_store,
-    quiet_globals,
+    own_randomness,
     refuse_other_plan,
-    refuse_strangers,
+    refuse_other_ranks,
+    restore,
+    seed_step,
 )
-from dizuo.training.run import Metrics, Run
+from dizuo.training.run import Ended, Metrics, Run
 from dizuo.training.stepping import reference
-from dizuo.training.stepping.schedule import learning_rate
+from dizuo.training.stepping.schedule import scheduled_rate
 from dizuo.training.stepping.stepper import Figures, Stepper
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.tokenizing import TokenStore
@@ -87,9 +89,9 @@ def train(
             another process is training in it; ranks differ in plan, tokens or versions. No result is written, and the
             last checkpoint stays.
     """
-    run = Run(plan.folder, plan)
+    run, use = Run(plan.folder, plan), plan.use
     watch = watch if ranks.first else ignore
-    sharded = plan["shard"] == "fsdp2" and ranks.world > 1
+    sharded = use.shard == "fsdp2" and ranks.world > 1
     if ranks.from_first(lambda: evaluate_fn is not None):
         evaluate_fn = evaluate_fn or _on_rank_0
     if sharded and evaluate_fn is not None:
@@ -97,9 +99,9 @@ def train(
             "an evaluation of your own needs whole weights on one rank, and shard: fsdp2 leaves none whole",
             hint="leave it out (the validation loss is computed all the same), or set shard: none",
         )
-    finished = ranks.from_first(lambda: run.finished)
-    if finished is not None:
-        refuse_other_plan(finished["facts"], plan)
+    ended = ranks.from_first(lambda: run.ended)
+    if ended is not None:
+        refuse_other_plan(ended.facts, plan)
         return run
     if model is not None and model.spec.digest != plan.model.digest:
         raise TrainingError(
@@ -108,22 +110,21 @@ def train(
             hint="plan with the model that is to be trained",
         )
     with contextlib.ExitStack() as stack:
-        stack.enter_context(quiet_globals(plan, ranks))
-        ranks.from_first(lambda: stack.enter_context(alone(plan.folder)))
-        stores = {name: open_store(plan, name) for name in ("train", "validation")}
-        refuse_strangers(plan, ranks)
-        training = stores["train"]
+        stack.enter_context(own_randomness(seed=use.seed, threads=use.threads, ranks=ranks))
+        ranks.from_first(lambda: stack.enter_context(lock_folder(plan.folder)))
+        training, validation = open_store(plan, "train"), open_store(plan, "validation")
+        refuse_other_ranks(plan, ranks)
         assert training is not None
-        loaded = as_planned(model or plan.model, plan["quantize"])
+        loaded = load_quantized(model or plan.model, use.quantize)
         if not sharded:  # sharding moves the weights itself, block by block
-            stack.enter_context(placed(loaded, plan["device"]))
-        network = make_network(plan, loaded)
+            stack.enter_context(on_device(loaded, use.device))
+        network = build_network(plan, loaded)
         try:
-            stepper = make_stepper(plan, network, ranks)
-            if find(plan["method"]).needs_reference:
-                _references(plan, stepper, stores, watch)
-            state = begin(plan, stepper, watch)
-            _loop(plan, state, stepper, training, stores["validation"], evaluate_fn, watch)
+            stepper = build_stepper(plan, network, ranks)
+            if METHODS.load(use.method).needs_reference:
+                _compute_references(use, stepper, training, validation, watch)
+            state = restore(plan, stepper, watch)
+            _loop(plan, state, stepper, training, validation, evaluate_fn, watch)
             _finish(plan, state, stepper)
         finally:
             if not sharded:  # what is spread over ranks stays so
@@ -135,16 +136,24 @@ def _on_rank_0(model: Model, step: int) -> Mapping[str, float]:
     raise AssertionError("an evaluation runs on rank 0 alone")
 
 
-def _references(plan: Plan, stepper: Stepper, stores: Mapping[str, TokenStore | None], watch: Watcher) -> None:
+def _compute_references(
+    use: Settings, stepper: Stepper, training: TokenStore, validation: TokenStore | None, watch: Watcher
+) -> None:
     """Compute, once, what the sequences that the run will read are worth to the model before it is trained."""
-    for name, store in stores.items():
-        if store is not None:
-            wanted = _stream(plan, store).every() if name == "train" else range(len(store))
-            reference.compute(stepper, store, wanted, name=name, guard=lambda work: guarded(work, plan), watch=watch)
+
+    def compute(store: TokenStore, examples: Iterable[int], name: str) -> None:
+        def guard(work: Callable[[], T]) -> T:
+            return explain_out_of_memory(work, tokens_per_block=use.tokens_per_block)
+
+        reference.compute(stepper, store, examples, name=name, guard=guard, watch=watch)
+
+    compute(training, _stream(use, training).every(), "train")
+    if validation is not None:
+        compute(validation, range(len(validation)), "validation")
 
 
-def _stream(plan: Plan, training: TokenStore) -> Stream:
-    return Stream(len(training), batch_size=plan["batch_size"], total=plan["num_examples"], seed=plan["seed"])
+def _stream(use: Settings, training: TokenStore) -> Stream:
+    return Stream(len(training), batch_size=use.batch_size, total=use.num_examples, seed=use.seed)
 
 
 def _loop(
@@ -156,8 +165,8 @@ def _loop(
     evaluate_fn: EvaluateFn | None,
     watch: Watcher,
 ) -> None:
-    stream, ranks = _stream(plan, training), stepper.ranks
-    num_steps: int = plan["num_steps"]
+    use, ranks = plan.use, stepper.ranks
+    stream, num_steps = _stream(use, training), use.num_steps
     checkpoints, metrics = Checkpoints(plan.folder / "checkpoints"), Metrics(plan.folder / "metrics.jsonl")
     seconds: deque[float] = deque(maxlen=20)
     latest: dict[str, float] = {}
@@ -166,34 +175,37 @@ def _loop(
     while state.step < num_steps and state.stopped is None:
         begun = time.perf_counter()
         step = state.step + 1
-        rate = learning_rate(
+        rate = scheduled_rate(
             step,
-            peak=plan["learning_rate"],
-            warmup_steps=plan["warmup_steps"],
+            peak=use.learning_rate,
+            warmup_steps=use.warmup_steps,
             num_steps=num_steps,
-            schedule=plan["schedule"],
+            schedule=use.schedule,
         )
         examples = stream.examples(step)
-        draw_from(plan["seed"], step, ranks.rank)
-        figures = guarded(lambda rows=examples: stepper.accumulate(training, rows), plan)  # type: ignore[misc]
+        seed_step(use.seed, step, ranks.rank)
+        figures = explain_out_of_memory(
+            lambda rows=examples: stepper.accumulate(training, rows),  # type: ignore[misc]
+            tokens_per_block=use.tokens_per_block,
+        )
         if not figures.finite:
             raise _not_finite(plan, figures, step, training, examples)
         stepper.apply(figures, learning_rate=rate)
         figures = replace(figures, seconds=time.perf_counter() - begun)
         state.step = step
-        line = _line(step, figures, epoch=step * plan["batch_size"] / len(training), learning_rate=rate)
+        line = _line(step, figures, epoch=step * use.batch_size / len(training), learning_rate=rate)
         _write(metrics, line, ranks)
         watch(Metric(step, {name: value for name, value in line.items() if name != "step"}))
 
         improved = False
         last = step == num_steps
-        if validation is not None and plan["eval_every"] and (step % plan["eval_every"] == 0 or last):
+        if validation is not None and use.eval_every and (step % use.eval_every == 0 or last):
             values, improved = _evaluate(plan, state, stepper, validation, evaluate_fn)
             _write(metrics, {"step": step, **values}, ranks)
             watch(Metric(step, values))
             latest.update({name: value for name, value in values.items() if name != "seconds"})
-        if improved or last or state.stopped is not None or step % plan["checkpoint_every"] == 0:
-            state.facts = facts(plan, ranks)
+        if improved or last or state.stopped is not None or step % use.checkpoint_every == 0:
+            state.facts = Facts.of(plan, ranks=ranks.world)
             state.seconds = before + time.perf_counter() - started
             _checkpoint(state, stepper, checkpoints, metrics)
         seconds.append(time.perf_counter() - begun)
@@ -213,7 +225,7 @@ def _write(metrics: Metrics, line: dict[str, Any], ranks: Ranks) -> None:
 
 def _checkpoint(state: State, stepper: Stepper, checkpoints: Checkpoints, metrics: Metrics) -> None:
     """Write a checkpoint, after making sure that the ranks still have the same weights."""
-    stepper.refuse_drift(state.step)
+    refuse_drift(stepper.network.parameters, ranks=stepper.ranks, step=state.step)
     weights, optimizer = stepper.weights(), stepper.optimizer_tensors()
     if stepper.ranks.first:
         metrics.flush()
@@ -224,7 +236,10 @@ def _evaluate(
     plan: Plan, state: State, stepper: Stepper, validation: TokenStore, evaluate_fn: EvaluateFn | None
 ) -> tuple[dict[str, float], bool]:
     """Return the evaluation's figures and whether it is the best so far; update the state."""
-    figures = guarded(lambda: stepper.evaluate(validation, batch_size=plan["batch_size"]), plan)
+    use = plan.use
+    figures = explain_out_of_memory(
+        lambda: stepper.evaluate(validation, batch_size=use.batch_size), tokens_per_block=use.tokens_per_block
+    )
     if not figures.finite:
         raise TrainingError(
             f"the validation loss is {figures.loss} after step {state.step}",
@@ -243,7 +258,7 @@ def _evaluate(
         state.best_step, state.best_score, state.worse_evaluations = state.step, score, 0
     else:
         state.worse_evaluations += 1
-        if plan["patience"] is not None and state.worse_evaluations >= plan["patience"]:
+        if use.patience is not None and state.worse_evaluations >= use.patience:
             state.stopped = f"{state.worse_evaluations} evaluations without a better one than at step {state.best_step}"
     return values, improved
 
@@ -268,7 +283,7 @@ def _own_figures(given: Mapping[str, float], step: int) -> dict[str, float]:
 
 def _finish(plan: Plan, state: State, stepper: Stepper) -> None:
     """Write the result on rank 0, then the file that says so."""
-    best = plan["keep"] == "best" and state.best_step is not None
+    best = plan.use.keep == "best" and state.best_step is not None
     step = state.best_step if best else state.step
     assert step is not None
     stepper.ranks.from_first(lambda: _write_result(plan, state, stepper, step))
@@ -278,23 +293,21 @@ def _write_result(plan: Plan, state: State, stepper: Stepper, step: int) -> None
     network = stepper.network
     if stepper.sharded:
         # Every checkpoint is whole, so the result needs no word from the other ranks.
-        network = make_network(plan, as_planned(plan.model, plan["quantize"]))
+        network = build_network(plan, load_quantized(plan.model, plan.use.quantize))
     if stepper.sharded or step != state.step:
         network.load_weights(Checkpoints(plan.folder / "checkpoints").load(step).weights())
     result = network.save(plan.folder)
-    write_json(
-        plan.folder / "finished.json",
-        {
-            "step": state.step,
-            "best_step": state.best_step,
-            "best_score": state.best_score,
-            "stopped": state.stopped,
-            "seconds": state.seconds,
-            "result": result.name,
-            "digest": digest_tree(result),
-            "facts": facts(plan, stepper.ranks),
-        },
+    ended = Ended(
+        step=state.step,
+        best_step=state.best_step,
+        best_score=state.best_score,
+        stopped=state.stopped,
+        seconds=state.seconds,
+        result=result.name,
+        digest=digest_tree(result),
+        facts=Facts.of(plan, ranks=stepper.ranks.world),
     )
+    write_json(plan.folder / "finished.json", ended.to_json())
 
 
 def _not_finite(plan: Plan, figures: Figures, step: int, store: TokenStore, examples: list[int]) -> TrainingError:
@@ -308,7 +321,7 @@ def _not_finite(plan: Plan, figures: Figures, step: int, store: TokenStore, exam
             f"training rows of this step: {rows}",
             f"the checkpoint of step {kept[-1]} is kept" if kept else "there was no checkpoint yet",
         ],
-        hint=f"lower learning_rate (it is {plan['learning_rate']:g}), or look at these rows",
+        hint=f"lower learning_rate (it is {plan.use.learning_rate:g}), or look at these rows",
     )
 
 

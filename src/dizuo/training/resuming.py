@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,27 +13,27 @@ from filelock import FileLock, Timeout
 
 from dizuo.errors import TrainingError
 from dizuo.events import Note, Warned, Watcher
-from dizuo.training.checkpoints import Checkpoints, State, random_state, restore_random_state
-from dizuo.training.planning import machine
-from dizuo.training.planning.plan import Plan, request_differences
+from dizuo.training.checkpoints import Checkpoints, State, capture_random_state, restore_random_state
+from dizuo.training.planning.facts import Facts
+from dizuo.training.planning.machine import Machine
+from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.run import Metrics
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.training.tokens.tokenizing import TokenStore
 
 __all__ = [
-    "alone",
-    "begin",
-    "draw_from",
-    "facts",
+    "lock_folder",
     "open_store",
-    "quiet_globals",
+    "own_randomness",
     "refuse_other_plan",
-    "refuse_strangers",
+    "refuse_other_ranks",
+    "restore",
+    "seed_step",
 ]
 
 
-def begin(plan: Plan, stepper: Stepper, watch: Watcher) -> State:
+def restore(plan: Plan, stepper: Stepper, watch: Watcher) -> State:
     """Return the state to go on from, with weights, optimizer and random states in place on every rank."""
     ranks = stepper.ranks
     checkpoints, metrics = Checkpoints(plan.folder / "checkpoints"), Metrics(plan.folder / "metrics.jsonl")
@@ -46,8 +44,10 @@ def begin(plan: Plan, stepper: Stepper, watch: Watcher) -> State:
         if ranks.first:
             metrics.cut_back(0)
         return State()
-    refuse_other_plan(checkpoint.state.facts, plan)
-    changed = machine.differences(checkpoint.state.facts["machine"], facts(plan, ranks)["machine"])
+    assert checkpoint.state.facts is not None
+    there, now = checkpoint.state.facts, Facts.of(plan, ranks=ranks.world)
+    refuse_other_plan(there, plan)
+    changed = there.machine.differences(now.machine)
     if changed and not plan.allow_different_machine:
         raise TrainingError(
             f"{plan.folder} was trained on another machine up to step {checkpoint.state.step}; going on here would "
@@ -57,11 +57,10 @@ def begin(plan: Plan, stepper: Stepper, watch: Watcher) -> State:
         )
     if changed:
         watch(Warned(f"resuming on another machine, the result is not bitwise the same: {'; '.join(changed)}"))
-    before = checkpoint.state.facts.get("ranks", 1)
-    if before != ranks.world:
+    if there.ranks != ranks.world:
         watch(
             Warned(
-                f"trained by {before} ranks up to step {step}, now by {ranks.world}: the result is the same up to "
+                f"trained by {there.ranks} ranks up to step {step}, now by {ranks.world}: the result is the same up to "
                 "rounding, not bitwise"
             )
         )
@@ -74,38 +73,29 @@ def begin(plan: Plan, stepper: Stepper, watch: Watcher) -> State:
     return checkpoint.state
 
 
-def facts(plan: Plan, ranks: Ranks = ALONE) -> dict[str, Any]:
-    """Return what a checkpoint must agree with to be resumed; the number of ranks may change."""
-    return {
-        "inputs": dict(plan.inputs),
-        "values": {name: value.value for name, value in plan.values.items()},
-        "method_options": dict(plan.method_options),
-        "machine": machine.facts(threads=plan["threads"], device=plan["device"]),
-        "ranks": ranks.world,
-    }
-
-
-def refuse_strangers(plan: Plan, ranks: Ranks) -> None:
+def refuse_other_ranks(plan: Plan, ranks: Ranks) -> None:
     """Refuse ranks whose plan, tokens or library versions are not rank 0's; the tokens were read and verified.
 
     Raises:
         TrainingError: on every rank, naming the ranks and what differs.
     """
-    libraries = machine.facts(threads=plan["threads"], device=plan["device"])["libraries"]
+    libraries = Machine.here(threads=plan.use.threads, device=plan.use.device).libraries
     tokens = {name: digest for name, digest in plan.inputs.items() if name.startswith("tokens.")}
     ranks.agree({"the plan": plan.digest, **tokens, **libraries})
 
 
-def draw_from(seed: int, step: int, rank: int) -> None:
+def seed_step(seed: int, step: int, rank: int) -> None:
     """Make what a rank draws in a step (dropout) a function of the seed, the step and the rank alone."""
     torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
 
 
-def refuse_other_plan(there: Mapping[str, Any], plan: Plan) -> None:
-    here = json.loads(json.dumps(facts(plan)))
-    changed: list[str] = []
-    for part in ("inputs", "values", "method_options"):
-        changed += request_differences(there[part], here[part])
+def refuse_other_plan(there: Facts, plan: Plan) -> None:
+    """Refuse to go on from what another plan left.
+
+    Raises:
+        TrainingError: naming every value that differs.
+    """
+    changed = there.plan.differences(plan.trained(), inner=True)
     if changed:
         raise TrainingError(
             f"{plan.folder} holds another run",
@@ -115,6 +105,11 @@ def refuse_other_plan(there: Mapping[str, Any], plan: Plan) -> None:
 
 
 def open_store(plan: Plan, name: str) -> TokenStore | None:
+    """Return the planned tokens of a split, verified; None where the plan has none.
+
+    Raises:
+        TrainingError: they are not those that were planned.
+    """
     if f"tokens.{name}" not in plan.inputs:
         return None
     folder = plan.folder / "tokens" / name
@@ -132,8 +127,8 @@ def open_store(plan: Plan, name: str) -> TokenStore | None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the run's folder against other processes; a killed process lets go of it."""
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the run's folder; a killed process lets go of it."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
@@ -145,15 +140,15 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def quiet_globals(plan: Plan, ranks: Ranks = ALONE) -> Iterator[None]:
-    """Use the plan's seed and threads (ranks of one machine share them), and give the caller back their own."""
-    before, threads = random_state(), torch.get_num_threads()
-    torch.set_num_threads(max(1, plan["threads"] // ranks.local_world))
-    torch.manual_seed(plan["seed"])
-    np.random.seed(plan["seed"] % 2**32)
-    random.seed(plan["seed"])
+def own_randomness(*, seed: int, threads: int, ranks: Ranks = ALONE) -> Iterator[None]:
+    """Use a seed and a number of threads (which ranks of one machine share), and give the caller back their own."""
+    before, threads_before = capture_random_state(), torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // ranks.local_world))
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads_before)
         restore_random_state(before)

@@ -13,19 +13,52 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dizuo.artifacts.writing import write_bytes
 from dizuo.errors import TrainingError
+from dizuo.training.planning.facts import Facts
+from dizuo.training.planning.plan import Plan
+from dizuo.training.planning.snapshot import JsonObject
 
 if TYPE_CHECKING:
     from dizuo.models import ModelSpec
-    from dizuo.training.planning.plan import Plan
 
-__all__ = ["Metrics", "Run"]
+__all__ = ["Ended", "Metrics", "Run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, as finished.json holds it."""
+
+    step: int
+    """The last one."""
+    best_step: int | None
+    best_score: float | None
+    """None without evaluations."""
+    stopped: str | None
+    """Why it ended before its last step."""
+    seconds: float
+    """In the loop, over all starts."""
+    result: str
+    """`adapter` or `model`: the folder that holds the trained weights."""
+    digest: str
+    """Of that folder."""
+    facts: Facts
+    """What the plan and the machine were."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Ended:
+        """Return what `to_json` gave."""
+        return cls(**{**value, "facts": Facts.from_json(value["facts"])})
+
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "facts"}
+        return {**values, "facts": self.facts.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +75,6 @@ class Run:
         Raises:
             TrainingError: there is no plan in it.
         """
-        from dizuo.training.planning.plan import Plan
-
         folder = Path(folder)
         plan = Plan.read(folder)
         if plan is None:
@@ -66,18 +97,15 @@ class Run:
         return self._result("model")
 
     @property
-    def finished(self) -> dict[str, Any] | None:
-        """How it ended; None while unfinished.
-
-        `step` (the last one), `best_step` and `best_score` (None without evaluations), `stopped` (why it ended early,
-        or None), `seconds` (in the loop, over all starts), `result` (`adapter` or `model`), its `digest`, and `facts`
-        (what the plan and the machine were).
-        """
+    def ended(self) -> Ended | None:
+        """How it ended; None while unfinished."""
         path = self.folder / "finished.json"
-        if not path.exists():
-            return None
-        value: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return value
+        return Ended.from_json(json.loads(path.read_text("utf-8"))) if path.exists() else None
+
+    @property
+    def finished(self) -> JsonObject | None:
+        """How it ended, as finished.json says it; None while unfinished. `ended` has the same, typed."""
+        return None if (ended := self.ended) is None else ended.to_json()
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl."""
@@ -89,7 +117,7 @@ class Run:
 
     def _result(self, name: str) -> Path | None:
         path = self.folder / name
-        return path if self.finished is not None and path.is_dir() else None
+        return path if self.ended is not None and path.is_dir() else None
 
 
 class Metrics:

@@ -1,13 +1,10 @@
 """Showing a run in the tools that teams watch runs with: TensorBoard, MLflow, Weights & Biases, SwanLab, trackio.
 
-A tracker is a module in `trackers/`; the folder is the registry. It has
+    with tracking(plan, ["tensorboard"], watch=watch) as watcher:
+        train(plan, watch=watcher)
 
-    PACKAGE   the package it writes with, imported when the tracker opens
-    EXTRA     what installs it, as in `dizuo[tensorboard]`
-    open      (plan, folder, start) -> Tracker
-
-A tracker only watches: what it raises, prints or draws from random generators reaches neither the run nor its output.
-One that fails is told of once, closed, and not asked again.
+`trackers/` holds the tools, one file each. A tracker only watches: what it raises, prints or draws from random
+generators reaches neither the run nor its output. One that fails is reported once, closed, and not asked again.
 """
 
 from __future__ import annotations
@@ -16,48 +13,32 @@ import contextlib
 import io
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from dizuo import plugins
 from dizuo.errors import DizuoError, PlanError
 from dizuo.events import Event, Metric, Note, Warned, Watcher, ignore
+from dizuo.training.trackers import TRACKERS, TrackedRun
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
 
-__all__ = ["PACKAGE", "Tracker", "check_names", "settings_of", "tracking"]
-
-PACKAGE = "dizuo.training.trackers"
-
-
-class Tracker(Protocol):
-    """What `open` of a tracker module returns."""
-
-    place: str
-    """Where its records are, for people: a folder or an address."""
-
-    def log(self, step: int, values: Mapping[str, float], time: float) -> None:
-        """Record figures of a step; `time` is in seconds since 1970."""
-
-    def close(self, *, failed: bool) -> None:
-        """Write what is left and end the run there."""
+__all__ = ["check_names", "tracking"]
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse trackers that do not exist.
+    """Refuse names that no tracker has; no tracker is imported.
 
     Raises:
         PlanError: naming the first, and those that exist.
     """
     for name in names:
-        if name not in plugins.names(PACKAGE):
-            try:
-                plugins.load(PACKAGE, name, noun="tracker")
-            except DizuoError as error:
-                raise PlanError(f"train.track: {error.message}", hint=error.hint) from None
+        try:
+            TRACKERS.check(name)
+        except PlanError as error:
+            raise PlanError(f"train.track: {error.message}", hint=error.hint) from None
 
 
 @contextmanager
@@ -73,47 +54,39 @@ def tracking(plan: Plan, names: Sequence[str], *, watch: Watcher = ignore) -> It
         PlanError: there is no tracker of that name. Nothing else that a tracker does raises.
     """
     check_names(names)
-    open_ones: dict[str, Tracker] = {}
+    open_runs: dict[str, TrackedRun] = {}
     start = _last_step(plan.folder / "checkpoints")
     for name in names:
-        with _unnoticed(name, open_ones, watch):
-            open_ones[name] = _open(name, plan, start)
-        if name in open_ones:  # told outside: in there nothing reaches the terminal
-            watch(Note(f"{name}: {open_ones[name].place}"))
+        with _shield(name, open_runs, watch):
+            open_runs[name] = _open(name, plan, start)
+        if name in open_runs:  # told outside: in there nothing reaches the terminal
+            watch(Note(f"{name}: {open_runs[name].place}"))
 
     def watcher(event: Event) -> None:
         watch(event)
         if isinstance(event, Metric):
-            for name in tuple(open_ones):
-                with _unnoticed(name, open_ones, watch):
-                    open_ones[name].log(event.step, event.values, event.time)
+            for name in tuple(open_runs):
+                with _shield(name, open_runs, watch):
+                    open_runs[name].log(event.step, event.values, event.time)
 
     failed = True
     try:
         yield watcher
         failed = False
     finally:
-        for name in tuple(open_ones):
-            with _unnoticed(name, open_ones, watch):
-                open_ones[name].close(failed=failed)
+        for name in tuple(open_runs):
+            with _shield(name, open_runs, watch):
+                open_runs[name].close(failed=failed)
 
 
-def settings_of(plan: Plan) -> dict[str, Any]:
-    """Return what a tracker shows beside the curves: every value of the plan, the model and the method's options."""
-    values = {name: value.value for name, value in plan.values.items()}
-    options = {f"{plan['method']}.{name}": value for name, value in plan.method_options.items()}
-    return {"model": plan.model.id, "plan": plan.digest[:19], **values, **options}
-
-
-def _open(name: str, plan: Plan, start: int) -> Tracker:
-    module = plugins.load(PACKAGE, name, noun="tracker")
+def _open(name: str, plan: Plan, start: int) -> TrackedRun:
+    tracker = TRACKERS.load(name)
     folder = plan.folder / "tracking" / name
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        tracker: Tracker = module.open(plan, folder, start)
+        return tracker.open(plan, folder, start)
     except ImportError as error:
-        raise DizuoError(f'{module.PACKAGE} cannot be imported ({error}): pip install "{module.EXTRA}"') from error
-    return tracker
+        raise DizuoError(f'{tracker.package} cannot be imported ({error}): pip install "{tracker.extra}"') from error
 
 
 def _last_step(checkpoints: Path) -> int:
@@ -123,7 +96,7 @@ def _last_step(checkpoints: Path) -> int:
 
 
 @contextmanager
-def _unnoticed(name: str, trackers: dict[str, Tracker], watch: Watcher) -> Iterator[None]:
+def _shield(name: str, open_runs: dict[str, TrackedRun], watch: Watcher) -> Iterator[None]:
     """Keep what a tracker does away from the run: its errors, its output, and its use of random generators."""
     import numpy as np
     import torch
@@ -135,7 +108,7 @@ def _unnoticed(name: str, trackers: dict[str, Tracker], watch: Watcher) -> Itera
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             yield
     except Exception as error:  # a foreign package, which may raise anything
-        failed = trackers.pop(name, None)
+        failed = open_runs.pop(name, None)
         text = (str(error).splitlines() or [type(error).__name__])[0][:200]
         if failed is not None:
             with (
@@ -150,7 +123,7 @@ def _unnoticed(name: str, trackers: dict[str, Tracker], watch: Watcher) -> Itera
         np.random.set_state(before[1])
         torch.set_rng_state(before[2])
     took = time.perf_counter() - began
-    if took > SLOW and name in trackers:
+    if took > SLOW and name in open_runs:
         watch(Note(f"{name} took {took:.0f} s"))
 
 

@@ -1,10 +1,10 @@
 """Whether a model may run over a token tree at all: the rules that can be read off before anything is measured.
 
-The verdict here is only the first half: what passes is still measured on the real weights when it is loaded
-(`runner.py`), and a model that differs runs as padded batches. docs/concepts/token-tree.md lists what is refused.
+This is only the first half of the verdict: what passes is still measured on the real weights when it is loaded
+(`choosing.py`), and a model that differs runs as padded batches. docs/concepts/token-tree.md lists what is refused.
 
-Attention functions of ours, for the tree and for the engine, name what they handle and ignore what says nothing new;
-any other keyword with a value would change the result, and is an error.
+Our attention functions, for the tree and for the engine, name what they handle and ignore what says nothing new. Any
+other keyword with a value would change the result, so it is an error.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ log-probability in its hidden state, [D] per token, does not depend on the loss.
 Where the projection is trained, the softmax of a chunk is kept while all chunks together stay under `KEEP_BYTES`, and
 computed again beyond that.
 
-Shapes: R distinct predicting rows, E predicted tokens (several tokens may hang under one row), D hidden, V vocabulary.
+Shapes: R distinct predicting rows, E predicted tokens (several tokens may hang under one row), D hidden, V vocabulary;
+of one chunk, r rows and e tokens.
 """
 
 from __future__ import annotations
@@ -59,147 +60,171 @@ class HeadForm:
 
 
 def selected_logprobs(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, *, row: Tensor, token: Tensor, form: HeadForm
+    hidden_RD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, *, row_E: Tensor, token_E: Tensor, form: HeadForm
 ) -> Tensor:
     """Return log p(token | its row's hidden state), differentiable in hidden, weight and bias.
 
     Args:
-        hidden: [R, D] hidden states after the final norm.
-        weight: [V, D] vocabulary projection.
-        bias: [V] or None.
-        row: [E] which hidden state predicts each token, ascending.
-        token: [E] the predicted token ids.
+        hidden_RD: hidden states after the final norm.
+        weight_VD: vocabulary projection.
+        bias_V: its bias, or None.
+        row_E: which hidden state predicts each token, ascending.
+        token_E: the predicted token ids.
         form: what the model does to its raw logits.
 
     Returns:
         [E] natural-log probabilities in float32 (float64 for a float64 model).
     """
-    trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+    trained = weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad)
     function = _SelectedLogprobs if trained else _SelectedByFrozen
-    result: Tensor = function.apply(hidden, weight, bias, row, token, form)  # type: ignore[no-untyped-call]
-    return result
+    logprobs_E: Tensor = function.apply(  # type: ignore[no-untyped-call]
+        hidden_RD, weight_VD, bias_V, row_E, token_E, form
+    )
+    return logprobs_E
 
 
 class _SelectedByFrozen(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, row: Tensor, token: Tensor, form: HeadForm
+        ctx: Any,
+        hidden_RD: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        row_E: Tensor,
+        token_E: Tensor,
+        form: HeadForm,
     ) -> Tensor:
-        rows = hidden.shape[0]
-        precise = torch.promote_types(hidden.dtype, torch.float32)
-        out = torch.empty(token.shape[0], dtype=precise, device=hidden.device)
+        num_rows, num_tokens = hidden_RD.shape[0], token_E.shape[0]
+        precise = torch.promote_types(hidden_RD.dtype, torch.float32)
+        logprobs_E = torch.empty(num_tokens, dtype=precise, device=hidden_RD.device)
         needed = ctx.needs_input_grad[0]
-        gradient = hidden.new_empty(token.shape[0] if needed else 0, hidden.shape[1])
-        cast = weight.to(hidden.dtype)
-        for chunk in _chunks(row, rows):
-            local, chosen, logits, normaliser = _scored(chunk, hidden, cast, bias, row, token, form, out)
+        gradient_ED = hidden_RD.new_empty(num_tokens if needed else 0, hidden_RD.shape[1])
+        cast_VD = weight_VD.to(hidden_RD.dtype)
+        for chunk in _chunks(row_E, num_rows):
+            row_e, chosen_e, logits_rV, normaliser_r = _score_chunk(
+                chunk, hidden_RD, cast_VD, bias_V, row_E, token_E, form, logprobs_E
+            )
             if not needed:
                 continue
-            final = logits.clone() if form.softcap is not None else None
-            delta = logits.sub_(normaliser[:, None]).exp_().neg_()
-            number = torch.arange(len(local), device=row.device)
-            if not torch.equal(local, number):  # several tokens under one row
-                delta, final = delta[local], None if final is None else final[local]
-            delta[number, chosen] += 1
+            final = logits_rV.clone() if form.softcap is not None else None
+            delta = logits_rV.sub_(normaliser_r[:, None]).exp_().neg_()
+            number_e = torch.arange(len(row_e), device=row_E.device)
+            if not torch.equal(row_e, number_e):  # several tokens under one row
+                delta, final = delta[row_e], None if final is None else final[row_e]
+            delta[number_e, chosen_e] += 1  # [e, V] from here on
             form.backward_(delta, final)
             *_, first, last = chunk
-            torch.mm(delta.to(hidden.dtype), cast, out=gradient[first:last])
-        ctx.save_for_backward(row, gradient)
-        ctx.rows = rows
-        return out
+            torch.mm(delta.to(hidden_RD.dtype), cast_VD, out=gradient_ED[first:last])
+        ctx.save_for_backward(row_E, gradient_ED)
+        ctx.rows = num_rows
+        return logprobs_E
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        row, gradient = ctx.saved_tensors
-        each = gradient.to(grad.dtype) * grad[:, None]
-        d_hidden = each.new_zeros(ctx.rows, each.shape[1]).index_add_(0, row, each)
-        return d_hidden.to(gradient.dtype), None, None, None, None, None
+    def backward(ctx: Any, grad_E: Tensor) -> tuple[Tensor | None, ...]:
+        row_E, gradient_ED = ctx.saved_tensors
+        each_ED = gradient_ED.to(grad_E.dtype) * grad_E[:, None]
+        d_hidden_RD = each_ED.new_zeros(ctx.rows, each_ED.shape[1]).index_add_(0, row_E, each_ED)
+        return d_hidden_RD.to(gradient_ED.dtype), None, None, None, None, None
 
 
 class _SelectedLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, row: Tensor, token: Tensor, form: HeadForm
+        ctx: Any,
+        hidden_RD: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        row_E: Tensor,
+        token_E: Tensor,
+        form: HeadForm,
     ) -> Tensor:
-        rows = hidden.shape[0]
-        precise = torch.promote_types(hidden.dtype, torch.float32)
-        out = torch.empty(token.shape[0], dtype=precise, device=hidden.device)
-        bounds = _chunks(row, rows)
+        num_rows = hidden_RD.shape[0]
+        precise = torch.promote_types(hidden_RD.dtype, torch.float32)
+        logprobs_E = torch.empty(token_E.shape[0], dtype=precise, device=hidden_RD.device)
+        chunks = _chunks(row_E, num_rows)
         needed = any(ctx.needs_input_grad[:3])
         # The raw logits are needed too when a softcap bends them, so only the plain form keeps its softmax.
-        keep = needed and form.softcap is None and rows * weight.shape[0] * precise.itemsize <= KEEP_BYTES
+        keep = needed and form.softcap is None and num_rows * weight_VD.shape[0] * precise.itemsize <= KEEP_BYTES
         kept: list[Tensor] = []
-        for chunk in bounds:
-            _, _, logits, normaliser = _scored(chunk, hidden, weight, bias, row, token, form, out)
+        for chunk in chunks:
+            _, _, logits_rV, normaliser_r = _score_chunk(
+                chunk, hidden_RD, weight_VD, bias_V, row_E, token_E, form, logprobs_E
+            )
             if keep:
-                kept.append(logits.sub_(normaliser[:, None]).exp_())
-        ctx.save_for_backward(hidden, weight, bias, row, token, *kept)
-        ctx.form, ctx.bounds, ctx.precise = form, bounds, precise
-        return out
+                kept.append(logits_rV.sub_(normaliser_r[:, None]).exp_())
+        ctx.save_for_backward(hidden_RD, weight_VD, bias_V, row_E, token_E, *kept)
+        ctx.form, ctx.chunks, ctx.precise = form, chunks, precise
+        return logprobs_E
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, row, token, *kept = ctx.saved_tensors
+    def backward(ctx: Any, grad_E: Tensor) -> tuple[Tensor | None, ...]:
+        hidden_RD, weight_VD, bias_V, row_E, token_E, *kept = ctx.saved_tensors
         form: HeadForm = ctx.form
         needs_hidden, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        d_hidden = torch.empty_like(hidden) if needs_hidden else None
-        d_weight = torch.zeros_like(weight, dtype=ctx.precise) if needs_weight else None
-        d_bias = torch.zeros_like(bias, dtype=ctx.precise) if needs_bias and bias is not None else None
-        for number, (low, high, first, last) in enumerate(ctx.bounds):
-            local = row[first:last] - low
-            upstream = grad[first:last]
-            per_row = torch.zeros(high - low, dtype=grad.dtype, device=grad.device).index_add_(0, local, upstream)
-            logits = None
+        d_hidden_RD = torch.empty_like(hidden_RD) if needs_hidden else None
+        d_weight_VD = torch.zeros_like(weight_VD, dtype=ctx.precise) if needs_weight else None
+        d_bias_V = torch.zeros_like(bias_V, dtype=ctx.precise) if needs_bias and bias_V is not None else None
+        for number, (low, high, first, last) in enumerate(ctx.chunks):
+            row_e = row_E[first:last] - low
+            grad_e = grad_E[first:last]
+            grad_r = torch.zeros(high - low, dtype=grad_E.dtype, device=grad_E.device).index_add_(0, row_e, grad_e)
+            logits_rV = None
             if kept:
-                delta = kept[number].mul_(-per_row[:, None])
+                delta_rV = kept[number].mul_(-grad_r[:, None])
             else:
-                logits = _logits(hidden[low:high], weight, bias, form, ctx.precise)
-                delta = torch.softmax(logits, -1).mul_(-per_row[:, None])
-            delta.index_put_((local, token[first:last]), upstream, accumulate=True)
-            form.backward_(delta, logits)
-            small = delta.to(hidden.dtype)
-            if d_hidden is not None:
-                torch.mm(small, weight.to(hidden.dtype), out=d_hidden[low:high])
-            if d_weight is not None:
-                d_weight.addmm_(small.t().to(ctx.precise), hidden[low:high].to(ctx.precise))
-            if d_bias is not None:
-                d_bias += delta.sum(0)
+                logits_rV = _logits(hidden_RD[low:high], weight_VD, bias_V, form, ctx.precise)
+                delta_rV = torch.softmax(logits_rV, -1).mul_(-grad_r[:, None])
+            delta_rV.index_put_((row_e, token_E[first:last]), grad_e, accumulate=True)
+            form.backward_(delta_rV, logits_rV)
+            small_rV = delta_rV.to(hidden_RD.dtype)
+            if d_hidden_RD is not None:
+                torch.mm(small_rV, weight_VD.to(hidden_RD.dtype), out=d_hidden_RD[low:high])
+            if d_weight_VD is not None:
+                d_weight_VD.addmm_(small_rV.t().to(ctx.precise), hidden_RD[low:high].to(ctx.precise))
+            if d_bias_V is not None:
+                d_bias_V += delta_rV.sum(0)
         return (
-            d_hidden,
-            None if d_weight is None else d_weight.to(weight.dtype),
-            None if d_bias is None else d_bias.to(bias.dtype),
+            d_hidden_RD,
+            None if d_weight_VD is None else d_weight_VD.to(weight_VD.dtype),
+            None if d_bias_V is None else d_bias_V.to(bias_V.dtype),
             None,
             None,
             None,
         )
 
 
-def _scored(
-    chunk: tuple[int, int, int, int], hidden: Tensor, weight: Tensor, bias: Tensor | None, row: Tensor, token: Tensor,
-    form: HeadForm, out: Tensor,
+def _score_chunk(
+    chunk: tuple[int, int, int, int], hidden_RD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, row_E: Tensor,
+    token_E: Tensor, form: HeadForm, logprobs_E: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Write a chunk's log-probabilities into `out`.
+    """Write a chunk's log-probabilities into `logprobs_E`.
 
     Returns:
-        Of its tokens, the rows within the chunk and the ids; of its rows, the final logits and their logsumexp.
+        Of its tokens, the rows within the chunk [e] and the ids [e]; of its rows, the final logits [r, V] and their
+        logsumexp [r].
     """
     low, high, first, last = chunk
-    logits = _logits(hidden[low:high], weight, bias, form, out.dtype)
-    normaliser = logits.logsumexp(-1)
-    local, chosen = row[first:last] - low, token[first:last]
-    out[first:last] = logits[local, chosen] - normaliser[local]
-    return local, chosen, logits, normaliser
+    logits_rV = _logits(hidden_RD[low:high], weight_VD, bias_V, form, logprobs_E.dtype)
+    normaliser_r = logits_rV.logsumexp(-1)
+    row_e, chosen_e = row_E[first:last] - low, token_E[first:last]
+    logprobs_E[first:last] = logits_rV[row_e, chosen_e] - normaliser_r[row_e]
+    return row_e, chosen_e, logits_rV, normaliser_r
 
 
-def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, form: HeadForm, precise: torch.dtype) -> Tensor:
-    raw = hidden @ weight.to(hidden.dtype).t()
-    if bias is not None:
-        raw = raw + bias.to(raw.dtype)
-    return form.apply(raw.to(precise))
+def _logits(
+    hidden_rD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, form: HeadForm, precise: torch.dtype
+) -> Tensor:
+    """Return the final logits [r, V]."""
+    raw_rV = hidden_rD @ weight_VD.to(hidden_rD.dtype).t()
+    if bias_V is not None:
+        raw_rV = raw_rV + bias_V.to(raw_rV.dtype)
+    return form.apply(raw_rV.to(precise))
 
 
-def _chunks(row: Tensor, rows: int) -> list[tuple[int, int, int, int]]:
+def _chunks(row_E: Tensor, num_rows: int) -> list[tuple[int, int, int, int]]:
     """Cut the rows into chunks: (first row, one past the last row, first token, one past the last token)."""
-    starts = list(range(0, rows, CHUNK_ROWS))
-    edges = torch.searchsorted(row, torch.tensor([*starts, rows], device=row.device)).tolist()
-    return [(low, min(low + CHUNK_ROWS, rows), edges[number], edges[number + 1]) for number, low in enumerate(starts)]
+    starts = list(range(0, num_rows, CHUNK_ROWS))
+    edges = torch.searchsorted(row_E, torch.tensor([*starts, num_rows], device=row_E.device)).tolist()
+    return [
+        (low, min(low + CHUNK_ROWS, num_rows), edges[number], edges[number + 1]) for number, low in enumerate(starts)
+    ]

@@ -26,13 +26,13 @@ from torch.utils.checkpoint import checkpoint
 
 from dizuo.errors import ModelError
 
-__all__ = ["again", "layers_of", "recomputing"]
+__all__ = ["Contexts", "Recompute", "compute_again", "layers_of", "recomputing"]
 
 Contexts = Callable[[], tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]]
 """Called by a layer's forward: a context for it, and one for its second computation."""
 
 
-def again(function: Callable[..., Any], *arguments: Any, offload: bool = False) -> Any:
+def compute_again(function: Callable[..., Any], *arguments: Any, offload: bool = False) -> Any:
     """Call a function of tensors and compute it again in the backward pass; it must draw nothing at random."""
     with _waiting(offload):
         return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
@@ -79,3 +79,34 @@ def recomputing(layers: list[nn.Module], contexts: Contexts | None = None, *, of
         for layer, training in before:
             vars(layer).update(training=training, gradient_checkpointing=False)
             del layer._gradient_checkpointing_func
+
+
+class Recompute:
+    """What a runner was asked for: whether transformers' layers compute themselves again, and where inputs wait.
+
+    Args:
+        base: the transformers model.
+        wanted: whether its layers are computed again.
+        offload: keep what goes into them in the CPU's memory.
+    """
+
+    def __init__(self, base: nn.Module, *, wanted: bool, offload: bool) -> None:
+        self.wanted, self.offload = wanted, wanted and offload
+        self._base = base
+        self._layers: list[nn.Module] | None = None
+
+    def find_layers(self) -> None:
+        """Find the layers before the first pass.
+
+        Raises:
+            ModelError: there are none that can be computed again.
+        """
+        if self.wanted and self._layers is None:
+            self._layers = layers_of(self._base)
+
+    def layers(self, contexts: Contexts | None = None) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the layers compute themselves again in the backward pass, where that is wanted."""
+        if not self.wanted or not torch.is_grad_enabled():
+            return contextlib.nullcontext()
+        assert self._layers is not None
+        return recomputing(self._layers, contexts, offload=self.offload)

@@ -17,8 +17,7 @@ from closed_forms import (
 )
 
 from dizuo.errors import PlanError
-from dizuo.training.method import find
-from dizuo.training.methods import dpo, kto, orpo, simpo
+from dizuo.training.methods import METHODS, dpo, kto, orpo, simpo
 
 
 def each_dpo(options):
@@ -225,13 +224,17 @@ def test_kto_sends_no_gradient_through_the_kl_term():
 )
 def test_options_that_mean_nothing_are_refused(method, options, reason):
     with pytest.raises(PlanError) as caught:
-        find(method).Options(**options)
+        METHODS.load(method).Options(**options)
     assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize("method", ["dpo", "kto", "orpo", "simpo"])
 def test_rates_are_lower_for_larger_models_and_ten_times_higher_for_adapters(method):
-    rate = find(method).learning_rate
+    rates = METHODS.load(method).rates
+
+    def rate(adapter, parameters):
+        return rates.peak(adapter=adapter, parameters=parameters)
+
     sizes = [135_000_000, 500_000_000, 2_000_000_000, 8_000_000_000]
     assert [rate("lora", size) for size in sizes] == sorted((rate("lora", s) for s in sizes), reverse=True)
     for size in sizes:

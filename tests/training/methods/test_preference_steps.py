@@ -6,15 +6,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from preference_samples import feedback, move, preferences, rows_for, stepper_of, store_of, texts, words
+from preference_samples import move, rows_for, stepper_of, store_of
 
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Feedback, Message, Origin, Preference
-from dizuo.training.method import find
-from dizuo.training.tokens.batching import blocks
+from dizuo.testing.training.samples import feedback, preferences, texts, words
+from dizuo.training.methods import METHODS
+from dizuo.training.tokens.batching import cut_blocks
 
-METHODS = {
+VARIANTS = {
     "dpo": {},
     "dpo ipo": {"loss": "ipo"},
     "dpo robust": {"loss": "robust", "label_smoothing": 0.1},
@@ -32,15 +33,15 @@ def model(spec):
 
 def refer(stepper, store):
     """Give the store what the model says before it moves."""
-    if find(stepper._method.name).needs_reference:
+    if METHODS.load(stepper._method.name).needs_reference:
         store.reference = stepper.log_probabilities(store, range(len(store)))
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=VARIANTS)
 def case(request, spec, tmp_path_factory):
     name = request.param.split()[0]
-    store = store_of(spec, rows_for(name, 12), tmp_path_factory.mktemp("store"), method=name, **METHODS[request.param])
-    return name, METHODS[request.param], store
+    store = store_of(spec, rows_for(name, 12), tmp_path_factory.mktemp("store"), method=name, **VARIANTS[request.param])
+    return name, VARIANTS[request.param], store
 
 
 def gradient_of(case, spec, model, tmp_path, *, budget, layout):
@@ -118,7 +119,8 @@ def test_a_reference_is_summed_in_double_precision(spec, model, tmp_path):
         stepper.network.release()
     exact = [math.fsum(outputs.logprobs[outputs.sequence == s].tolist()) for s in (0, 1)]
     assert found.tolist() == pytest.approx(exact, abs=1e-10)
-    assert outputs.sequence_sums().tolist() != pytest.approx(exact, abs=1e-10), "float32 would have failed"
+    single = [float((outputs.weights * outputs.logprobs)[outputs.sequence == s].sum()) for s in (0, 1)]
+    assert single != pytest.approx(exact, abs=1e-10), "float32 would have failed"
 
 
 def test_the_two_answers_of_a_pair_share_their_prompt(spec, model, tmp_path):
@@ -160,7 +162,7 @@ def test_tools_are_written_into_the_prompt_of_a_pair(spec):
     tokenizer.chat_template = "{% if tools %}{{ tools | tojson }}{% endif %}" + tokenizer.chat_template
     tools = ({"type": "function", "function": {"name": "money", "parameters": {}}},)
     pair = Preference((say("user", "pin"),), (say("assistant", "a"),), (say("assistant", "b"),), tools=tools)
-    found = find("dpo").sequences(pair, None, tokenizer, find("dpo").Options())
+    found = METHODS.load("dpo").sequences(pair, None, tokenizer, METHODS.load("dpo").Options())
     for one in found:
         assert '"name": "money"' in tokenizer.decode(one.ids[: one.num_prompt])
 
@@ -175,7 +177,8 @@ def test_answers_that_are_the_same_tokens_are_a_bad_row(spec, tmp_path):
         rows[1].prompt, (say("assistant", "pin"),), (say("assistant", "pin"),), origin=Origin("pairs.jsonl", 2)
     )
     faults = Faults()
-    rules = Rules(find("dpo"), find("dpo").Options(), "dpo", None, models.load_tokenizer(spec), 256, "refuse")
+    dpo = METHODS.load("dpo")
+    rules = Rules(dpo, dpo.Options(), "dpo", None, models.load_tokenizer(spec), 256, "refuse")
     store = tokenize(
         Rows(train=rows, validation=[], task=None).write(tmp_path).train, tmp_path / "t", rules=rules, faults=faults
     )
@@ -210,8 +213,8 @@ def test_prompts_of_a_pair_are_cut_alike(spec, tmp_path, how, method):
         assert list(prompt[:half]) == full[:half]
         assert list(prompt[half:]) == full[len(full) - len(prompt) + half :]
     assert tokenizer.decode(store.ids(groups[0][0])[store.weights(groups[0][0]) > 0]) == f"{short}<|im_end|>"
-    assert store.facts["cut_rows"] == len(groups)
-    assert store.facts["cut_tokens"] == sum(
+    assert store.counts.cut_rows == len(groups)
+    assert store.counts.cut_tokens == sum(
         len(full) - int(np.flatnonzero(store.weights(group[0]))[0]) for group in groups
     ), "a prompt that is shared is lost once"
 
@@ -307,7 +310,7 @@ def test_a_mismatched_answer_never_makes_a_row_too_long(spec, tmp_path):
     assert free.lengths[1::2].max() > longest, "somebody took the long answer"
     store = store_of(spec, rows, tmp_path / "tight", method="kto", max_length=longest)
     assert store.lengths.max() == longest
-    assert store.facts["cut_rows"] == 0
+    assert store.counts.cut_rows == 0
 
 
 # ---------------------------------------------------------------- continued pretraining
@@ -400,6 +403,6 @@ def test_documents_put_together_do_not_see_each_other(spec, model, tmp_path):
 
 def test_a_pair_or_an_example_of_many_documents_is_never_cut_apart(spec, tmp_path):
     store = store_of(spec, texts([4, 6, 5, 30, 8]), tmp_path, method="pretrain", window=80)
-    for part in blocks(store, range(len(store)), budget=1, layout="tree"):
+    for part in cut_blocks(store, range(len(store)), budget=1, layout="tree"):
         assert len(part) == 1
         assert len(store.batch(part).sequences) == len(store.sequences_of(part[0]))

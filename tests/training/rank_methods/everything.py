@@ -5,11 +5,8 @@ References: none; it learns nothing useful.
 
 from dataclasses import dataclass
 
-from dizuo.training.method import Loss
-
-kinds = ("preference",)
-needs_reference = True
-members_before = (2,)
+from dizuo.training import preference_pairs
+from dizuo.training.method import Loss, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ def sequences(example, task, tokenizer, options):
 def before(outputs, batch, options):
     import torch
 
-    sums = outputs.sequence_sums()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     reference = torch.as_tensor(batch.reference, dtype=sums.dtype)
     return torch.stack([(sums - reference).sum(), torch.tensor(float(len(sums)))])
 
@@ -42,10 +39,22 @@ def loss(outputs, batch, options):
     import torch
 
     assert batch.member.tolist() == [0, 1] * len(batch.example)
-    sums = outputs.sequence_sums()
+    sums = preference_pairs.sum_logprobs(outputs).float()
     gained = sums - torch.as_tensor(batch.reference, dtype=sums.dtype)
     shift = batch.context[0] / batch.context[1]
     margin = options.beta * (gained[0::2] - gained[1::2] - shift)
     total = -torch.nn.functional.logsigmoid(margin).sum()
     total = total + torch.nn.functional.cross_entropy(outputs.scores, torch.as_tensor(batch.member), reduction="sum")
     return Loss(total, float(len(batch.example)), {"margin": margin.sum(), "shift": shift * len(batch.example)})
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    needs_reference=True,
+    num_outputs=num_outputs,
+    before=before,
+    members_before=(2,),
+)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.vectors.lexical import LexicalIndex
 from dizuo.vectors.lexical.sidecar import LexicalSidecar, Pending
-from dizuo.vectors.lexical.tables import text_digest
+from dizuo.vectors.lexical.sidecar_tables import text_digest
 
 WORDS = st.lists(st.sampled_from(["red", "blue", "tea", "检索", "数据库", "!"]), max_size=6).map(" ".join)
 STEPS = st.lists(st.dictionaries(st.text("ab", min_size=1, max_size=2), st.none() | WORDS, max_size=4), max_size=5)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dizuo.artifacts.address import Address
+from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.digests import digest_file, digest_tree
 from dizuo.artifacts.licences import licence_of_folder
-from dizuo.artifacts.resolving import Artifact
+from dizuo.artifacts.sources import Source
 from dizuo.errors import ArtifactError, did_you_mean
-from dizuo.events import Watcher, ignore
+from dizuo.events import Watcher
 
-__all__ = ["FORM", "fetch", "parse"]
+__all__ = ["SOURCE"]
 
 FORM = "a path"
 
@@ -22,7 +22,7 @@ def parse(rest: str) -> Address:
     return Address("path", rest)
 
 
-def fetch(address: Address, *, watch: Watcher = ignore) -> Artifact:
+def fetch(address: Address, watch: Watcher) -> Artifact:
     """Return the file or folder with its digest."""
     path = Path(address.name).expanduser().absolute()
     if not path.exists():
@@ -53,3 +53,6 @@ def _hint(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9][\w-]*", name):
         return f"check the spelling; for a package write pypi:{name}"
     return "check the spelling of the path"
+
+
+SOURCE = Source(form=FORM, parse=parse, fetch=fetch)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from dizuo.artifacts import parts, pip, store
-from dizuo.artifacts.address import Address
+from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.digests import digest_listing
 from dizuo.artifacts.home import cache_root
 from dizuo.artifacts.licences import is_licence, licence_of_metadata
-from dizuo.artifacts.resolving import Artifact
+from dizuo.artifacts.sources import Source
 from dizuo.artifacts.wheels import normalise, open_wheel
 from dizuo.artifacts.writing import scratch_folder
 from dizuo.errors import ArtifactError, did_you_mean
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
 
-__all__ = ["FORM", "fetch", "parse"]
+__all__ = ["SOURCE"]
 
 FORM = "pypi:name[==version][/inner/path]"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -42,7 +41,7 @@ def parse(rest: str) -> Address:
     return Address("pypi", normalise(name), version or None, inner)
 
 
-def fetch(address: Address, *, watch: Watcher = ignore) -> Artifact:
+def fetch(address: Address, watch: Watcher) -> Artifact:
     """Return the package's files, from the cache where they are whole, else through pip."""
     entry = store.find("pypi", address.name, address.version)
     if entry is None:
@@ -68,18 +67,19 @@ def _download(address: Address, watch: Watcher) -> store.Entry:
             raise ArtifactError(f"the wheel {path.name} has no usable version: {version!r}")
         path.unlink()
         notes = _join(address.name, needed, root, files, scratch, watch)
-        value: dict[str, Any] = {
-            "scheme": "pypi",
-            "name": address.name,
-            "version": version,
-            "files": files,
-            "sizes": {name: (root / name).stat().st_size for name in files},
-            "licence": licence_of_metadata(metadata),
-            "licence_files": sorted(name for name in files if is_licence(name)),
-            "notes": notes,
-            "top": top,
-        }
-        return store.add(value, root, asked=address.version)
+        entry = store.Entry(
+            root,
+            "pypi",
+            address.name,
+            version,
+            files,
+            sizes={name: (root / name).stat().st_size for name in files},
+            licence=licence_of_metadata(metadata),
+            licence_files=tuple(sorted(name for name in files if is_licence(name))),
+            notes=tuple(notes),
+            top=tuple(top),
+        )
+        return store.add(entry, asked=address.version)
 
 
 def _join(name: str, needed: list[str], root: Path, files: dict[str, str], scratch: Path, watch: Watcher) -> list[str]:
@@ -129,3 +129,6 @@ def _inner(address: Address, entry: store.Entry) -> str:
         details=[f"it holds: {', '.join(listed[:12])}{', …' if len(listed) > 12 else ''}"] if listed else (),
         hint=f"write {FORM}",
     )
+
+
+SOURCE = Source(form=FORM, parse=parse, fetch=fetch)

@@ -36,10 +36,10 @@ def command(
     """
     from dizuo.cli.render import emit, line, number, watching
     from dizuo.vectors import import_parquet
-    from dizuo.vectors.moving.exporting import shape_of
+    from dizuo.vectors.moving.importing import read_shape
 
     layout = _layout(columns)
-    dim, own = shape_of(paths, layout=layout)
+    dim, own = read_shape(paths, layout=layout)
     store = opened(url, collection=collection, namespace=namespace, lexical=lexical, dim=dim, metric=metric or own)
     with store, watching(as_json=as_json) as watch:
         source: Path | list[Path] = Path(paths[0]) if len(paths) == 1 else [Path(path) for path in paths]

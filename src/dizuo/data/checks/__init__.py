@@ -1,7 +1,10 @@
-"""What is checked before any split is drawn.
+"""What is checked before any split is drawn, and the account of every row.
 
-ledger.py        the account of every row: in = kept + removed, by reason
-duplicates.py    which rows are kept: duplicates, leaks and conflicts go first
-identity.py      what makes two rows the same
-characters.py    characters that a model's tokenizer cannot write
+Rows go in as numbers with the keys of what they read; which of them have to go comes out:
+
+    identity.py      what makes two rows the same: the keys, after normalising
+    duplicates.py    copies of a row, and one text with two labels
+    leakage.py       training rows that also stand in test or validation
+    ledger.py        the account of every row: rows read = rows kept + rows removed, by reason
+    characters.py    characters that a model's tokenizer cannot write
 """

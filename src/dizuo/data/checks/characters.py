@@ -1,4 +1,4 @@
-"""Characters that a model's tokenizer cannot write: they reach the model as unknown tokens, or not at all.
+"""Finds characters that a model's tokenizer cannot write: they reach the model as unknown tokens, or not at all.
 
 Byte-level vocabularies can lack bytes (SmolLM2's lacks six control characters and what begins with 0xF1 or 0xF2), and
 vocabularies without bytes lack whole scripts. Each distinct character of the data is tried once, so this costs a pass
@@ -10,8 +10,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.records import Chat, Example, Feedback, Labelled, Origin, Preference, Text, TextPair
 
 __all__ = ["Lost", "find_lost", "lost_characters"]
@@ -38,8 +38,8 @@ class Lost:
         return f"{rows} characters that the model's tokenizer cannot write: {shown}{more} (at {where}{rest})"
 
 
-def find_lost(examples: Iterable[Example], tokenizer: Any) -> Lost | None:
-    """Return which rows hold characters that a tokenizer cannot write, or None where there are none.
+def find_lost(examples: Iterable[Example], tokenizer: Tokenizer) -> Lost | None:
+    """Return the rows that hold characters which a tokenizer cannot write, or None where there are none.
 
     Args:
         examples: read once.
@@ -63,7 +63,7 @@ def find_lost(examples: Iterable[Example], tokenizer: Any) -> Lost | None:
     return Lost(rows, tuple(sorted(bad)), tuple(places)) if rows else None
 
 
-def lost_characters(tokenizer: Any, characters: Iterable[str]) -> set[str]:
+def lost_characters(tokenizer: Tokenizer, characters: Iterable[str]) -> set[str]:
     """Return those of the characters that come back from the tokenizer as unknown, as another, or not at all.
 
     What a normaliser changes on purpose (case, compatibility forms, accents, white space) counts as written.

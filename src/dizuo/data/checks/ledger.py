@@ -1,4 +1,4 @@
-"""The account of every row: in = kept + what was removed, by reason.
+"""The account of every row: rows read = rows kept + rows removed, by reason. No row is counted twice or forgotten.
 
 Removed rows are written to `removed.jsonl` as they are decided, with file, line and reason; the ledger keeps the
 counts and the first few of each. An account that does not add up is a bug of ours, and stops the work.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+
+from dizuo.data.card import Account, Removed
 
 __all__ = ["REASONS", "Ledger"]
 
@@ -34,17 +35,18 @@ class Ledger:
         self.kept = 0
         self.shortened = 0
         self.counts: Counter[str] = Counter()
-        self.shown: list[dict[str, Any]] = []
+        self.shown: list[Removed] = []
 
     def remove(self, why: str, *, file: str, line: int | None, reason: str, path: str = "", identity: str = "") -> None:
         """Account for one row that is in no split."""
         assert why in REASONS, why
         self.counts[why] += 1
-        entry = {"why": why, "file": file, "line": line, **({"path": path} if path else {}), "reason": reason}
-        if why != "unused":
-            if self.counts[why] <= SHOWN:
-                self.shown.append(entry)
-            self._file.write(json.dumps({**entry, "id": identity}, ensure_ascii=False, sort_keys=True) + "\n")
+        if why == "unused":
+            return
+        removed = Removed(why, file, line, reason, path)
+        if self.counts[why] <= SHOWN:
+            self.shown.append(removed)
+        self._file.write(json.dumps({**removed.to_json(), "id": identity}, ensure_ascii=False, sort_keys=True) + "\n")
 
     def __enter__(self) -> Ledger:
         return self
@@ -52,18 +54,12 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def account(self) -> dict[str, Any]:
+    def account(self) -> Account:
         """Return the account for the card.
 
         Raises:
             AssertionError: it does not add up.
         """
-        removed = sum(self.counts.values())
-        assert self.read == self.kept + removed, f"{self.read} rows read, {self.kept} kept, {dict(self.counts)}"
-        return {
-            "read": self.read,
-            "kept": self.kept,
-            **{why: self.counts[why] for why in REASONS},
-            "shortened": self.shortened,
-            "reasons": self.shown,
-        }
+        removed = {why: self.counts[why] for why in REASONS}
+        assert self.read == self.kept + sum(removed.values()), f"{self.read} rows read, {self.kept} kept, {removed}"
+        return Account(self.read, self.kept, removed, self.shortened, tuple(self.shown))

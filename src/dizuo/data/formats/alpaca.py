@@ -5,20 +5,18 @@ Instruction and input are joined by a blank line (frameworks differ here; this i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError, describe
+from dizuo.data.reading.files import Cells
 from dizuo.records import Chat, Message, Origin
 
-KIND = Chat
-NEEDS = ("instruction", "output")
 
-
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """A string `instruction` with a string `output` or a list of instances."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of a row with an `instruction` and an `output`, both strings, or a list of instances."""
     if not isinstance(columns.get(row, "instruction"), str):
         return None
     if isinstance(columns.get(row, "output"), str):
@@ -29,17 +27,22 @@ def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
     return None
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per answer; an instance that cannot be used is one bad row."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
+    """Yield one conversation per answer; an instance that cannot be used is one bad row."""
     instruction = columns.string(row, "instruction")
     before: list[Message] = []
     system = columns.get(row, "system")
     if isinstance(system, str) and system.strip():
         before.append(Message("system", system))
-    for number, turn in enumerate(columns.get(row, "history") or (), start=1):
-        if not isinstance(turn, list | tuple) or len(turn) != 2 or not all(isinstance(said, str) for said in turn):
-            raise RowError(f"turn {number} of history is not a pair of strings")
-        before += [Message("user", turn[0]), Message("assistant", turn[1])]
+    history = columns.get(row, "history") or ()
+    if not isinstance(history, Sequence | Mapping):
+        raise RowError(f"history is {describe(history)}, not a list of pairs")
+    for number, turn in enumerate(history, start=1):
+        match turn:
+            case [str(asked), str(answered)]:
+                before += [Message("user", asked), Message("assistant", answered)]
+            case _:
+                raise RowError(f"turn {number} of history is not a pair of strings")
     instances = columns.get(row, "instances")
     if instances is None:
         given = columns.get(row, "input")
@@ -49,18 +52,27 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
         return
     if not instances:
         raise RowError("instances is empty")
+    if not isinstance(instances, Sequence | Mapping):
+        raise RowError(f"instances is {describe(instances)}, not a list")
     name = columns.name(row, "instances")
     for number, instance in enumerate(instances, start=1):
-        place = f"{name}[{number - 1}]"
-        if not isinstance(instance, Mapping) or not isinstance(instance.get("output"), str):
-            yield RowError(f"instance {number} has no output", path=place)
-        elif not instance["output"].strip():
-            yield RowError(f"the output of instance {number} is empty", path=place)
+        path = f"{name}[{number - 1}]"
+        output = instance.get("output") if isinstance(instance, Mapping) else None
+        if not isinstance(instance, Mapping) or not isinstance(output, str):
+            yield RowError(f"instance {number} has no output", path=path)
+            continue
+        given = instance.get("input") or ""
+        if not output.strip():
+            yield RowError(f"the output of instance {number} is empty", path=path)
+        elif not isinstance(given, str):
+            yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=path)
         else:
-            chat = _chat(before, instruction, instance.get("input") or "", instance["output"])
-            yield replace(chat, origin=Origin(path=place))
+            yield replace(_chat(before, instruction, given, output), origin=Origin(path=path))
 
 
 def _chat(before: list[Message], instruction: str, given: str, output: str) -> Chat:
     asked = f"{instruction}\n\n{given}" if given.strip() else instruction
     return Chat((*before, Message("user", asked), Message("assistant", output)))
+
+
+FORMAT = Format(makes=(Chat,), needs=("instruction", "output"), fits=fits, read=read)

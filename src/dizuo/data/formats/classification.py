@@ -1,21 +1,19 @@
-"""A text and its label, or a list of labels: a text column and `label`, `category`, `intent`, …"""
+"""Classification, a text and its label or labels: a text column and `label`, `category`, `intent`, …"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError, describe
+from dizuo.data.reading.files import Cells
 from dizuo.errors import did_you_mean
-from dizuo.records import Labelled
-
-KIND = Labelled
-NEEDS = ("text", "label")
+from dizuo.records import Json, Labelled
 
 
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """A string text with a label that is a string, a whole number, true/false, or a list of strings."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of a string text and a label: a string, a whole number, true or false, or a list of them."""
     if not isinstance(columns.get(row, "text"), str) or columns.name(row, "text") == columns.name(row, "label"):
         return None
     label = columns.get(row, "label")
@@ -26,8 +24,8 @@ def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
     return {str(columns.name(row, "text")), str(columns.name(row, "label"))}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Labelled]:
-    """One labelled text; several labels are sorted."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Labelled]:
+    """Yield one labelled text; several labels are sorted."""
     text = columns.string(row, "text").strip()
     value = columns.need(row, "label")
     column = str(columns.name(row, "label"))
@@ -39,7 +37,7 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
         yield Labelled(text, (_label(value, column, options),))
 
 
-def _label(value: Any, column: str, options: PrepareOptions) -> str:
+def _label(value: Json, column: str, options: PrepareOptions) -> str:
     if isinstance(value, bool):
         label = str(value).lower()
     elif isinstance(value, int | str):
@@ -56,3 +54,6 @@ def _label(value: Any, column: str, options: PrepareOptions) -> str:
             raise RowError(f"{column} is {label!r}{did_you_mean(label, options.labels)}; the labels are {known}")
         return options.labels[label]
     return label
+
+
+FORMAT = Format(makes=(Labelled,), needs=("text", "label"), fits=fits, read=read)

@@ -5,22 +5,20 @@ True, 1, "1" and "true" are wanted, their opposites are not, in any file; anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError, describe
+from dizuo.data.reading.files import Cells
 from dizuo.data.reading.turns import is_turn_list, messages_from, tools_from
 from dizuo.records import Feedback, Message
-
-KIND = Feedback
-NEEDS = ("prompt", "completion", "desirable")
 
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """An answer to a prompt with a true-or-false column."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of a prompt, an answer and a true-or-false value."""
     for role in ("prompt", "completion"):
         value = columns.get(row, role)
         if not isinstance(value, str) and not is_turn_list(value):
@@ -28,11 +26,11 @@ def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
     value = columns.get(row, "desirable")
     if not isinstance(value, bool | int | str) or str(value).strip().lower() not in _TRUTH:
         return None
-    return {str(columns.name(row, role)) for role in NEEDS}
+    return {str(columns.name(row, role)) for role in ("prompt", "completion", "desirable")}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Feedback]:
-    """One judged answer."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Feedback]:
+    """Yield one judged answer."""
     value = columns.need(row, "desirable")
     wanted = _TRUTH.get(str(value).strip().lower())
     if wanted is None:
@@ -46,8 +44,11 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
     )
 
 
-def _messages(row: Mapping[str, Any], columns: Columns, role: str, speaker: str) -> tuple[Message, ...]:
+def _messages(row: Cells, columns: Columns, role: str, speaker: str) -> tuple[Message, ...]:
     value = columns.need(row, role)
     if isinstance(value, str):
         return (Message(speaker, columns.string(row, role)),)
     return messages_from(value, column=role)
+
+
+FORMAT = Format(makes=(Feedback,), needs=("prompt", "completion", "desirable"), fits=fits, read=read)

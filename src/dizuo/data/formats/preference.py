@@ -5,20 +5,18 @@ Without a prompt the turns that both sides share are the prompt. HH-RLHF transcr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError, describe
+from dizuo.data.reading.files import Cells
 from dizuo.data.reading.turns import is_turn_list, messages_from, parse_human_assistant, tools_from
-from dizuo.records import Message, Preference
-
-KIND = Preference
-NEEDS = ("chosen", "rejected")
+from dizuo.records import Json, Message, Preference
 
 
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """Two answers, each a string, a turn or a list of turns."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of two answers, each a string, a turn or a list of turns, and of their prompt."""
     for role in ("chosen", "rejected"):
         value = columns.get(row, role)
         if not isinstance(value, str) and not is_turn_list([value] if isinstance(value, dict) else value):
@@ -27,8 +25,8 @@ def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
     return {str(name) for name in used if name is not None}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Preference]:
-    """One pair."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Preference]:
+    """Yield one pair."""
     prompt = _prompt(row, columns)
     chosen = _side(columns.need(row, "chosen"), "chosen", has_prompt=bool(prompt))
     rejected = _side(columns.need(row, "rejected"), "rejected", has_prompt=bool(prompt))
@@ -56,7 +54,7 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
     yield Preference(prompt, chosen, rejected, tools=tools_from(columns.get(row, "tools")))
 
 
-def _prompt(row: Mapping[str, Any], columns: Columns) -> tuple[Message, ...]:
+def _prompt(row: Cells, columns: Columns) -> tuple[Message, ...]:
     if columns.get(row, "conversations") is not None:
         return messages_from(columns.need(row, "conversations"), column="conversations")
     value = columns.get(row, "prompt")
@@ -71,7 +69,7 @@ def _prompt(row: Mapping[str, Any], columns: Columns) -> tuple[Message, ...]:
     return messages_from(value, column="prompt")
 
 
-def _side(value: Any, column: str, *, has_prompt: bool) -> tuple[Message, ...]:
+def _side(value: Json, column: str, *, has_prompt: bool) -> tuple[Message, ...]:
     if isinstance(value, str):
         if not value.strip():
             raise RowError(f"{column} is empty")
@@ -84,3 +82,6 @@ def _side(value: Any, column: str, *, has_prompt: bool) -> tuple[Message, ...]:
     if not isinstance(value, list | dict):
         raise RowError(f"{column} is {describe(value)}, not a string or a list of turns")
     return messages_from(value, column=column)
+
+
+FORMAT = Format(makes=(Preference,), needs=("chosen", "rejected"), fits=fits, read=read)

@@ -1,33 +1,32 @@
-"""`prompt` and `completion`: strings, or message lists.
+"""Prompts with their completions: `prompt` and `completion`, strings or message lists.
 
 Strings are trained as they stand, without the chat template, unless `as_chat` or an `instruction` asks for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns
+from dizuo.data.reading.files import Cells
 from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from, tools_from
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.records import Chat, Message, Text
 
-KIND = Text
-NEEDS = ("prompt", "completion")
 
-
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """Two strings, or message lists."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of a prompt and a completion, each a string or a message list."""
     values = columns.get(row, "prompt"), columns.get(row, "completion")
     if not all(isinstance(value, str) or is_turn_list(value) for value in values):
         return None
     return {str(columns.name(row, "prompt")), str(columns.name(row, "completion"))}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Text | Chat]:
-    """Running text with its prompt, or a conversation."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text | Chat]:
+    """Yield running text with its prompt, or a conversation."""
     prompt, completion = columns.need(row, "prompt"), columns.need(row, "completion")
     if isinstance(prompt, str) and isinstance(completion, str):
         prompt, completion = columns.string(row, "prompt"), columns.string(row, "completion")
@@ -44,3 +43,6 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
         after = messages_from(completion, column="completion")
     check_answered((*before, *after), column="completion")
     yield Chat((*before, *after), tools=tools_from(columns.get(row, "tools")))
+
+
+FORMAT = Format(makes=(Text, Chat), needs=("prompt", "completion"), fits=fits, read=read)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError, describe
-from dizuo.data.task import Task, prompt_messages
-from dizuo.records import Chat, Message, Origin
+from dizuo.data.reading.files import Cells
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
+from dizuo.records import Chat, Json, Message, Origin
 
-KIND = Chat
-NEEDS = ("question", "answer")
 
-
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """A string question with an answer, or nested paragraphs."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the columns of a string question, its answer and its context, or of nested paragraphs."""
     for role in ("paragraphs", "qas"):
         nested = columns.get(row, role)
         if isinstance(nested, list) and nested and isinstance(nested[0], dict):
@@ -34,12 +33,14 @@ def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
     return {str(name) for name in used if name is not None}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per question, with its place in the row; a question that cannot be used is one bad row."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
+    """Yield one conversation per question, with its place in the row; a question that cannot be used is one bad row."""
     if columns.get(row, "paragraphs") is not None:
-        name = columns.name(row, "paragraphs")
-        for place, paragraph in enumerate(columns.get(row, "paragraphs")):
-            yield from _paragraph(paragraph, "qas", f"{name}[{place}].", options)
+        name, paragraphs = columns.name(row, "paragraphs"), columns.need(row, "paragraphs")
+        if not isinstance(paragraphs, list):
+            raise RowError(f"{name} is {describe(paragraphs)}, not a list")
+        for number, paragraph in enumerate(paragraphs):
+            yield from _paragraph(paragraph, "qas", f"{name}[{number}].", options)
     elif columns.get(row, "qas") is not None:
         yield from _paragraph(row, str(columns.name(row, "qas")), "", options)
     else:
@@ -47,25 +48,27 @@ def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> I
         yield _chat(columns.string(row, "question"), columns.need(row, "answer"), context, options)
 
 
-def _paragraph(paragraph: Any, qas: str, before: str, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    if not isinstance(paragraph, Mapping) or not isinstance(paragraph.get(qas), list):
+def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) -> Iterator[Chat | RowError]:
+    entries = paragraph.get(qas) if isinstance(paragraph, Mapping) else None
+    if not isinstance(paragraph, Mapping) or not isinstance(entries, list):
         yield RowError(f"a paragraph has no list {qas!r}", path=before.removesuffix("."))
         return
-    for number, entry in enumerate(paragraph[qas]):
-        place = f"{before}{qas}[{number}]"
+    for number, entry in enumerate(entries):
+        path = f"{before}{qas}[{number}]"
         name = f"question {entry.get('id', '?')}" if isinstance(entry, Mapping) else "a question"
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("question"), str):
-            yield RowError(f"{name} has no text", path=place)
+        question = entry.get("question") if isinstance(entry, Mapping) else None
+        if not isinstance(entry, Mapping) or not isinstance(question, str):
+            yield RowError(f"{name} has no text", path=path)
             continue
         try:
-            chat = _chat(entry["question"], entry.get("answers"), paragraph.get("context"), options)
+            chat = _chat(question, entry.get("answers"), paragraph.get("context"), options)
         except RowError as error:
-            yield RowError(f"{name}: {error}", path=place)
+            yield RowError(f"{name}: {error}", path=path)
             continue
-        yield replace(chat, origin=Origin(path=place))
+        yield replace(chat, origin=Origin(path=path))
 
 
-def _chat(question: str, answer: Any, context: Any, options: PrepareOptions) -> Chat:
+def _chat(question: str, answer: Json, context: Json, options: PrepareOptions) -> Chat:
     answers = _answers(answer)
     if not answers:
         raise RowError("has no answer")
@@ -75,7 +78,7 @@ def _chat(question: str, answer: Any, context: Any, options: PrepareOptions) -> 
     return Chat((*prompt_messages(text, task), Message("assistant", answers[0])), references=others)
 
 
-def _answers(value: Any) -> list[str]:
+def _answers(value: Json) -> list[str]:
     if isinstance(value, Mapping):  # the column form of SQuAD: {"text": […], "answer_start": […]}
         value = value.get("text")
     if isinstance(value, str):
@@ -92,3 +95,6 @@ def _answers(value: Any) -> list[str]:
         if text.strip():
             answers.append(text)
     return answers
+
+
+FORMAT = Format(makes=(Chat,), needs=("question", "answer"), fits=fits, read=read)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns
+from dizuo.data.reading.files import Cells
 from dizuo.records import Text
-
-KIND = Text
-NEEDS = ("text",)
 
 _WEAK = ("title", "headline", "message", "comment", "body")
 
 
-def fits(row: Mapping[str, Any], columns: Columns) -> set[str] | None:
-    """A string text; a lone title, message or comment is too weak a sign."""
+def fits(row: Cells, columns: Columns) -> set[str] | None:
+    """Return the column of a string text; a title, message or comment alone is too weak a sign."""
     name = columns.name(row, "text")
     if name is None or not isinstance(row[name], str):
         return None
     return None if name.lower() in _WEAK and "text" not in columns.asked else {name}
 
 
-def read(row: Mapping[str, Any], columns: Columns, options: PrepareOptions) -> Iterator[Text]:
-    """One text."""
+def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text]:
+    """Yield one text."""
     yield Text(columns.string(row, "text"))
+
+
+FORMAT = Format(makes=(Text,), needs=("text",), fits=fits, read=read)

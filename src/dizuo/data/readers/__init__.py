@@ -1,61 +1,93 @@
-"""Container formats: one module each, and the folder is the registry.
+"""Container formats: how a file holds its rows. One file each.
 
-A reader module has
+    delimited.py    CSV and TSV: finds separator, quoting and header
+    jsonl.py        JSON lines
+    json.py         JSON documents
+    parquet.py      Parquet
+    arrow.py        Arrow IPC, as files and as streams
+    text.py         plain text: a row per line or per paragraph
+    folder.py       a folder with one sub-folder per class
 
-    SUFFIXES                          file suffixes that it answers to
-    looks(head: bytes) -> bool        whether a file's first bytes are its format
-    read(source) -> Iterator[Row | Fault]
+A new reader is a file here, or a module that a third party names in the entry-point group `dizuo.data.readers`:
 
-Rows come in file order, one at a time; a row that cannot be read is a `Fault` and the rows behind it still come.
-A fault behind which nothing can be read is a `DataError`.
+    def looks(head: bytes) -> bool:
+        return head.startswith(b"%YAML")
+
+    def read(source: SourceFile) -> Iterator[Row | Fault]:
+        for number, line in source.lines():
+            yield Row(number, {"text": line.rstrip()})
+
+    READER = Reader(suffixes=(".yaml",), looks=looks, read=read, is_text=True)
+
+`dizuo.testing.ReaderSuite` tests it. `choose` says which reader a file gets, `read` yields the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 
-from dizuo import plugins
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
+from dizuo.plugins import Kind, check_fields
 
-__all__ = ["choose", "read"]
+__all__ = ["READERS", "Reader", "choose", "load", "read"]
 
-_CONTENT_ORDER = ("parquet", "arrow", "json", "jsonl", "delimited", "text")
-"""Who looks at a file whose suffix says nothing; plain text takes what is left."""
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one container format is read."""
+
+    suffixes: tuple[str, ...]
+    """File suffixes of this format, in lower case and with their point."""
+    looks: Callable[[bytes], bool]
+    """Returns whether a file that begins with these bytes (64 KiB at most) is of this format."""
+    read: Callable[[SourceFile], Iterator[Row | Fault]]
+    """Yields the rows in file order, one at a time. A row that cannot be read is yielded as a `Fault`, and the rows
+    behind it still come. Where nothing behind a fault can be read, it is raised as a `DataError`."""
+    is_text: bool = False
+    """The file is text in some encoding: it is read through `SourceFile.text`, and the card states the encoding."""
+    is_table: bool = False
+    """The file has no lines: messages count rows."""
+    name: str = ""
+    """The name that a user gives as `reader`; the loader fills it in."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+READERS = Kind("reader", "dizuo.data.readers", "READER", Reader, error=DataError)
+
+_BY_CONTENT = ("parquet", "arrow", "json", "jsonl", "delimited")
+"""The order in which our readers look at a file whose suffix says nothing. Third parties' look next; what nobody
+takes is plain text."""
 _ALIASES = {"csv": "delimited", "tsv": "delimited"}
 
 
 @cache
-def load(name: str) -> ModuleType:
-    """Return a reader module, or raise the error that lists what exists."""
-    return plugins.load(__name__, name, noun="reader")
-
-
-@cache
-def known() -> tuple[str, ...]:
-    """Return the names of the readers."""
-    return plugins.names(__name__)
+def load(name: str) -> Reader:
+    """Return a reader, or raise the error that lists what exists."""
+    return READERS.load(name)
 
 
 def choose(source: SourceFile, asked: str = "auto") -> str:
     """Return the name of the reader for a source: as asked, by suffix, or by looking at the content."""
     if asked != "auto":
-        load(_ALIASES.get(asked, asked))
-        return _ALIASES.get(asked, asked)
+        return load(_ALIASES.get(asked, asked)).name
     if source.path.is_dir():
         return "folder"
     with source.binary() as file:
         head = file.read(1 << 16)
     if not head.strip():
         raise DataError(f"{source.name} is empty", hint="check that it was written to its end")
-    by_suffix = [name for name in known() if source.suffix in load(name).SUFFIXES]
+    names = READERS.names()
+    by_suffix = [name for name in names if source.suffix in load(name).suffixes]
     if by_suffix == ["json"] and load("jsonl").looks(head):
         return "jsonl"  # many a .json file holds one value per line
     if by_suffix:
         return by_suffix[0]
-    for name in _CONTENT_ORDER:
+    for name in (*_BY_CONTENT, *(name for name in names if name not in (*_BY_CONTENT, "text"))):
         if load(name).looks(head):
             return name
     return "text"
@@ -63,5 +95,4 @@ def choose(source: SourceFile, asked: str = "auto") -> str:
 
 def read(source: SourceFile, reader: str) -> Iterator[Row | Fault]:
     """Yield the rows of a source with the named reader."""
-    rows: Iterator[Row | Fault] = load(reader).read(source)
-    return rows
+    return load(reader).read(source)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
-
-SUFFIXES = (".arrow", ".feather", ".ipc")
 
 _MAGIC = b"ARROW1"
 
 
 def looks(head: bytes) -> bool:
-    """Arrow's magic number, or the continuation mark with which a stream begins."""
+    """Return whether a file begins with Arrow's magic number, or with the mark of a stream."""
     return head.startswith((_MAGIC, b"\xff\xff\xff\xff"))
 
 
@@ -42,3 +41,6 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
                 f"{source.name} cannot be read as Arrow: {str(error).splitlines()[0]}",
                 hint="write the file again; it may be cut short",
             ) from error
+
+
+READER = Reader(suffixes=(".arrow", ".feather", ".ipc"), looks=looks, read=read, is_table=True)

@@ -1,19 +1,18 @@
-"""A folder with one sub-folder per class: the sub-folder's name is the label, each text file in it a row."""
+"""A folder with one sub-folder per class: a text file in it is a row, and the sub-folder's name is its label."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
-
-SUFFIXES = ()
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", "")
 
 
 def looks(head: bytes) -> bool:
-    """Never by content: a folder is recognised as a folder."""
+    """Return False: a folder is recognised as a folder, never by content."""
     return False
 
 
@@ -41,3 +40,6 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     source.notes["encodings"] = dict(sorted(encodings.items()))
     if skipped:
         source.notes["other files, not read"] = skipped
+
+
+READER = Reader(suffixes=(), looks=looks, read=read)

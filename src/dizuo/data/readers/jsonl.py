@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
-
-SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
 
 
 def looks(head: bytes) -> bool:
-    """Whether the first lines are objects of their own."""
+    """Return whether the first lines are objects of their own."""
     lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:3] if line.strip()]
     if not lines or not lines[0].lstrip().startswith(b"{"):
         return False
@@ -54,3 +53,6 @@ def _reason(error: Exception) -> str:
 def _name(value: object) -> str:
     names = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
     return names.get(type(value), "null")
+
+
+READER = Reader(suffixes=(".jsonl", ".ndjson", ".jsonlines"), looks=looks, read=read, is_text=True)

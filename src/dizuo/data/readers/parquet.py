@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
 from dizuo.errors import DataError
 
-SUFFIXES = (".parquet", ".pq")
-
 
 def looks(head: bytes) -> bool:
-    """Parquet's magic number."""
+    """Return whether a file begins with Parquet's magic number."""
     return head.startswith(b"PAR1")
 
 
@@ -33,3 +32,6 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
                 f"{source.name} cannot be read as Parquet: {str(error).splitlines()[0]}",
                 hint="write the file again; it may be cut short",
             ) from error
+
+
+READER = Reader(suffixes=(".parquet", ".pq"), looks=looks, read=read, is_table=True)

@@ -1,4 +1,4 @@
-"""Plain text: a row per paragraph block, or per line where the file is one text per line.
+"""Plain text: a row per line, or per paragraph where blank lines stand between paragraphs.
 
 A file in which no line is blank holds one text per line (label or sentence files); a file with blank lines is one
 running text and gives one row per block between them, with the line where the block starts.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
-
-SUFFIXES = (".txt", ".text", ".md")
 
 MAX_BLOCK_LINES = 2_000
 """A block is cut here, so that a text without blank lines between its paragraphs still streams."""
 
 
 def looks(head: bytes) -> bool:
-    """Any text will do."""
+    """Return whether there is no zero byte: any text is plain text."""
     return b"\0" not in head
 
 
@@ -50,3 +49,6 @@ def _has_blank_lines(source: SourceFile) -> bool:
             return True  # a blank line that something follows; one at the end does not count
         held = not line.strip()
     return False
+
+
+READER = Reader(suffixes=(".txt", ".text", ".md"), looks=looks, read=read, is_text=True)

@@ -1,14 +1,15 @@
-"""Which column plays which role: the names people use, and what a user says instead."""
+"""Finds the column that plays a role: by the names that people use, or by what the user says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from dizuo.data.reading.files import Cells
 from dizuo.errors import did_you_mean
+from dizuo.records import Json
 
-__all__ = ["ALIASES", "Columns", "RowError", "known_column"]
+__all__ = ["ALIASES", "Columns", "RowError", "describe", "known_column"]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "messages": ("messages",),
@@ -53,7 +54,7 @@ class RowError(Exception):
 
 
 def known_column(name: str) -> bool:
-    """Whether a cell is a column name that some format knows (so that its row is a header)."""
+    """Return whether a cell is a column name that some format knows (so that its row is a header)."""
     return name.strip().strip('"').lower() in _KNOWN
 
 
@@ -65,19 +66,19 @@ class Columns:
     """Role to column, as the user said."""
     _seen: dict[tuple[tuple[str, ...], str], str | None] = field(default_factory=dict)
 
-    def name(self, row: Mapping[str, Any], role: str) -> str | None:
+    def name(self, row: Cells, role: str) -> str | None:
         """Return the name of the column that fills a role in this row, or None."""
         keys = tuple(row)
         if (keys, role) not in self._seen:
             self._seen[keys, role] = self._find(keys, role)
         return self._seen[keys, role]
 
-    def get(self, row: Mapping[str, Any], role: str) -> Any:
+    def get(self, row: Cells, role: str) -> Json:
         """Return the value of a role, or None."""
         name = self.name(row, role)
         return None if name is None else row[name]
 
-    def need(self, row: Mapping[str, Any], role: str) -> Any:
+    def need(self, row: Cells, role: str) -> Json:
         """Return the value of a role.
 
         Raises:
@@ -93,7 +94,7 @@ class Columns:
             raise RowError(f"{name} is null")
         return row[name]
 
-    def string(self, row: Mapping[str, Any], role: str, *, empty: bool = False) -> str:
+    def string(self, row: Cells, role: str, *, empty: bool = False) -> str:
         """Return the value of a role as text.
 
         Raises:
@@ -119,7 +120,7 @@ class Columns:
         return next((lowered[alias] for alias in ALIASES.get(role, ()) if alias in lowered), None)
 
 
-def describe(value: object) -> str:
+def describe(value: Json) -> str:
     """Return what a value is, in words: `a list`, `the number 3`, `null`."""
     if value is None:
         return "null"

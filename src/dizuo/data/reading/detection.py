@@ -1,4 +1,4 @@
-"""The record format of a data set, from the keys and value types of all its rows.
+"""Finds the record format of a data set from the keys and value types of all its rows.
 
 Each row is shown to each format. A format whose columns are a part of another fitting format's columns gives way to
 it (`text` to `text, category`). If more than one is left, dizuo asks rather than guesses.
@@ -11,18 +11,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from types import ModuleType
-from typing import Any
+from typing import TypeAlias
 
-from dizuo import plugins
-from dizuo.data import formats
+from dizuo.data.formats import FORMATS, Format
 from dizuo.data.reading.columns import ALIASES, Columns
-from dizuo.data.reading.files import Fault, Row
+from dizuo.data.reading.files import Cells, Fault, Row
 from dizuo.errors import DataError
+from dizuo.records import Json
 
 __all__ = ["Evidence", "choose", "gather", "load"]
 
-PACKAGE = formats.__name__
+_Shape: TypeAlias = tuple[tuple[str, str], ...]
 _NEAR = 0.8
 _SHARE = 0.5
 """A format is a candidate when it fits this share of the rows; the other rows are then reported as bad."""
@@ -30,7 +29,7 @@ _SHARE = 0.5
 
 @dataclass(slots=True)
 class Evidence:
-    """What all rows looked like."""
+    """Counts what all rows look like."""
 
     rows: int = 0
     fits: Counter[str] = field(default_factory=Counter)
@@ -41,20 +40,15 @@ class Evidence:
 
 
 @cache
-def load(name: str) -> ModuleType:
-    """Return a format module, or raise the error that lists what exists."""
-    return plugins.load(PACKAGE, name, noun="format")
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    return plugins.names(PACKAGE)
+def load(name: str) -> Format:
+    """Return a record format, or raise the error that lists what exists."""
+    return FORMATS.load(name)
 
 
 def gather(rows: Iterable[Row | Fault], columns: Columns, evidence: Evidence) -> None:
     """Add the rows of one source to the evidence."""
-    known = {name: load(name) for name in _names()}
-    seen: dict[Any, tuple[tuple[str, frozenset[str]], ...]] = {}
+    formats = [load(name) for name in FORMATS.names()]
+    seen: dict[_Shape, tuple[tuple[str, frozenset[str]], ...]] = {}
     for row in rows:
         if isinstance(row, Fault):
             continue
@@ -62,8 +56,8 @@ def gather(rows: Iterable[Row | Fault], columns: Columns, evidence: Evidence) ->
         evidence.keys.update(map(str, row.value))
         shape = _shape(row.value)
         if shape not in seen:
-            found = ((name, module.fits(row.value, columns)) for name, module in known.items())
-            seen[shape] = tuple((name, frozenset(used)) for name, used in found if used is not None)
+            used_by = ((fmt.name, fmt.fits(row.value, columns)) for fmt in formats)
+            seen[shape] = tuple((name, frozenset(used)) for name, used in used_by if used is not None)
         for name, used in seen[shape]:
             evidence.fits[name] += 1
             evidence.used.setdefault(name, set()).update(used)
@@ -107,8 +101,8 @@ def _nearest(keys: list[str]) -> str:
     """Return a line on the format that the keys come nearest to, or an empty string."""
     best = (0.0, "")
     lowered = {key.lower(): key for key in keys}
-    for fmt in _names():
-        needs: tuple[str, ...] = load(fmt).NEEDS
+    for fmt in FORMATS.names():
+        needs = load(fmt).needs
         score, missing, near = 0.0, [], []
         for role in needs:
             if any(alias in lowered for alias in ALIASES[role]):
@@ -133,24 +127,23 @@ def _nearest(keys: list[str]) -> str:
     return best[1]
 
 
-def _shape(value: dict[str, Any]) -> Any:
+def _shape(row: Cells) -> _Shape:
     """Return what decides whether formats fit: keys, types, and the small values that formats look at."""
-    return tuple((key, _type(item)) for key, item in value.items())
+    return tuple((key, _type(value)) for key, value in row.items())
 
 
-def _type(item: Any) -> Any:
-    if isinstance(item, dict):
-        return ("dict", tuple(sorted(map(str, item))))
-    if isinstance(item, list):
-        kinds = {_type(part) for part in item[:50]}
-        return ("list", tuple(sorted(map(str, kinds))))
-    if isinstance(item, float):
-        return ("float", item.is_integer())
-    if isinstance(item, str):
-        return ("str", item.strip().lower() if len(item) < 6 and item.strip().lower() in _TRUTH else "")
-    if isinstance(item, int) and not isinstance(item, bool):
-        return ("int", item in (0, 1))
-    return type(item).__name__
+def _type(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"dict of {sorted(map(str, value))}"
+    if isinstance(value, list):
+        return f"list of {sorted({_type(part) for part in value[:50]})}"
+    if isinstance(value, float):
+        return f"float {value.is_integer()}"
+    if isinstance(value, str):
+        return f"str {value.strip().lower()}" if len(value) < 6 and value.strip().lower() in _TRUTH else "str"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"int {value in (0, 1)}"
+    return type(value).__name__
 
 
 _TRUTH = {"true", "false", "0", "1"}

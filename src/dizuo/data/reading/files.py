@@ -1,4 +1,4 @@
-"""Source files: found, decompressed, decoded, and cut into lines at "\\n" and nowhere else.
+"""Decompresses and decodes a source file, and cuts it into lines at "\\n" and nowhere else.
 
 `str.splitlines()` also cuts at U+0085 and U+2028, which stand inside real texts; every line number that a user sees
 here is the number that their editor shows.
@@ -12,18 +12,22 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 from dizuo.data.reading.encodings import Encoding, check_encoding, detect
 from dizuo.errors import DataError, MissingPackage
+from dizuo.records import Json
 
-__all__ = ["COMPRESSIONS", "Fault", "Row", "SourceFile", "bare_name"]
+__all__ = ["COMPRESSIONS", "Cells", "Fault", "Row", "SourceFile", "bare_name"]
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip", ".zst": "zstandard"}
+
+Cells: TypeAlias = Mapping[str, Json]
+"""A row's values by column. A table may also hold dates, decimals and bytes, which no record format takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Row:
 
     line: int | None
     """1-based line where the row starts; the row's number in formats without lines; None where `path` says it all."""
-    value: dict[str, Any]
+    value: Cells
     file: str = ""
     """The row's own file where the source is a folder of files."""
     path: str = ""
@@ -62,13 +66,13 @@ class SourceFile:
     encoding_asked: str = "auto"
     header: str = "auto"
     delimiter: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Json] = field(default_factory=dict)
     """What a reader found and states in the card, such as the delimiter."""
     _encoding: Encoding | None = None
 
     @property
     def compression(self) -> str:
-        """Name of the compression, or an empty string."""
+        """The name of the compression, or an empty string."""
         return COMPRESSIONS.get(self.path.suffix.lower(), "") if self.path.is_file() else ""
 
     @property
@@ -110,7 +114,10 @@ class SourceFile:
 
     @contextmanager
     def text(self) -> Iterator[io.TextIOWrapper]:
-        """Open the decoded text; bytes that do not decode become lone surrogates, which `unclean` finds per row."""
+        """Open the decoded text.
+
+        Bytes that are not UTF-8 become lone surrogates; `staging` reports each row that holds one.
+        """
         errors = "surrogateescape" if self.encoding.name in ("utf-8", "utf-8-sig") else "replace"
         with self.binary() as file:
             yield io.TextIOWrapper(file, encoding=self.encoding.name, errors=errors, newline="\n")

@@ -1,6 +1,6 @@
-"""From sources to staged examples: the format found, every row checked, every bad one reported.
+"""Turns the rows of all sources into examples in a staging file, checks every row, and reports every bad one.
 
-The first pass over the sources finds the format; the second converts each row and writes it to a staging file, and
+The first pass over the sources finds the format. The second converts each row, writes it to the staging file, and
 keeps a few integers a row in memory: what deduplication and splitting need. Ten million rows take about 600 MB.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from dizuo.data import readers
 from dizuo.data.checks.identity import answer_of, input_of, key, order_key, shorten
 from dizuo.data.dataset import SplitWriter
+from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading import detection
 from dizuo.data.reading.columns import Columns, RowError
@@ -25,7 +25,7 @@ from dizuo.data.reading.files import Fault, Row
 from dizuo.data.reading.sources import Part
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Progress, Watcher
-from dizuo.records import Example, Labelled, Origin, Text, kind_of, to_json, with_identity
+from dizuo.records import Example, Json, Labelled, Origin, Text, kind_of, to_json, with_identity
 
 __all__ = ["Staged", "choose_readers", "find_format", "report_faults", "stage"]
 
@@ -35,18 +35,28 @@ SHOWN = 20
 
 @dataclass(slots=True)
 class Staged:
-    """Columns of integers over the staged rows, in the order they were read."""
+    """Columns of integers over the staged rows, in the order in which they were read."""
 
-    kind: type[Any] | None = None
+    kind: type[Example] | None = None
+    """The kind of all examples; None while there is none."""
     inputs: array[int] = field(default_factory=lambda: array("Q"))
+    """By row, the key of what the model reads before it answers."""
     fulls: array[int] = field(default_factory=lambda: array("Q"))
+    """By row, the key of input and answer together."""
     groups: array[int] = field(default_factory=lambda: array("Q"))
+    """By row, the key of its group; 0 for none."""
     orders: array[int] = field(default_factory=lambda: array("Q"))
+    """By row, its place in the seeded order."""
     strata: array[int] = field(default_factory=lambda: array("L"))
+    """By row, the number of its labels in `labels`."""
     parts: array[int] = field(default_factory=lambda: array("L"))
+    """By row, the number of its source."""
     labels: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """The numbers of all labels, or sets of labels, that rows have, counted from 0."""
     multi_label: bool = False
+    """Whether a row has several labels."""
     shortened: int = 0
+    """Rows that were cut to the length asked for."""
     faults: list[tuple[int, Fault]] = field(default_factory=list)
     """(part, fault) of every bad row."""
 
@@ -85,12 +95,12 @@ def find_format(parts: list[Part], names: list[str], options: PrepareOptions, co
         if faulty:
             return "text", "no row could be read"  # the second pass reports them all
         raise DataError(f"{where} holds no rows", hint="check that it was written to its end")
-    _must_have(columns, evidence, where)
+    _check_columns(columns, evidence, where)
     chosen = detection.choose(evidence, name=where)
     return chosen, f"{', '.join(sorted(evidence.used[chosen]))} in {evidence.fits[chosen]:,} of {evidence.rows:,} rows"
 
 
-def _must_have(columns: Columns, evidence: detection.Evidence, where: str) -> None:
+def _check_columns(columns: Columns, evidence: detection.Evidence, where: str) -> None:
     """Refuse a column that the user named and no row has: dropping it would prepare another task than was asked for."""
     keys = list(evidence.keys)
     lost = [
@@ -130,7 +140,7 @@ def stage(
                 staged.faults.append((number, row))
                 continue
             try:
-                examples = list(_examples(row, part, fmt.read, columns, options, staged))
+                examples = list(_examples(row, part, fmt, columns, options, staged))
             except RowError as error:
                 staged.faults.append((number, _fault(row, error)))
                 continue
@@ -160,16 +170,16 @@ def _rows(parts: list[Part], names: list[str]) -> Iterator[tuple[int, Row | Faul
 def report_faults(parts: list[Part], staged: Staged) -> DataError:
     """Return the error that lists the bad rows."""
     bad, total = len(staged.faults), len(staged.faults) + len(staged)
-    one = len(parts) == 1
-    names = f"{parts[0].source.name}" if one else f"{len(parts)} files"
+    single = len(parts) == 1
+    names = f"{parts[0].source.name}" if single else f"{len(parts)} files"
     details = []
     for number, fault in staged.faults[:SHOWN]:
-        file = fault.file or ("" if one else parts[number].source.name)
-        details.append(f"{_place(fault, file, counts_rows=names_rows(parts[number]))}: {fault.reason}")
+        file = fault.file or ("" if single else parts[number].source.name)
+        details.append(f"{_place(fault, file, counts_rows=_counts_rows(parts[number]))}: {fault.reason}")
     if bad > SHOWN:
         details.append(f"and {bad - SHOWN:,} more")
     rows = "row" if bad == 1 else "rows"
-    has = "has" if one else "have"
+    has = "has" if single else "have"
     return DataError(
         f"{names} {has} {bad:,} bad {rows} of {total:,}",
         details=details,
@@ -190,14 +200,18 @@ def _place(fault: Fault, file: str, *, counts_rows: bool) -> str:
 
 
 def _fault(row: Row, error: RowError) -> Fault:
-    raw = _raw(_part(row.value, error.path)) if error.path else _raw(row.value)
+    raw = _raw(_value_at(row.value, error.path)) if error.path else _raw(row.value)
     return Fault(row.line, str(error), raw, row.file, _path(row.path, error.path))
 
 
-def _part(value: Any, path: str) -> Any:
+def _value_at(value: Json, path: str) -> Json:
     """Return the value at a path such as `paragraphs[2].qas[1]`."""
     for name, index in re.findall(r"([^.\[\]]+)(?:\[(\d+)\])?", path):
-        value = value[name][int(index)] if index else value[name]
+        assert isinstance(value, Mapping)
+        value = value[name]
+        if index:
+            assert isinstance(value, list)
+            value = value[int(index)]
     return value
 
 
@@ -205,15 +219,15 @@ def _path(outer: str, inner: str) -> str:
     return f"{outer}.{inner}" if outer and inner else outer or inner
 
 
-def names_rows(part: Part) -> bool:
-    """Whether a part counts rows because its format has no lines."""
-    return part.source.suffix in (".parquet", ".pq", ".arrow", ".feather", ".ipc")
+def _counts_rows(part: Part) -> bool:
+    """Return whether a part counts rows because its format has no lines."""
+    return any(part.source.suffix in reader.suffixes for reader in readers.READERS.all().values() if reader.is_table)
 
 
 def _examples(
     row: Row,
     part: Part,
-    read: Callable[..., Iterator[Example | RowError]],
+    fmt: Format,
     columns: Columns,
     options: PrepareOptions,
     staged: Staged,
@@ -226,7 +240,7 @@ def _examples(
             raise RowError(f"has no group column {options.group_column!r}{near}")
         value = row.value[options.group_column]
         group = "" if value is None else str(value)
-    for example in read(row.value, columns, options):
+    for example in fmt.read(row.value, columns, options):
         if isinstance(example, RowError):
             yield example
             continue
@@ -270,5 +284,5 @@ def _index(staged: Staged, example: Example, part: int, seed: int) -> None:
     staged.parts.append(part)
 
 
-def _raw(value: Any) -> str:
+def _raw(value: Json) -> str:
     return json.dumps(value, ensure_ascii=True, default=str)

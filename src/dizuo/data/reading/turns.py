@@ -1,15 +1,15 @@
-"""Turns of conversations in the shapes people store them, as `Message`s."""
+"""Reads the turns of a conversation, in the shapes that people store them in, as `Message`s."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeGuard, cast
 
 from dizuo.data.reading.columns import RowError, describe
 from dizuo.errors import did_you_mean
-from dizuo.records import Message
+from dizuo.records import Json, Message
 
 __all__ = ["check_answered", "is_turn_list", "messages_from", "parse_human_assistant", "tools_from"]
 
@@ -32,8 +32,8 @@ SPEAKERS = {
 _HH = re.compile(r"\n\n(Human|Assistant):")
 
 
-def is_turn_list(value: Any) -> bool:
-    """Whether a value is a list of turns: objects with `role` (or `from`)."""
+def is_turn_list(value: Json) -> TypeGuard[list[Mapping[str, Json]]]:
+    """Return whether a value is a list of turns: objects with `role` (or `from`)."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -41,7 +41,7 @@ def is_turn_list(value: Any) -> bool:
     )
 
 
-def messages_from(value: Any, *, column: str) -> tuple[Message, ...]:
+def messages_from(value: Json, *, column: str) -> tuple[Message, ...]:
     """Return a list of OpenAI or ShareGPT turns as messages.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_human_assistant(text: str) -> tuple[Message, ...] | None:
     return tuple(Message(roles[who], said.strip()) for who, said in zip(pieces[1::2], pieces[2::2]))
 
 
-def tools_from(value: Any) -> tuple[dict[str, Any], ...]:
+def tools_from(value: Json) -> tuple[Mapping[str, Json], ...]:
     """Return tool definitions, given as a list, or as JSON in a string.
 
     Raises:
@@ -100,7 +100,7 @@ def tools_from(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(value)
 
 
-def _message(turn: Any, number: int, column: str) -> Message:
+def _message(turn: Json, number: int, column: str) -> Message:
     place = f"turn {number} of {column}"
     if not isinstance(turn, Mapping):
         raise RowError(f"{place} is {describe(turn)}, not an object")
@@ -120,13 +120,11 @@ def _message(turn: Any, number: int, column: str) -> Message:
     weight = 1.0 if weight is None else weight
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1e6:
         raise RowError(f"{place} has the weight {weight!r}, not a number from 0")
-    return Message(
-        role, content, weight=float(weight), name=turn.get("name"), tool_calls=calls,
-        tool_call_id=turn.get("tool_call_id"),
-    )  # fmt: skip
+    name, call_id = cast(str | None, turn.get("name")), cast(str | None, turn.get("tool_call_id"))
+    return Message(role, content, weight=float(weight), name=name, tool_calls=calls, tool_call_id=call_id)
 
 
-def _spoken(turn: Mapping[str, Any], place: str) -> Message:
+def _spoken(turn: Mapping[str, Json], place: str) -> Message:
     speaker = str(turn["from"]).lower()
     if speaker not in SPEAKERS:
         raise RowError(
@@ -146,7 +144,7 @@ def _spoken(turn: Mapping[str, Any], place: str) -> Message:
     return Message(role, content)
 
 
-def _content(value: Any, place: str) -> str:
+def _content(value: Json, place: str) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -162,9 +160,11 @@ def _content(value: Any, place: str) -> str:
     raise RowError(f"{place} has content that is {describe(value)}, not a string or a list of parts")
 
 
-def _tool_calls(value: Any, place: str) -> tuple[dict[str, Any], ...]:
-    calls: list[dict[str, Any]] = []
-    for call in value or ():
+def _tool_calls(value: Json, place: str) -> tuple[Mapping[str, Json], ...]:
+    if value and not isinstance(value, Sequence | Mapping):
+        raise RowError(f"{place} has tool calls that are {describe(value)}, not a list")
+    calls: list[Mapping[str, Json]] = []
+    for call in value if isinstance(value, Sequence | Mapping) else ():
         function = call.get("function", call) if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise RowError(f"{place} has a tool call without a function name")
@@ -177,7 +177,7 @@ def _tool_calls(value: Any, place: str) -> tuple[dict[str, Any], ...]:
                 raise RowError(f"{place} calls {function['name']} with arguments that are not JSON") from None
         if not isinstance(arguments, Mapping):
             raise RowError(f"{place} calls {function['name']} with arguments that are {describe(arguments)}")
-        entry: dict[str, Any] = {
+        entry: dict[str, Json] = {
             "type": "function",
             "function": {"name": function["name"], "arguments": dict(arguments)},
         }

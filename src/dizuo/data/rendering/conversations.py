@@ -1,4 +1,4 @@
-"""Conversations as token ids, with the model's own chat template, through one function for every use.
+"""Writes conversations and texts as token ids with the model's own chat template, through one function for every use.
 
 Training, evaluation and serving all call `render_prompt` for what the model reads before it answers. A training
 sequence is `render_prompt(messages before the turn)` followed by the turn's own text, which is encoded apart from
@@ -13,13 +13,13 @@ sequence per trained turn; the token tree computes their shared prefix once. Tem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dizuo.data.rendering.prompts import chat_for
 from dizuo.data.rendering.templates import (
     TEMPLATE_DATE,
     apply,
@@ -29,9 +29,10 @@ from dizuo.data.rendering.templates import (
     tail_of,
     turn_text,
 )
-from dizuo.data.task import Task, chat_for
+from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.data.task import Task
 from dizuo.errors import DataError
-from dizuo.records import Chat, Example, Labelled, Message, Origin, Text
+from dizuo.records import Chat, Example, Json, Labelled, Message, Origin, Text
 
 __all__ = [
     "TEMPLATE_DATE",
@@ -60,7 +61,9 @@ class Rendered:
     """Number of tokens before the first trained one."""
 
 
-def render_prompt(tokenizer: Any, messages: Sequence[Message], *, tools: Sequence[dict[str, Any]] = ()) -> list[int]:
+def render_prompt(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Json]] = ()
+) -> list[int]:
     """Return the ids that a model reads before it answers: the conversation with the generation prompt.
 
     Args:
@@ -74,7 +77,7 @@ def render_prompt(tokenizer: Any, messages: Sequence[Message], *, tools: Sequenc
     return encode_prompt(tokenizer, apply(tokenizer, messages, tools, generation=True))
 
 
-def render_chat(tokenizer: Any, chat: Chat) -> list[Rendered]:
+def render_chat(tokenizer: Tokenizer, chat: Chat) -> list[Rendered]:
     """Return the training sequences of a conversation: one, or one per trained turn (see the module docstring).
 
     Raises:
@@ -102,13 +105,13 @@ def render_chat(tokenizer: Any, chat: Chat) -> list[Rendered]:
 
 
 def render_answer(
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     prompt: Sequence[Message],
     answer: Sequence[Message],
     *,
-    tools: Sequence[dict[str, Any]] = (),
+    tools: Sequence[Mapping[str, Json]] = (),
 ) -> Rendered:
-    """Return the conversation that `answer` goes on with: its assistant turns are trained, nothing of the prompt is.
+    """Return the prompt and the answer as one sequence: the answer's assistant turns are trained, the prompt is not.
 
     Args:
         tokenizer: a transformers tokenizer with a chat template.
@@ -131,19 +134,25 @@ def render_answer(
             hint="keep the last turn as the answer, and put those before it into the prompt",
         )
     first = render_prompt(tokenizer, prompt, tools=tools)
-    (one,) = sequences
-    return replace(one, num_prompt=len(first)) if one.ids[: len(first)].tolist() == first else one
+    (sequence,) = sequences
+    if sequence.ids[: len(first)].tolist() != first:
+        return sequence
+    return replace(sequence, num_prompt=len(first))
 
 
 def render_completion(
-    tokenizer: Any, messages: Sequence[Message], completion: str, *, tools: Sequence[dict[str, Any]] = ()
+    tokenizer: Tokenizer, messages: Sequence[Message], completion: str, *, tools: Sequence[Mapping[str, Json]] = ()
 ) -> Rendered:
     """Return the prompt of `messages` with `completion` as the trained answer, end of turn included."""
     return render_completions(tokenizer, messages, [completion], tools=tools)[0]
 
 
 def render_completions(
-    tokenizer: Any, messages: Sequence[Message], completions: Sequence[str], *, tools: Sequence[dict[str, Any]] = ()
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    completions: Sequence[str],
+    *,
+    tools: Sequence[Mapping[str, Json]] = (),
 ) -> list[Rendered]:
     """Return one sequence per answer to the same prompt; the prompt is rendered once.
 
@@ -173,7 +182,7 @@ def render_completions(
     return rendered
 
 
-def render_text(tokenizer: Any, example: Text) -> Rendered:
+def render_text(tokenizer: Tokenizer, example: Text) -> Rendered:
     """Return running text as ids, without a template: BOS where the tokenizer adds one, prompt, text, eos.
 
     The prompt is context; every token of the text and the eos is trained (the first token of all has nothing
@@ -188,12 +197,12 @@ def render_text(tokenizer: Any, example: Text) -> Rendered:
     return _rendered(prompt_ids + target_ids, weights, max(1, len(prompt_ids)))
 
 
-def num_before_text(tokenizer: Any, example: Text) -> int:
+def num_before_text(tokenizer: Tokenizer, example: Text) -> int:
     """Return how many tokens `render_text` puts before the text: BOS, where the tokenizer adds one, and the prompt."""
     return len(encode_prompt(tokenizer, example.prompt))
 
 
-def render(tokenizer: Any, example: Example, task: Task | None) -> list[Rendered]:
+def render(tokenizer: Tokenizer, example: Example, task: Task | None) -> list[Rendered]:
     """Return the training sequences of a text, a conversation or a labelled example."""
     if isinstance(example, Text):
         return [render_text(tokenizer, example)]
@@ -205,7 +214,7 @@ def render(tokenizer: Any, example: Example, task: Task | None) -> list[Rendered
     )
 
 
-def end_of_turn(tokenizer: Any) -> str:
+def end_of_turn(tokenizer: Tokenizer) -> str:
     """Return the text with which the model's template ends an assistant's turn, up to its first special token.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Sequences that a head reads at their last token: a question as it is asked, a conversation as it ended.
+"""Writes the sequences that a head reads at their last token: a question as it is asked, a conversation as it ended.
 
 Training, evaluation and serving all render through here, so that a head sees the same ids in all three.
 
@@ -9,16 +9,18 @@ there than here. Such tokens are left off the end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from dizuo.data.rendering.conversations import Rendered
+from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.data.rendering.templates import apply, encode_after, encode_prompt
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.data.task import Task
 from dizuo.errors import DataError
-from dizuo.records import Message
+from dizuo.records import Json, Message
 
 if TYPE_CHECKING:
     from dizuo.models.heads import HeadFacts
@@ -30,7 +32,9 @@ Form: TypeAlias = Literal["chat", "text"]
 instruction."""
 
 
-def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form = "chat", cue: str = "") -> Rendered:
+def render_question(
+    tokenizer: Tokenizer, text: str, task: Task | None, *, form: Form = "chat", cue: str = ""
+) -> Rendered:
     """Return the sequence that asks `task` about one text; no token of it is trained.
 
     Args:
@@ -53,19 +57,19 @@ def render_question(tokenizer: Any, text: str, task: Task | None, *, form: Form 
     return _rendered(tokenizer, ids + encode_after(tokenizer, before, cue) if cue else ids)
 
 
-def render_for(facts: HeadFacts, tokenizer: Any, text: str, task: Task | None) -> Rendered:
+def render_for(facts: HeadFacts, tokenizer: Tokenizer, text: str, task: Task | None) -> Rendered:
     """Return the question about one text as the head with these facts was trained to read it."""
     form: Form = "text" if facts.form == "text" else "chat"
     return render_question(tokenizer, text, task, form=form, cue=facts.cue)
 
 
 def render_conversation(
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     prompt: Sequence[Message],
     answer: Sequence[Message],
     *,
     form: Form = "chat",
-    tools: Sequence[dict[str, Any]] = (),
+    tools: Sequence[Mapping[str, Json]] = (),
 ) -> Rendered:
     """Return a whole conversation as the template writes it once it has ended; no token of it is trained.
 
@@ -95,7 +99,7 @@ def render_conversation(
     return _rendered(tokenizer, head + encode_after(tokenizer, before, after), num_prompt=len(head))
 
 
-def _rendered(tokenizer: Any, ids: list[int], *, num_prompt: int | None = None) -> Rendered:
+def _rendered(tokenizer: Tokenizer, ids: list[int], *, num_prompt: int | None = None) -> Rendered:
     size, pad = len(ids), tokenizer.pad_token_id
     while size and ids[size - 1] == pad:
         size -= 1

@@ -1,6 +1,8 @@
-"""A model's own chat template and tokenizer, asked with care: what they would do silently wrong is an error here.
+"""Asks a model's own chat template and tokenizer, and makes an error of what they would do wrong in silence.
 
-Used by `rendering.py` alone; see there for what is rendered and why.
+A template may refuse a role, leave out a turn, rewrite earlier turns once a later one exists, open with the BOS token
+twice, or end an answer without a special token; a tokenizer may merge letters across the end of the prompt. Only
+`conversations.py` and `last_token.py` call this module; `conversations.py` says what is rendered and why.
 """
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ from __future__ import annotations
 import datetime
 import re
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import DataError
-from dizuo.records import Message
+from dizuo.records import Json, Message
 
 __all__ = ["TEMPLATE_DATE", "apply", "encode_after", "encode_prompt", "facts_of", "tail_of", "turn_text"]
 
@@ -29,9 +31,9 @@ that it is no character and never will be."""
 
 @dataclass(slots=True)
 class _Facts:
-    """What was found about a tokenizer and its template; found once."""
+    """Facts about a tokenizer and its template, which are worked out once."""
 
-    template: Any
+    template: str | None
     special: tuple[str, ...]
     adds_bos: bool
     end: str = ""
@@ -44,11 +46,18 @@ class _Facts:
     """(what stands before, text): ids of the text."""
 
 
-_known: weakref.WeakKeyDictionary[Any, _Facts] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Tokenizer, _Facts] = weakref.WeakKeyDictionary()
 _ENCODED_TEXTS = 10_000
 
 
-def apply(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str, Any]], *, generation: bool) -> str:
+def apply(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, generation: bool
+) -> str:
+    """Return a conversation as the model's chat template writes it, with the generation prompt if `generation`.
+
+    Raises:
+        DataError: there is no chat template, it refuses the roles, or it leaves out a turn that is not the model's.
+    """
     import jinja2
 
     if not getattr(tokenizer, "chat_template", None):
@@ -56,7 +65,7 @@ def apply(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str,
             "the model has no chat template, so a conversation cannot be written for it",
             hint="choose an instruction-tuned model, or prepare the data as plain text (format: text)",
         )
-    contents = [_guarded(tokenizer, message.content) for message in messages]
+    contents = [_guard_special_tokens(tokenizer, message.content) for message in messages]
     try:
         text: str = tokenizer.apply_chat_template(
             [
@@ -66,7 +75,7 @@ def apply(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str,
             tools=[dict(tool) for tool in tools] or None,
             add_generation_prompt=generation,
             tokenize=False,
-            chat_template=_dated(tokenizer.get_chat_template(None, list(tools) or None)),
+            chat_template=_fix_date(tokenizer.get_chat_template(None, list(tools) or None)),
         )
     except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
         roles = ", ".join(message.role for message in messages)
@@ -83,7 +92,7 @@ def apply(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str,
     return text
 
 
-def _guarded(tokenizer: Any, content: str) -> str:
+def _guard_special_tokens(tokenizer: Tokenizer, content: str) -> str:
     """Return a message in which no special token can be read, whoever typed it."""
     if _GUARD in content:
         raise DataError(
@@ -95,7 +104,7 @@ def _guarded(tokenizer: Any, content: str) -> str:
     return content
 
 
-def _dated(template: str) -> str:
+def _fix_date(template: str) -> str:
     """Return the template with its questions for today's date answered.
 
     transformers offers templates `strftime_now` and no way to say what now is.
@@ -111,7 +120,8 @@ def _dated(template: str) -> str:
     return dated
 
 
-def facts_of(tokenizer: Any) -> _Facts:
+def facts_of(tokenizer: Tokenizer) -> _Facts:
+    """Return the facts about a tokenizer and the template that it has now."""
     facts = _known.get(tokenizer)
     if facts is None or facts.template != tokenizer.chat_template:
         added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
@@ -122,7 +132,7 @@ def facts_of(tokenizer: Any) -> _Facts:
     return facts
 
 
-def tail_of(tokenizer: Any) -> tuple[str, str]:
+def tail_of(tokenizer: Tokenizer) -> tuple[str, str]:
     """Return (end of turn, everything the template writes after the content of a last assistant turn)."""
     facts = facts_of(tokenizer)
     if facts.tail:
@@ -149,7 +159,9 @@ def tail_of(tokenizer: Any) -> tuple[str, str]:
     return facts.end, facts.tail
 
 
-def turn_text(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[str, Any]], prompt_text: str) -> str:
+def turn_text(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], prompt_text: str
+) -> str:
     """Return what the model must write for the last turn of `messages`, end of turn included."""
     end, tail = tail_of(tokenizer)
     text = apply(tokenizer, messages, tools, generation=False)
@@ -169,21 +181,21 @@ def turn_text(tokenizer: Any, messages: Sequence[Message], tools: Sequence[dict[
     return text[len(prompt_text) : len(text) - len(tail)] + end
 
 
-def _encode(tokenizer: Any, text: str) -> list[int]:
+def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
     ids: list[int] = []
     for piece in text.split(_GUARD):
         ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
     return ids
 
 
-def encode_prompt(tokenizer: Any, text: str) -> list[int]:
+def encode_prompt(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return ids with exactly one BOS where the tokenizer adds one: ids[0] is BOS and ids[1] is not.
 
     Never a count: SmolLM2's BOS is the token that opens every turn.
     """
     ids = _encode(tokenizer, text)
     bos = tokenizer.bos_token_id
-    if not facts_of(tokenizer).adds_bos:
+    if bos is None or not facts_of(tokenizer).adds_bos:
         return ids
     if ids[:1] != [bos]:
         ids = [bos, *ids]
@@ -195,7 +207,7 @@ def encode_prompt(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def encode_after(tokenizer: Any, prompt_text: str, text: str) -> list[int]:
+def encode_after(tokenizer: Tokenizer, prompt_text: str, text: str) -> list[int]:
     """Return the ids of `text` as they stand after the prompt.
 
     Special tokens cut a text before anything is merged: what stands before the prompt's last one has no say.
@@ -211,18 +223,18 @@ def encode_after(tokenizer: Any, prompt_text: str, text: str) -> list[int]:
     return ids
 
 
-def _encode_beside(tokenizer: Any, before: str, text: str) -> list[int]:
-    apart = _encode(tokenizer, text)
+def _encode_beside(tokenizer: Tokenizer, before: str, text: str) -> list[int]:
+    alone = _encode(tokenizer, text)
     if not before:
-        return apart
+        return alone
     before_ids = _encode(tokenizer, before)
     together = _encode(tokenizer, before + text)
-    if together == before_ids + apart:
-        return apart
+    if together == before_ids + alone:
+        return alone
     # The tokenizer merges across the boundary, or writes a dummy space in front of a text of its own.
-    decoded = tokenizer.decode(before_ids + apart, clean_up_tokenization_spaces=False)
+    decoded = tokenizer.decode(before_ids + alone, clean_up_tokenization_spaces=False)
     if decoded == tokenizer.decode(before_ids, clean_up_tokenization_spaces=False) + text.replace(_GUARD, ""):
-        return apart
+        return alone
     if together[: len(before_ids)] == before_ids:
         return together[len(before_ids) :]
     raise DataError(

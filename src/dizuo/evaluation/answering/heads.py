@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.last_token import Form, render_conversation, render_for
-from dizuo.data.task import SEPARATOR
+from dizuo.data.rendering.prompts import SEPARATOR
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Answers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dizuo.data.task import SEPARATOR
+from dizuo.data.rendering.prompts import SEPARATOR
 from dizuo.evaluation.answering import heads, models
 from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.answering.cheap import cheap_answers, choose_baselines

@@ -1,13 +1,14 @@
-"""The README of a bundle: what the model is, what it was measured to do, and how to ask it."""
+"""The README of a bundle says what the model is, where its measured scores stand, and how to ask it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
-from dizuo.data.task import Task, prompt_messages
+from dizuo.data.rendering.prompts import prompt_messages
+from dizuo.data.task import Task
 from dizuo.models import ModelSpec
+from dizuo.records import Json
+from dizuo.serving.bundle.generation import GenerationDefaults
 
 __all__ = ["example_request", "model_card"]
 
@@ -18,7 +19,7 @@ _KINDS = {
 }
 
 
-def example_request(name: str, task: Task | None) -> dict[str, Any]:
+def example_request(name: str, task: Task | None) -> dict[str, Json]:
     """Return a chat request that asks the model as it was trained."""
     text = "Text to classify" if task is not None and task.labels else "Hello!"
     messages = [{"role": "user", "content": text}]
@@ -27,7 +28,7 @@ def example_request(name: str, task: Task | None) -> dict[str, Any]:
     return {"model": name, "messages": messages}
 
 
-def model_card(name: str, spec: ModelSpec, task: Task | None, *, kind: str, generation: Mapping[str, Any]) -> str:
+def model_card(name: str, spec: ModelSpec, task: Task | None, *, kind: str, generation: GenerationDefaults) -> str:
     """Return the README in Markdown; `kind` is adapter, model or base."""
     request = json.dumps(example_request(name, task), ensure_ascii=False, indent=2)
     quoted = request.replace("'", "'\\''")
@@ -37,8 +38,8 @@ def model_card(name: str, spec: ModelSpec, task: Task | None, *, kind: str, gene
         f"- Base model: `{spec.source}`, {spec.digest}\n"
         f"- Licence of the base model: {spec.licence or 'not stated by its source'} (see `LICENSES/`)\n"
         f"- Context: {spec.context_length:,} tokens\n"
-        f"- Sampling unless a request says otherwise: temperature {generation['temperature']}, "
-        f"at most {generation['max_tokens']} new tokens",
+        f"- Sampling unless a request says otherwise: temperature {generation.temperature}, "
+        f"at most {generation.max_tokens} new tokens",
     ]
     if task is not None:
         lines = [f"## Task\n\nKind: {task.kind}."]

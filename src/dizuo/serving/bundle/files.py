@@ -1,4 +1,4 @@
-"""A folder that can be served anywhere, and that proves it is what was built.
+"""A bundle is a folder that can be served anywhere and that proves it is what was built.
 
     bundle.json       format version, base model, digest and size of every other file
     adapter/ model/   the LoRA adapter, or the whole fine-tuned model; neither when the base itself is served
@@ -29,7 +29,8 @@ from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.serving.bundle.card import model_card
-from dizuo.serving.names import check_name
+from dizuo.serving.bundle.generation import GenerationDefaults
+from dizuo.serving.release_names import check_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -57,8 +58,8 @@ class Bundle:
     adapter: Path | None
     weights: Path | None
     task: Task | None
-    generation: Mapping[str, Any]
-    """`max_tokens`, `temperature`, `top_p`, `stop_ids`."""
+    generation: GenerationDefaults
+    """How it answers unless a request says otherwise."""
 
     def spec(self, *, watch: Watcher = ignore) -> ModelSpec:
         """Return the base model's facts with its folder on this machine, fetching it if needed.
@@ -80,14 +81,14 @@ class Bundle:
                 details=[f"it is {self.base.id}, {self.base.digest[:19]}…"],
                 hint="copy the model to that path, or deploy again, where it was built, with deploy.include_base",
             )
-        found = models.inspect(self.base.source, watch=watch)
-        if found.digest != self.base.digest:
+        base = models.inspect(self.base.source, watch=watch)
+        if base.digest != self.base.digest:
             raise ServingError(
                 f"{self.base.source} is not the model that {self.name} was trained on",
-                details=[f"trained on {self.base.digest}", f"found      {found.digest}"],
+                details=[f"trained on {self.base.digest}", f"found      {base.digest}"],
                 hint="put the original model back, or train and deploy again",
             )
-        return found
+        return base
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """Return the tokenizer that travels with the bundle, chat template included."""
@@ -110,7 +111,7 @@ def write(
     adapter: Path | None = None,
     weights: Path | None = None,
     task: Task | None = None,
-    generation: Mapping[str, Any] | None = None,
+    max_tokens: int | None = None,
     report: Path | None = None,
     data_card: Path | None = None,
     recipe: Path | None = None,
@@ -118,7 +119,7 @@ def write(
     include_base: bool = False,
     replace_existing: bool = False,
 ) -> Bundle:
-    """Write a bundle folder and return it verified.
+    """Write a bundle folder and return the bundle, after checking every file.
 
     Args:
         out: the folder to make.
@@ -127,7 +128,7 @@ def write(
         adapter: PEFT folder.
         weights: folder of a fully fine-tuned model; at most one of the two.
         task: what the model was trained to do.
-        generation: overrides of the sampling defaults (greedy, as it was evaluated).
+        max_tokens: of an answer whose request does not say; None is 64 where the answer is a label, else 512.
         report: report.json of the evaluation.
         data_card: card.json of the data set.
         recipe: the recipe, as it was run.
@@ -152,8 +153,10 @@ def write(
             _copy_weights(weights, folder / "model")
             for path in (folder / "tokenizer").iterdir():  # a whole model must load by itself, anywhere
                 shutil.copyfile(path, folder / "model" / path.name)
-        settings = {**_defaults(task), "stop_ids": list(stop_ids), **(generation or {})}
-        artifacts.write_json(folder / "generation.json", settings)
+        if max_tokens is None:
+            max_tokens = 64 if task is not None and task.kind == "classification" else 512
+        generation = GenerationDefaults(max_tokens=max_tokens, stop_ids=stop_ids)
+        artifacts.write_json(folder / "generation.json", generation.to_json())
         if task is not None:
             artifacts.write_json(folder / "task.json", task.to_json())
         if report is not None:
@@ -169,7 +172,7 @@ def write(
         _copy_licences(spec, folder / "LICENSES")
         (folder / "README.md").write_text(
             model_card(
-                name, spec, task, kind="adapter" if adapter else "model" if weights else "base", generation=settings
+                name, spec, task, kind="adapter" if adapter else "model" if weights else "base", generation=generation
             ),
             "utf-8",
         )
@@ -203,7 +206,7 @@ def open(folder: str | Path) -> Bundle:
         )
     try:
         task = Task.read(folder / "task.json") if "task.json" in facts["files"] else None
-        generation = json.loads((folder / "generation.json").read_text("utf-8"))
+        generation = GenerationDefaults.read(folder / "generation.json")
         base = ModelSpec.from_json(facts["base"])
     except (DizuoError, ValueError, OSError) as error:
         raise ServingError(f"{folder} cannot be read: {error}") from error
@@ -324,9 +327,3 @@ def _copy_licences(spec: ModelSpec, folder: Path) -> None:
             shutil.copyfile(path, target if not target.exists() else folder / f"{number}-{path.name}")
     lines = [f"Base model: {spec.id} ({spec.source})", f"Licence: {spec.licence or 'not stated by its source'}"]
     (folder / "BASE_MODEL.txt").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _defaults(task: Task | None) -> dict[str, Any]:
-    """Greedy, because that is what was evaluated; short where the answer is a label."""
-    short = task is not None and task.kind == "classification"
-    return {"max_tokens": 64 if short else 512, "temperature": 0.0, "top_p": 1.0}

@@ -1,4 +1,4 @@
-"""The head of a bundle, and the check that what is served is what was trained.
+"""The head of a bundle is read, and what is served is checked to be what was trained.
 
 Training leaves `golden.json` beside a head: a few texts of its own making with the token ids that they became and the
 outputs that the head gave, computed a sequence at a time through transformers' modules. Before a bundle is served the
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,16 +22,18 @@ from dizuo.models.heads import Head
 from dizuo.serving.bundle.files import Bundle
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
     from dizuo.data import Task
 
-__all__ = ["GOLDEN", "bundle_head", "check_head"]
+__all__ = ["GOLDEN", "check_head", "read_head"]
 
 GOLDEN = "golden.json"
 BOUND = 1e-3
 """Largest difference of an output, relative to the largest output of the golden texts (at least 1), in float32."""
 
 
-def bundle_head(bundle: Bundle) -> Head | None:
+def read_head(bundle: Bundle) -> Head | None:
     """Return the head that a bundle carries, or None.
 
     Raises:
@@ -56,7 +58,7 @@ def check_head(
     *,
     engine: Engine,
     adapter: str | None,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerFast,
     task: Task | None,
     bound: float = BOUND,
 ) -> float | None:
@@ -78,16 +80,16 @@ def check_head(
     if not path.is_file():
         return None
     golden = json.loads(path.read_text("utf-8"))
-    rendered = [render_for(head.facts, tokenizer, one["text"], task) for one in golden]
-    for one, ours in zip(golden, rendered, strict=True):
-        if ours.ids.tolist() != one["ids"]:
+    rendered = [render_for(head.facts, tokenizer, row["text"], task) for row in golden]
+    for row, ours in zip(golden, rendered, strict=True):
+        if ours.ids.tolist() != row["ids"]:
             raise ServingError(
                 "what is asked here is not what was asked in training",
-                details=[f"{one['text']!r} became {len(one['ids'])} tokens in training, {len(ours.ids)} others here"],
+                details=[f"{row['text']!r} became {len(row['ids'])} tokens in training, {len(ours.ids)} others here"],
                 hint="task, tokenizer or template were changed: train and deploy again",
             )
-    states = read_states(engine, [ScoreRequest(one.ids, one.weights, adapter) for one in rendered])
-    expected = np.array([one["outputs"] for one in golden])
+    states = read_states(engine, [ScoreRequest(served.ids, served.weights, adapter) for served in rendered])
+    expected = np.array([row["outputs"] for row in golden])
     error = float(np.abs(head.outputs(states) - expected).max() / max(1.0, float(np.abs(expected).max())))
     if not error <= bound:
         raise ServingError(

@@ -1,11 +1,12 @@
-"""The OpenAI-compatible API over services: routes, errors, request ids, and clients that leave.
+"""The routes of the OpenAI-compatible API, and what each does with a request.
 
     POST /v1/chat/completions   streaming and not
     POST /v1/classify           label and probabilities, by the task the model was trained for
     GET  /v1/models /health /ready
 
-The gateway turns messages into token ids and ids into text; the engine sees ids only. It is a plain ASGI
-application: `application(...)` can be mounted anywhere, `server.py` runs it on uvicorn.
+    body ──► openai_requests ──► Service.prompt, sampling, answer ──► openai_responses ──► JSON, or an event stream
+
+The application is plain ASGI: what `build_application` returns can be mounted anywhere; `server.py` runs it on uvicorn.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ import functools
 import json
 import logging
 import time
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,34 +27,44 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from dizuo.engines import RequestRefused
-from dizuo.serving.faults import ApiError, from_exception
+from dizuo.engines import RequestRefused, TokenLogprob
+from dizuo.records import Json
+from dizuo.serving.gateway.access import AccessLayer
+from dizuo.serving.gateway.api_errors import ApiError, map_exception
 from dizuo.serving.gateway.openai_requests import ChatRequest, parse_chat, parse_classify
-from dizuo.serving.gateway.openai_responses import Answer, chunk, completion, usage_chunk
+from dizuo.serving.gateway.openai_responses import (
+    Answer,
+    begin_answer,
+    build_chunk,
+    build_classification,
+    build_completion,
+    build_usage_chunk,
+)
 from dizuo.serving.gateway.security import Gatekeeper
-from dizuo.serving.gateway.transport import ClientGone, Door, EventStream, fault_response, read_json, unless_gone
+from dizuo.serving.gateway.transport import ClientGone, EventStream, error_response, read_json, wait_while_connected
 from dizuo.serving.options import ServeOptions
-from dizuo.serving.service import DeadlinePassed, NoLabels, Piece, Service
+from dizuo.serving.service import Classified, DeadlinePassed, Piece, Service
 
-__all__ = ["Gateway", "application"]
+__all__ = ["Gateway", "build_application"]
 
 log = logging.getLogger("dizuo.serving")
 
 
 @dataclass(slots=True)
 class Gateway:
-    """What the routes share."""
+    """What the routes share: the models that are served, settings, and who may ask."""
 
     services: Mapping[str, Service]
     """By the name that requests use."""
     options: ServeOptions
     gatekeeper: Gatekeeper
     draining: bool = False
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """Name → full reference, such as tickets → tickets@3."""
+    """Whether the server is about to stop: it finishes its answers and is no longer ready."""
+    releases: Mapping[str, str] = field(default_factory=dict)
+    """Full reference by name, such as `tickets@3` by `tickets`."""
 
     def service(self, model: str | None) -> Service:
-        """Return the service a request means.
+        """Return the service that a request names; where one model is served it need not name any.
 
         Raises:
             ApiError: 404, listing what is served.
@@ -63,7 +72,7 @@ class Gateway:
         if model is None and len(self.services) == 1:
             return next(iter(self.services.values()))
         for name, service in self.services.items():
-            if model in (name, self.versions.get(name)):
+            if model in (name, self.releases.get(name)):
                 return service
         served = ", ".join(repr(name) for name in self.services)
         raise ApiError(
@@ -74,21 +83,21 @@ class Gateway:
         )
 
 
-def application(gateway: Gateway) -> ASGIApp:
-    """Return the ASGI application."""
+def build_application(gateway: Gateway) -> ASGIApp:
+    """Return the ASGI application over a gateway's services."""
     app = Starlette(
         routes=[
-            Route("/v1/chat/completions", _answering(_chat), methods=["POST"]),
-            Route("/v1/classify", _answering(_classify), methods=["POST"]),
+            Route("/v1/chat/completions", _catching(_chat), methods=["POST"]),
+            Route("/v1/classify", _catching(_classify), methods=["POST"]),
             Route("/v1/models", _models, methods=["GET"]),
-            Route("/v1/models/{model:path}", _answering(_model), methods=["GET"]),
+            Route("/v1/models/{model:path}", _catching(_model), methods=["GET"]),
             Route("/health", _health, methods=["GET"]),
             Route("/ready", _ready, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _on_http},
+        exception_handlers={HTTPException: _refuse_path},
     )
     app.state.gateway = gateway
-    return Door(app, gateway.gatekeeper)
+    return AccessLayer(app, gateway.gatekeeper)
 
 
 # ---- routes
@@ -107,23 +116,23 @@ async def _ready(request: Request) -> Response:
 
 async def _models(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
-    return JSONResponse({"object": "list", "data": [_card(gateway, name) for name in gateway.services]})
+    return JSONResponse({"object": "list", "data": [_describe(gateway, name) for name in gateway.services]})
 
 
 async def _model(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     service = gateway.service(request.path_params["model"])
-    return JSONResponse(_card(gateway, service.name))
+    return JSONResponse(_describe(gateway, service.name))
 
 
-def _card(gateway: Gateway, name: str) -> dict[str, Any]:
+def _describe(gateway: Gateway, name: str) -> dict[str, Json]:
     service = gateway.services[name]
     return {
         "id": name,
         "object": "model",
         "created": service.created,
         "owned_by": "dizuo",
-        "release": gateway.versions.get(name, name),
+        "release": gateway.releases.get(name, name),
         "context_length": service.engine.context_length,
     }
 
@@ -153,111 +162,99 @@ async def _chat(request: Request) -> Response:
     pieces = service.answer(
         prompt_ids, sampling, stop=wanted.stop, deadline=deadline, request_id=request.state.request_id
     )
-    answer = Answer.of(service, wanted.model, num_prompt_tokens=len(prompt_ids))
+    answer = begin_answer(service, wanted.model, num_prompt_tokens=len(prompt_ids))
     if not wanted.stream:
-        return JSONResponse(await unless_gone(request, _collect(service, wanted, answer, pieces)))
+        return JSONResponse(await wait_while_connected(request, _collect(wanted, answer, pieces)))
     # The first piece decides the status: a full queue must be a 429, not a stream that breaks off.
-    first = await unless_gone(request, anext(pieces))
-    return EventStream(_events(service, wanted, answer, first, pieces))
+    first = await wait_while_connected(request, anext(pieces))
+    return EventStream(_stream(wanted, answer, first, pieces))
 
 
-async def _collect(service: Service, wanted: ChatRequest, answer: Answer, pieces: Any) -> dict[str, Any]:
-    text, logprobs, tokens, finish = [], [], 0, None
+async def _collect(wanted: ChatRequest, answer: Answer, pieces: AsyncGenerator[Piece, None]) -> dict[str, Json]:
+    """Return the whole answer as one JSON object."""
+    text: list[str] = []
+    logprobs: list[TokenLogprob] = []
+    num_tokens, finish = 0, None
     async with aclosing(pieces):
         async for piece in pieces:
             text.append(piece.text)
             logprobs += piece.logprobs
-            tokens += piece.num_tokens
+            num_tokens += piece.num_tokens
             finish = piece.finish
     entries = None if wanted.logprobs is None else logprobs
-    return completion(service, answer, "".join(text), entries, finish=finish, num_tokens=tokens)
+    return build_completion(answer, "".join(text), entries, finish=finish, num_tokens=num_tokens)
 
 
-async def _events(
-    service: Service, wanted: ChatRequest, answer: Answer, first: Piece, pieces: AsyncGenerator[Piece, None]
+async def _stream(
+    wanted: ChatRequest, answer: Answer, first: Piece, pieces: AsyncGenerator[Piece, None]
 ) -> AsyncGenerator[str, None]:
-    """Write the stream's events; a fault in the middle is an event of its own, and no [DONE] follows."""
+    """Yield the answer's events; an error in the middle is an event of its own, and no [DONE] follows."""
     async with aclosing(pieces):
         try:
             usage = wanted.include_usage
-            yield _event(chunk(service, answer, role=True, include_usage=usage))
-            tokens, held = 0, ()  # type: int, tuple[Any, ...]
+            yield _event(build_chunk(answer, role=True, include_usage=usage))
+            num_tokens = 0
+            held: tuple[TokenLogprob, ...] = ()  # of tokens whose text is still held back
             piece: Piece | None = first
             while piece is not None:
-                tokens += piece.num_tokens
+                num_tokens += piece.num_tokens
                 held = (*held, *piece.logprobs)
                 if piece.text or piece.finish is not None:
                     entries = None if wanted.logprobs is None else held
                     if piece.text or entries:
-                        yield _event(chunk(service, answer, text=piece.text, logprobs=entries, include_usage=usage))
+                        yield _event(build_chunk(answer, text=piece.text, logprobs=entries, include_usage=usage))
                     held = ()
                 if piece.finish is not None:
-                    yield _event(chunk(service, answer, finish=piece.finish, include_usage=usage))
+                    yield _event(build_chunk(answer, finish=piece.finish, include_usage=usage))
                     break
                 piece = await anext(pieces, None)
             if usage:
-                yield _event(usage_chunk(service, answer, tokens))
+                yield _event(build_usage_chunk(answer, num_tokens))
             yield "data: [DONE]\n\n"
         except Exception as error:
-            yield _event(_fault(error).body())
+            yield _event(_to_client(error).body())
 
 
 async def _classify(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     wanted = parse_classify(await read_json(request, gateway.options.max_body_bytes))
     service = gateway.service(wanted.model)
-    deadline = gateway.options.timeout
 
-    async def work() -> dict[str, Any]:
-        data, tokens = [], 0
+    async def classify_all() -> list[Classified]:
+        answers = []
         for index, text in enumerate(wanted.inputs):
             try:
-                found = await service.classify(text)
+                answers.append(await service.classify(text))
             except RequestRefused as error:
                 param = f"input[{index}]" if wanted.is_list else "input"
                 raise ApiError(400, error.message, param=param, code="context_length_exceeded") from error
-            tokens += found.num_prompt_tokens
-            entry = {"index": index, "label": found.label, "probabilities": dict(found.probabilities)}
-            if found.labels is not None:
-                entry["labels"] = list(found.labels)
-            if found.value is not None:
-                entry["value"] = found.value
-            data.append(entry)
-        return {
-            "id": f"classify-{uuid.uuid4().hex}",
-            "object": "list",
-            "created": int(time.time()),
-            "model": wanted.model or service.name,
-            "data": data,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
+        return answers
 
+    work = asyncio.wait_for(classify_all(), gateway.options.timeout)
     try:
-        return JSONResponse(await unless_gone(request, asyncio.wait_for(work(), deadline)))
+        answers = await wait_while_connected(request, work)
     except TimeoutError:
         raise DeadlinePassed("the request took longer than it may") from None
+    return JSONResponse(build_classification(answers, wanted.model or service.name))
 
 
-# ---- faults
+# ---- errors
 
 
-def _event(value: Mapping[str, Any]) -> str:
+def _event(value: Mapping[str, Json]) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
-def _fault(error: Exception) -> ApiError:
-    if isinstance(error, DeadlinePassed):
-        return ApiError(503, str(error), code="deadline_exceeded", headers={"Retry-After": "5"})
-    if isinstance(error, NoLabels):
-        return ApiError(422, f"{error.message}; {error.hint}", param="model", code="not_a_classifier")
-    fault = from_exception(error)
-    if fault.status == 500:
+def _to_client(error: Exception) -> ApiError:
+    """Return what the client is told; what only we should know goes to the log."""
+    told = map_exception(error)
+    if told.status == 500:
         log.error("request failed", exc_info=error)
-    return fault
+    return told
 
 
-def _answering(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Turn every fault of a route into an answer.
+def _catching(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return a route whose exceptions become answers.
 
     Not an exception handler of Starlette's: it raises unknown exceptions again, and the connection breaks.
     """
@@ -271,12 +268,12 @@ def _answering(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
         except HTTPException:
             raise
         except Exception as error:
-            return fault_response(_fault(error))
+            return error_response(_to_client(error))
 
     return route
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def _refuse_path(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path, method = request.url.path, request.method
     text = {
@@ -284,4 +281,4 @@ async def _on_http(request: Request, error: Exception) -> Response:
         405: f"{path} does not take {method}",
     }.get(error.status_code, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
-    return fault_response(ApiError(error.status_code, text, code=code, headers=error.headers))
+    return error_response(ApiError(error.status_code, text, code=code, headers=error.headers))

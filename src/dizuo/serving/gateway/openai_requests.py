@@ -1,4 +1,4 @@
-"""The OpenAI chat protocol: what a request may say, checked field by field, and what the answers look like.
+"""A request's JSON is checked field by field and becomes a `ChatRequest` or a `ClassifyRequest`.
 
 A field that is not supported is an error that names it, never ignored: an answer that silently lacks what was asked
 for is worse than none. Fields that cannot change the answer (`user`, `metadata`, …) are accepted, and so are the
@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from dizuo.errors import did_you_mean
-from dizuo.records import Message
-from dizuo.serving.faults import ApiError
+from dizuo.records import Json, Message
+from dizuo.serving.gateway.api_errors import ApiError
 
 __all__ = ["ChatRequest", "ClassifyRequest", "parse_chat", "parse_classify"]
 
+D = TypeVar("D")
+T = TypeVar("T")
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _MOST_STOPS = 16
 _MOST_TOP_LOGPROBS = 20
@@ -32,9 +34,9 @@ _HARMLESS = {
     "prompt_cache_key",
     "parallel_tool_calls",
 }
-"""They do not change what is answered."""
+"""Fields that do not change what is answered."""
 
-_ONLY: dict[str, Callable[[Any], bool]] = {
+_ONLY: dict[str, Callable[[Json], bool]] = {
     "n": lambda v: v == 1 and not isinstance(v, bool),
     "frequency_penalty": lambda v: v == 0,
     "presence_penalty": lambda v: v == 0,
@@ -82,8 +84,8 @@ class ClassifyRequest:
     """Whether the inputs came as a list."""
 
 
-def parse_chat(body: Any) -> ChatRequest:
-    """Return a checked request.
+def parse_chat(body: Json) -> ChatRequest:
+    """Return the checked request of a `/v1/chat/completions` body.
 
     Raises:
         ApiError: 400, naming the first wrong field.
@@ -124,18 +126,16 @@ def parse_chat(body: Any) -> ChatRequest:
     return request
 
 
-def parse_classify(body: Any) -> ClassifyRequest:
-    """Return a checked request: `{"input": text or list of texts, "model": optional}`.
+def parse_classify(body: Json) -> ClassifyRequest:
+    """Return the checked request of a `/v1/classify` body: `{"input": text or list of texts, "model": optional}`.
 
     Raises:
         ApiError: 400, naming the wrong field.
     """
     fields = _Fields(body)
-    request = ClassifyRequest(
-        model=fields.take("model", _text, None),
-        inputs=fields.need("input", _inputs),
-        is_list=isinstance(body["input"], list),
-    )
+    model = fields.take("model", _text, None)
+    inputs, is_list = fields.need("input", _inputs)
+    request = ClassifyRequest(model, inputs, is_list)
     fields.done()
     return request
 
@@ -143,23 +143,26 @@ def parse_classify(body: Any) -> ClassifyRequest:
 class _Fields:
     """The fields of one JSON object, taken one after the other."""
 
-    def __init__(self, body: Any, prefix: str = "") -> None:
+    def __init__(self, body: Json, prefix: str = "") -> None:
         if not isinstance(body, dict):
             raise ApiError(400, f"the body must be a JSON object, not {_kind(body)}")
         self._left = {name: value for name, value in body.items() if value is not None}
         self._known: set[str] = set()
         self._prefix = prefix
 
-    def take(self, name: str, check: Callable[[Any, str], Any], default: Any) -> Any:
+    def take(self, name: str, check: Callable[[Json, str], T], default: D) -> T | D:
+        """Return a field's checked value, or the default where it was not given."""
         self._known.add(name)
         if name not in self._left:
             return default
         return check(self._left.pop(name), self._prefix + name)
 
-    def need(self, name: str, check: Callable[[Any, str], Any]) -> Any:
+    def need(self, name: str, check: Callable[[Json, str], T]) -> T:
+        """Return the checked value of a field that has to be there."""
         if name not in self._left:
             raise _bad(self._prefix + name, "is missing")
-        return self.take(name, check, None)
+        self._known.add(name)
+        return check(self._left.pop(name), self._prefix + name)
 
     def done(self) -> None:
         """Refuse what was not taken."""
@@ -176,12 +179,12 @@ def _bad(param: str, problem: str, *, code: str | None = "invalid_value") -> Api
     return ApiError(400, f"{param} {problem}", param=param, code=code)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Json) -> str:
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
 
 
-def _text(value: Any, path: str) -> str:
+def _text(value: Json, path: str) -> str:
     if not isinstance(value, str):
         raise _bad(path, f"must be a string, not {_kind(value)}")
     try:
@@ -191,20 +194,20 @@ def _text(value: Any, path: str) -> str:
     return value
 
 
-def _flag(value: Any, path: str) -> bool:
+def _flag(value: Json, path: str) -> bool:
     if not isinstance(value, bool):
         raise _bad(path, f"must be true or false, not {_kind(value)}")
     return value
 
 
-def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+def _mapping(value: Json, path: str) -> Mapping[str, Json]:
     if not isinstance(value, dict):
         raise _bad(path, f"must be an object, not {_kind(value)}")
     return value
 
 
-def _integer(low: int, high: int) -> Callable[[Any, str], int]:
-    def check(value: Any, path: str) -> int:
+def _integer(low: int, high: int) -> Callable[[Json, str], int]:
+    def check(value: Json, path: str) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
@@ -217,8 +220,8 @@ def _integer(low: int, high: int) -> Callable[[Any, str], int]:
     return check
 
 
-def _number(low: float, high: float) -> Callable[[Any, str], float]:
-    def check(value: Any, path: str) -> float:
+def _number(low: float, high: float) -> Callable[[Json, str], float]:
+    def check(value: Json, path: str) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _bad(path, f"must be a number, not {_kind(value)}")
         if not math.isfinite(value) or not low <= value <= high:
@@ -228,28 +231,30 @@ def _number(low: float, high: float) -> Callable[[Any, str], float]:
     return check
 
 
-def _stops(value: Any, path: str) -> tuple[str, ...]:
-    stops = value if isinstance(value, list) else [value]
-    if len(stops) > _MOST_STOPS:
-        raise _bad(path, f"may hold at most {_MOST_STOPS} strings, not {len(stops)}")
-    found = tuple(_text(stop, f"{path}[{i}]" if isinstance(value, list) else path) for i, stop in enumerate(stops))
-    if "" in found:
+def _stops(value: Json, path: str) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    if len(items) > _MOST_STOPS:
+        raise _bad(path, f"may hold at most {_MOST_STOPS} strings, not {len(items)}")
+    stops = tuple(_text(item, f"{path}[{i}]" if isinstance(value, list) else path) for i, item in enumerate(items))
+    if "" in stops:
         raise _bad(path, "holds an empty string, which would stop every answer before it begins")
-    return found
+    return stops
 
 
-def _inputs(value: Any, path: str) -> tuple[str, ...]:
-    texts = value if isinstance(value, list) else [value]
-    if not texts or len(texts) > _MOST_INPUTS:
-        raise _bad(path, f"must hold 1 to {_MOST_INPUTS} texts, not {len(texts)}")
-    found = tuple(_text(text, f"{path}[{i}]" if isinstance(value, list) else path) for i, text in enumerate(texts))
-    for i, text in enumerate(found):
+def _inputs(value: Json, path: str) -> tuple[tuple[str, ...], bool]:
+    """Return the texts, and whether they came as a list."""
+    is_list = isinstance(value, list)
+    items = value if isinstance(value, list) else [value]
+    if not items or len(items) > _MOST_INPUTS:
+        raise _bad(path, f"must hold 1 to {_MOST_INPUTS} texts, not {len(items)}")
+    texts = tuple(_text(item, f"{path}[{i}]" if is_list else path) for i, item in enumerate(items))
+    for i, text in enumerate(texts):
         if not text.strip():
-            raise _bad(f"{path}[{i}]" if isinstance(value, list) else path, "is empty")
-    return found
+            raise _bad(f"{path}[{i}]" if is_list else path, "is empty")
+    return texts, is_list
 
 
-def _messages(value: Any, path: str) -> tuple[Message, ...]:
+def _messages(value: Json, path: str) -> tuple[Message, ...]:
     if not isinstance(value, list):
         raise _bad(path, f"must be a list, not {_kind(value)}")
     if not value:
@@ -257,7 +262,7 @@ def _messages(value: Any, path: str) -> tuple[Message, ...]:
     return tuple(_message(item, f"{path}[{i}]") for i, item in enumerate(value))
 
 
-def _message(value: Any, path: str) -> Message:
+def _message(value: Json, path: str) -> Message:
     fields = _Fields(_mapping(value, path), f"{path}.")
     role = fields.need("role", _text)
     if role not in ROLES:
@@ -272,7 +277,7 @@ def _message(value: Any, path: str) -> Message:
     return Message(role, content, name=name, tool_calls=calls, tool_call_id=call_id)
 
 
-def _content(value: Any, path: str) -> str:
+def _content(value: Json, path: str) -> str:
     if not isinstance(value, list):
         return _text(value, path)
     parts = []
@@ -287,11 +292,11 @@ def _content(value: Any, path: str) -> str:
     return "".join(parts)
 
 
-def _tool_calls(value: Any, path: str) -> tuple[dict[str, Any], ...]:
+def _tool_calls(value: Json, path: str) -> tuple[dict[str, Json], ...]:
     if not isinstance(value, list):
         raise _bad(path, f"must be a list, not {_kind(value)}")
     for i, call in enumerate(value):
         function = _mapping(_mapping(call, f"{path}[{i}]").get("function"), f"{path}[{i}].function")
         _text(function.get("name"), f"{path}[{i}].function.name")
         _text(function.get("arguments"), f"{path}[{i}].function.arguments")
-    return tuple(dict(call) for call in value)
+    return tuple(dict(_mapping(call, path)) for call in value)

@@ -1,4 +1,4 @@
-"""What answers look like on the wire: OpenAI's chat completion, its chunks, its log-probabilities."""
+"""Answers become the JSON of OpenAI's API: a chat completion, its chunks, log-probabilities, a classification."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dizuo.engines import TokenLogprob
-from dizuo.serving.service import Service
+from dizuo.records import Json
+from dizuo.serving.service import Classified, Service
 
-__all__ = ["Answer", "chunk", "completion", "usage_chunk"]
+__all__ = ["Answer", "begin_answer", "build_chunk", "build_classification", "build_completion", "build_usage_chunk"]
 
 _LOWEST = -9999.0
 """JSON has no minus infinity; this is what OpenAI writes for a token that cannot be drawn."""
@@ -24,22 +24,18 @@ class Answer:
     id: str
     created: int
     model: str
-    fingerprint: str
+    """As the request called it."""
+    service: Service
     num_prompt_tokens: int
 
-    @classmethod
-    def of(cls, service: Service, model: str, *, num_prompt_tokens: int) -> Answer:
-        """Return a new answer's facts."""
-        return cls(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, service.fingerprint, num_prompt_tokens)
-
-    def head(self, kind: str) -> dict[str, Any]:
+    def opening(self, kind: str) -> dict[str, Json]:
         """Return the fields that open every object."""
         return {
             "id": self.id,
             "object": kind,
             "created": self.created,
             "model": self.model,
-            "system_fingerprint": self.fingerprint,
+            "system_fingerprint": self.service.fingerprint,
         }
 
     def usage(self, num_tokens: int) -> dict[str, int]:
@@ -51,27 +47,30 @@ class Answer:
         }
 
 
-def completion(
-    service: Service,
+def begin_answer(service: Service, model: str, *, num_prompt_tokens: int) -> Answer:
+    """Return a new answer, with an id of its own."""
+    return Answer(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, service, num_prompt_tokens)
+
+
+def build_completion(
     answer: Answer,
     text: str,
     logprobs: Sequence[TokenLogprob] | None,
     *,
     finish: str | None,
     num_tokens: int,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Return a whole `chat.completion`."""
-    choice = {
+    choice: dict[str, Json] = {
         "index": 0,
         "message": {"role": "assistant", "content": text, "refusal": None},
-        "logprobs": _logprobs(service, logprobs),
+        "logprobs": _logprobs(answer, logprobs),
         "finish_reason": finish,
     }
-    return {**answer.head("chat.completion"), "choices": [choice], "usage": answer.usage(num_tokens)}
+    return {**answer.opening("chat.completion"), "choices": [choice], "usage": answer.usage(num_tokens)}
 
 
-def chunk(
-    service: Service,
+def build_chunk(
     answer: Answer,
     *,
     role: bool = False,
@@ -79,36 +78,66 @@ def chunk(
     logprobs: Sequence[TokenLogprob] | None = None,
     finish: str | None = None,
     include_usage: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Return one `chat.completion.chunk`."""
-    delta: dict[str, Any] = {}
+    delta: dict[str, Json] = {}
     if role:
         delta = {"role": "assistant", "content": ""}
     elif finish is None:
         delta = {"content": text}
-    choice = {"index": 0, "delta": delta, "logprobs": _logprobs(service, logprobs), "finish_reason": finish}
-    whole = {**answer.head("chat.completion.chunk"), "choices": [choice]}
+    choice: dict[str, Json] = {
+        "index": 0,
+        "delta": delta,
+        "logprobs": _logprobs(answer, logprobs),
+        "finish_reason": finish,
+    }
+    whole: dict[str, Json] = {**answer.opening("chat.completion.chunk"), "choices": [choice]}
     return {**whole, "usage": None} if include_usage else whole
 
 
-def usage_chunk(service: Service, answer: Answer, num_tokens: int) -> dict[str, Any]:
+def build_usage_chunk(answer: Answer, num_tokens: int) -> dict[str, Json]:
     """Return the chunk without choices that ends a stream whose client asked for usage."""
-    return {**answer.head("chat.completion.chunk"), "choices": [], "usage": answer.usage(num_tokens)}
+    return {**answer.opening("chat.completion.chunk"), "choices": [], "usage": answer.usage(num_tokens)}
 
 
-def _logprobs(service: Service, entries: Sequence[TokenLogprob] | None) -> dict[str, Any] | None:
+def build_classification(answers: Sequence[Classified], model: str) -> dict[str, Json]:
+    """Return the labels of several texts, in their order."""
+    entries: list[dict[str, Json]] = []
+    for index, answer in enumerate(answers):
+        entry: dict[str, Json] = {
+            "index": index,
+            "label": answer.label,
+            "probabilities": dict(answer.probabilities),
+        }
+        if answer.labels is not None:
+            entry["labels"] = list(answer.labels)
+        if answer.value is not None:
+            entry["value"] = answer.value
+        entries.append(entry)
+    num_tokens = sum(answer.num_prompt_tokens for answer in answers)
+    return {
+        "id": f"classify-{uuid.uuid4().hex}",
+        "object": "list",
+        "created": int(time.time()),
+        "model": model,
+        "data": entries,
+        "usage": {"prompt_tokens": num_tokens, "total_tokens": num_tokens},
+    }
+
+
+def _logprobs(answer: Answer, entries: Sequence[TokenLogprob] | None) -> dict[str, Json] | None:
     if entries is None:
         return None
     content = [
         {
-            **_token(service, entry.id, entry.logprob),
-            "top_logprobs": [_token(service, token, logprob) for token, logprob in entry.top],
+            **_token(answer, entry.id, entry.logprob),
+            "top_logprobs": [_token(answer, token, logprob) for token, logprob in entry.top],
         }
         for entry in entries
     ]
     return {"content": content, "refusal": None}
 
 
-def _token(service: Service, token: int, logprob: float) -> dict[str, Any]:
-    raw = service.token_bytes(token)
+def _token(answer: Answer, token: int, logprob: float) -> dict[str, Json]:
+    raw = answer.service.token_bytes(token)
     return {"token": raw.decode("utf-8", "replace"), "logprob": max(logprob, _LOWEST), "bytes": list(raw)}

@@ -1,4 +1,4 @@
-"""Who may ask: API keys, and without keys only programs on this machine that meant to.
+"""API keys say who may ask; without keys only programs of this machine may, and no web page.
 
 A server on 127.0.0.1 is reachable by every page in the user's browser: a form can post to it from another site
 (cross-site request), and a name that resolves to 127.0.0.1 makes it look like the page's own server (DNS rebinding).
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dizuo.errors import ServingError
-from dizuo.serving.faults import ApiError
+from dizuo.serving.gateway.api_errors import ApiError
 from dizuo.serving.options import ServeOptions
 
 __all__ = ["KEYS_VARIABLE", "Gatekeeper", "read_keys"]
@@ -57,7 +57,7 @@ def read_keys(options: ServeOptions) -> dict[str, bytes]:
 
 
 class Gatekeeper:
-    """Lets a request in, or says why not.
+    """Admits a request, or raises the error that says why not.
 
     Args:
         keys: from `read_keys`; empty means that everybody on this machine may ask.
@@ -85,7 +85,7 @@ class Gatekeeper:
             ApiError: 401 without a right key, 403 from another site.
         """
         if not self._keys:
-            self._same_machine(headers)
+            self._require_this_machine(headers)
             return ""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
@@ -97,7 +97,8 @@ class Gatekeeper:
             raise _unauthorised("the API key is not known to this server")
         return matches[0]
 
-    def _same_machine(self, headers: Mapping[str, str]) -> None:
+    def _require_this_machine(self, headers: Mapping[str, str]) -> None:
+        """Check the Host and Origin headers: both must name this machine."""
         host = headers.get("host", "")
         if not _is_local(_host_name(host)):
             raise ApiError(

@@ -1,4 +1,4 @@
-"""`serve`: from a name in the registry (or a bundle folder) to a server that answers."""
+"""`serve` opens a release and answers HTTP requests with it until the process is told to stop."""
 
 from __future__ import annotations
 
@@ -6,49 +6,19 @@ import contextlib
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from dizuo.engines import EngineOptions
 from dizuo.errors import ServingError
-from dizuo.events import Finished, Note, Started, Watcher, ignore
-from dizuo.serving.bundle import files as bundles
-from dizuo.serving.bundle.files import Bundle
+from dizuo.events import Note, Watcher, ignore
 from dizuo.serving.gateway.security import Gatekeeper, read_keys
+from dizuo.serving.opening import NamedBundle, find_bundle, load_service
 from dizuo.serving.options import ServeOptions
-from dizuo.serving.registry import Registry
-from dizuo.serving.service import Service, open_service
+from dizuo.serving.service import Service
 
-__all__ = ["find_bundle", "open_named", "serve"]
-
-
-def find_bundle(name: str | Path) -> tuple[str, str, Bundle]:
-    """Return (name in the API, full reference, verified bundle) of a registered name or a bundle folder.
-
-    A text with a `/` or a folder that has a bundle.json is a folder, everything else a name.
-    """
-    path = Path(name)
-    if isinstance(name, Path) or "/" in name or (path / "bundle.json").is_file():
-        bundle = bundles.open(path)
-        return bundle.name, bundle.name, bundle
-    release, bundle = Registry().open(name)
-    return release.name, str(release), bundle
-
-
-def open_named(name: str | Path, *, options: EngineOptions | None = None, watch: Watcher = ignore) -> Service:
-    """Return the service of a registered name or a bundle folder; the caller closes it."""
-    return _open(*find_bundle(name), options=options, watch=watch)
-
-
-def _open(called: str, reference: str, bundle: Bundle, *, options: EngineOptions | None, watch: Watcher) -> Service:
-    started = time.monotonic()
-    watch(Started(f"load {reference}"))
-    service = open_service(bundle, name=called, options=options, watch=watch)
-    watch(Finished(f"load {reference}", time.monotonic() - started))
-    return service
+__all__ = ["serve"]
 
 
 def serve(name: str | Path, *, options: ServeOptions | None = None, watch: Watcher = ignore) -> None:
@@ -66,11 +36,9 @@ def serve(name: str | Path, *, options: ServeOptions | None = None, watch: Watch
     gatekeeper = Gatekeeper(read_keys(options), options)
     listener = _bind(options)
     try:
-        called, reference, bundle = find_bundle(name)
-        service = _open(
-            called,
-            reference,
-            bundle,
+        named = find_bundle(name)
+        service = load_service(
+            named,
             options=EngineOptions(
                 max_running=options.max_running,
                 max_waiting=options.max_waiting,
@@ -81,7 +49,7 @@ def serve(name: str | Path, *, options: ServeOptions | None = None, watch: Watch
             watch=watch,
         )
         try:
-            _run(service, called, reference, options, gatekeeper, listener, watch)
+            _run(service, named, options, gatekeeper, listener, watch)
         finally:
             service.close()
     finally:
@@ -90,8 +58,7 @@ def serve(name: str | Path, *, options: ServeOptions | None = None, watch: Watch
 
 def _run(
     service: Service,
-    called: str,
-    reference: str,
+    named: NamedBundle,
     options: ServeOptions,
     gatekeeper: Gatekeeper,
     listener: socket.socket,
@@ -99,11 +66,11 @@ def _run(
 ) -> None:
     import uvicorn
 
-    from dizuo.serving.gateway.application import Gateway, application
+    from dizuo.serving.gateway.application import Gateway, build_application
 
-    gateway = Gateway({called: service}, options, gatekeeper, versions={called: reference})
+    gateway = Gateway({named.name: service}, options, gatekeeper, releases={named.name: named.reference})
     config = uvicorn.Config(
-        application(gateway),
+        build_application(gateway),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -116,7 +83,7 @@ def _run(
             await super().startup(sockets)
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            watch(Note(f"serving {reference} at http://{shown}:{port}/v1"))
+            watch(Note(f"serving {named.reference} at http://{shown}:{port}/v1"))
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -141,10 +108,9 @@ def _run(
 def _bind(options: ServeOptions) -> socket.socket:
     """Return a listening socket: bound before the model is loaded, so that a taken port is known at once."""
     try:
-        found: list[Any] = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
+        )[0]
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,79 +1,31 @@
-"""Between HTTP and the routes: who gets in, bodies within bounds, event streams, and clients that leave."""
+"""What the routes need of HTTP: bodies within bounds, event streams, errors, and clients that leave."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import re
-import time
-import uuid
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import NoReturn, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from dizuo.serving.faults import ApiError
-from dizuo.serving.gateway.security import Gatekeeper
+from dizuo.records import Json
+from dizuo.serving.gateway.api_errors import ApiError
 
-__all__ = ["ClientGone", "Door", "EventStream", "fault_response", "read_json", "unless_gone"]
+__all__ = ["ClientGone", "EventStream", "error_response", "read_json", "wait_while_connected"]
 
-log = logging.getLogger("dizuo.serving")
 T = TypeVar("T")
-_OPEN_PATHS = {"/health", "/ready"}
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class Door:
-    """Outermost layer: gives every request an id, checks who asks, writes the access log."""
+async def read_json(request: Request, limit: int) -> Json:
+    """Return the body as JSON; at most `limit` bytes are read.
 
-    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper) -> None:
-        self.app = app
-        self.gatekeeper = gatekeeper
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = time.monotonic()
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        status, key = 0, ""
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
-            await send(message)
-
-        try:
-            try:
-                if scope["path"] not in _OPEN_PATHS:
-                    key = self.gatekeeper.admit(headers)
-            except ApiError as error:
-                await fault_response(error)(scope, receive, send_with_id)
-            else:
-                await self.app(scope, receive, send_with_id)
-        finally:
-            entry = {
-                "request_id": request_id,
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "seconds": round(time.monotonic() - started, 4),
-                "key": key,
-            }
-            log.info("%s", json.dumps(entry, ensure_ascii=False))
-
-
-async def read_json(request: Request, limit: int) -> Any:
-    """Return the body as JSON, never reading more than the limit."""
+    Raises:
+        ApiError: 415, 413 or 400, where it is not JSON or too large.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ApiError(
@@ -91,7 +43,8 @@ async def read_json(request: Request, limit: int) -> Any:
         if len(body) > limit:
             raise too_large
     try:
-        return json.loads(bytes(body), parse_constant=_refuse_constant)
+        value: Json = json.loads(bytes(body), parse_constant=_refuse_constant)
+        return value
     except UnicodeDecodeError:
         raise ApiError(400, "the body is not UTF-8", code="invalid_json") from None
     except RecursionError:
@@ -100,7 +53,7 @@ async def read_json(request: Request, limit: int) -> Any:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
@@ -108,8 +61,12 @@ class ClientGone(Exception):
     """The client closed the connection."""
 
 
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Wait for something, and cancel it when the client leaves."""
+async def wait_while_connected(request: Request, work: Awaitable[T]) -> T:
+    """Return the result of some work, which is cancelled when the client leaves.
+
+    Raises:
+        ClientGone: the client left first.
+    """
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -122,15 +79,18 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
             return task.result()
         raise ClientGone
     finally:
-        for one in (task, watcher):
-            if not one.done():
-                one.cancel()
+        for job in (task, watcher):
+            if not job.done():
+                job.cancel()
         await asyncio.gather(task, watcher, return_exceptions=True)
 
 
 class EventStream(Response):
-    """Server-sent events. The generator is closed, and with it the engine's request, as soon as the client is gone:
-    when the connection says so, or when a send fails."""
+    """Sends server-sent events until they end or the client leaves.
+
+    The generator is closed, and with it the engine's request, as soon as the client is gone: when the connection says
+    so, or when a send fails.
+    """
 
     media_type = "text/event-stream"
 
@@ -157,11 +117,11 @@ class EventStream(Response):
             if writer.done() and not isinstance(writer.exception(), OSError | None):
                 raise writer.exception()  # type: ignore[misc]
         finally:
-            for one in (writer, watcher):
-                one.cancel()
+            for job in (writer, watcher):
+                job.cancel()
             await asyncio.gather(writer, watcher, return_exceptions=True)
 
 
-def fault_response(fault: ApiError) -> Response:
+def error_response(error: ApiError) -> Response:
     """Return an error in OpenAI's form."""
-    return JSONResponse(fault.body(), fault.status, fault.headers)
+    return JSONResponse(error.body(), error.status, error.headers)

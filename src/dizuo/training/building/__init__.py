@@ -1,4 +1,5 @@
 """From a plan and a model to what can be stepped.
 
-network.py    what of the model is trained: adapters, every weight, a head; saved and undone
+build.py      `build_network` and `build_stepper`: the plan's choices are followed, nothing is measured
+network.py    what of the model is trained: adapters, every weight, a head; how it is saved and undone
 """

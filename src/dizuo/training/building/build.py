@@ -10,18 +10,20 @@ import torch
 
 from dizuo.errors import TrainingError
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
+from dizuo.training.methods import METHODS
 from dizuo.training.planning.plan import Plan
+from dizuo.training.planning.settings import Device, Quantize
 from dizuo.training.ranks.group import ALONE, Ranks
 from dizuo.training.ranks.sharding import shard
 from dizuo.training.stepping.stepper import Stepper
 from dizuo.trees import Choice, Runner
 
 if TYPE_CHECKING:
+    from dizuo.data import Task
     from dizuo.models import Model, ModelSpec
     from dizuo.models.heads import HeadFacts
 
-__all__ = ["as_planned", "guarded", "make_network", "make_stepper", "placed"]
+__all__ = ["build_network", "build_stepper", "explain_out_of_memory", "load_quantized", "on_device"]
 
 T = TypeVar("T")
 
@@ -29,25 +31,26 @@ OUT_OF_MEMORY = ("can't allocate memory", "DefaultCPUAllocator", "not enough mem
 """What torch's CPU allocator writes; on other devices it raises `torch.OutOfMemoryError`."""
 
 
-def make_network(plan: Plan, model: Model) -> Network:
+def build_network(plan: Plan, model: Model) -> Network:
     """Make a model trainable as the plan says."""
+    use, head = plan.use, _head_facts(plan)
     return Network(
         model,
-        adapter=plan["adapter"],
-        rank=plan["rank"],
-        alpha=plan["alpha"],
-        dropout=plan["dropout"],
-        targets=plan["targets"],
-        seed=plan["seed"],
-        num_outputs=plan["num_outputs"] if "num_outputs" in plan.values else 0,
-        head=_head_facts(plan),
-        golden=_golden(plan, model),
-        head_scale=_head_scale(plan),
+        adapter=use.adapter,
+        rank=use.rank,
+        alpha=use.alpha,
+        dropout=use.dropout,
+        targets=use.targets if isinstance(use.targets, str) else list(use.targets),
+        seed=use.seed,
+        num_outputs=use.num_outputs,
+        head=head,
+        golden=_golden(head, model, plan.request.task, max_length=use.max_length),
+        head_scale=use.head_scale,
     )
 
 
-def as_planned(model: Model | ModelSpec, quantize: str) -> Model:
-    """Return the model with its weights quantised as asked: the one that is loaded already, where it is so."""
+def load_quantized(model: Model | ModelSpec, quantize: Quantize) -> Model:
+    """Return the model with its weights quantised as asked; one that is loaded so already comes back itself."""
     from dizuo import models
 
     if isinstance(model, models.Model):
@@ -57,68 +60,56 @@ def as_planned(model: Model | ModelSpec, quantize: str) -> Model:
     return models.load(model, quantize=quantize)
 
 
-def _head_scale(plan: Plan) -> float:
-    """Return the head's learning rate over that of the rest."""
-    return plan["head_learning_rate"] / plan["learning_rate"] if "head_learning_rate" in plan.values else 1.0
-
-
-def _golden(plan: Plan, model: Model) -> list[tuple[str, list[int]]]:
+def _golden(head: HeadFacts | None, model: Model, task: Task | None, *, max_length: int) -> list[tuple[str, list[int]]]:
     """Return texts of nobody's data, the first labels among them, with the ids that they become when they are asked."""
-    from dizuo.data import Task
     from dizuo.data.rendering.last_token import render_for
 
-    facts = _head_facts(plan)
-    if facts is None or facts.kind == "reward":
+    if head is None or head.kind == "reward":
         return []
-    task = Task.from_json(plan.request["task"])
-    texts = [*facts.labels[:3], "Where is it?", "The quick brown fox jumps over the lazy dog, 1,024 times."]
-    rendered = [(text, render_for(facts, model.tokenizer, text, task)) for text in texts]
-    return [(text, one.ids.tolist()) for text, one in rendered if len(one.ids) <= plan["max_length"]]
+    assert task is not None
+    texts = [*head.labels[:3], "Where is it?", "The quick brown fox jumps over the lazy dog, 1,024 times."]
+    rendered = [(text, render_for(head, model.tokenizer, text, task)) for text in texts]
+    return [(text, asked.ids.tolist()) for text, asked in rendered if len(asked.ids) <= max_length]
 
 
 def _head_facts(plan: Plan) -> HeadFacts | None:
     """Return what the outputs of the plan's head mean."""
-    from dizuo.data import Task
-
-    method, task = find(plan["method"]), plan.request["task"]
-    if method.head is None:
-        return None
-    return method.head(None if task is None else Task.from_json(task), method.Options(**plan.method_options))
+    method = METHODS.load(plan.use.method)
+    return None if method.head is None else method.head(plan.request.task, plan.method_options)
 
 
-def make_stepper(plan: Plan, network: Network, ranks: Ranks = ALONE) -> Stepper:
-    """Return what takes the plan's steps; nothing is measured, the plan's choices are followed.
+def build_stepper(plan: Plan, network: Network, ranks: Ranks = ALONE) -> Stepper:
+    """Return what takes the plan's steps.
 
     Where the plan shards weights and there are several ranks, the network is sharded here.
     """
-    method = find(plan["method"])
-    bfloat16 = plan["dtype"] == "bfloat16"
-    choice = Choice(layout=plan["layout"], backend=plan["backend"], reason=plan.values["layout"].why)
+    use = plan.use
+    bfloat16 = use.dtype == "bfloat16"
     runner = Runner(
         network.module,
-        choice=choice,
+        choice=Choice(layout=use.layout, backend=use.backend, reason=plan.why["layout"].why),
         compute_dtype=torch.bfloat16 if bfloat16 else torch.float32,
-        recompute=plan["checkpoint_activations"],
-        offload=plan["offload_activations"],
+        recompute=use.checkpoint_activations,
+        offload=use.offload_activations,
     )
-    if plan["shard"] == "fsdp2" and ranks.world > 1:
+    if use.shard == "fsdp2" and ranks.world > 1:
         shard(network, runner, ranks, bfloat16=bfloat16)
     return Stepper(
         network,
         runner,
-        method=method,
-        method_options=method.Options(**plan.method_options),
-        budget=plan["tokens_per_block"],
-        max_grad_norm=plan["max_grad_norm"],
-        weight_decay=plan["weight_decay"],
-        optimizer=plan["optimizer"],
+        method=METHODS.load(use.method),
+        method_options=plan.method_options,
+        budget=use.tokens_per_block,
+        max_grad_norm=use.max_grad_norm,
+        weight_decay=use.weight_decay,
+        optimizer=use.optimizer,
         ranks=ranks,
     )
 
 
 @contextlib.contextmanager
-def placed(model: Model, device: str) -> Iterator[None]:
-    """Have a model's weights on `cpu` or `cuda` (the current one) for the time of the context."""
+def on_device(model: Model, device: Device) -> Iterator[None]:
+    """Keep a model's weights on `cpu` or `cuda` (the current one) for the time of the context."""
     before = next(model.module.parameters()).device
     if before.type == device:
         yield
@@ -130,8 +121,12 @@ def placed(model: Model, device: str) -> Iterator[None]:
         model.module.to(before)
 
 
-def guarded(work: Callable[[], T], plan: Plan) -> T:
-    """Do a piece of work; running out of memory becomes an error that says what to change."""
+def explain_out_of_memory(work: Callable[[], T], *, tokens_per_block: int) -> T:
+    """Do a piece of work; running out of memory becomes an error that says what to change.
+
+    Raises:
+        TrainingError: memory ran out.
+    """
     try:
         return work()
     except (MemoryError, RuntimeError) as error:
@@ -139,6 +134,6 @@ def guarded(work: Callable[[], T], plan: Plan) -> T:
         if not known and not any(text in str(error) for text in OUT_OF_MEMORY):
             raise
         raise TrainingError(
-            f"out of memory with {plan['tokens_per_block']:,} tokens per block",
-            hint=f"set tokens_per_block to {max(16, plan['tokens_per_block'] // 2):,}, or shorten max_length",
+            f"out of memory with {tokens_per_block:,} tokens per block",
+            hint=f"set tokens_per_block to {max(16, tokens_per_block // 2):,}, or shorten max_length",
         ) from error

@@ -1,4 +1,4 @@
-"""Running every check on one patient."""
+"""Running every check on one subject, in the order of the list of mistakes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dizuo import plugins
 from dizuo.errors import DizuoError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
+from dizuo.training.doctor.checks import CHECKS, Check
 from dizuo.training.doctor.findings import Finding, red
-from dizuo.training.doctor.subject import Patient
+from dizuo.training.doctor.subject import Subject
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
     from dizuo.models import Model
+    from dizuo.training.method import MethodOptions
     from dizuo.training.planning.options import TrainOptions
     from dizuo.training.planning.plan import Plan
 
-__all__ = ["PACKAGE", "Diagnosis", "Result", "examine"]
+__all__ = ["ROWS", "Diagnosis", "Result", "examine"]
 
-PACKAGE = "dizuo.training.doctor.checks"
 ROWS = 2000
 """Training rows looked at, unless all are asked for. Rows lie in random order, so these are a random sample."""
 
@@ -37,8 +37,10 @@ class Result:
     title: str
     """What holds when it is green."""
     trap: int
+    """Number of the mistake that it looks for, see `docs/concepts/mistakes.md`."""
     finding: Finding
     seconds: float
+    """What the check took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def examine(
     data: Dataset,
     *,
     options: TrainOptions | None = None,
-    method_options: Any = None,
+    method_options: MethodOptions | None = None,
     plan: Plan | None = None,
     rows: int | None = ROWS,
     only: Sequence[str] | None = None,
@@ -94,34 +96,33 @@ def examine(
         PlanError: there are no training rows, or no method of that name.
     """
     started = time.perf_counter()
-    names = [name for name in plugins.names(PACKAGE) if only is None or name in only]
-    checks = {name: plugins.load(PACKAGE, name, noun="check") for name in names}
-    order = sorted(names, key=lambda name: (checks[name].trap, name))
+    names = [name for name in CHECKS.names() if only is None or name in only]
+    checks = sorted((CHECKS.load(name) for name in names), key=lambda check: (check.trap, check.name))
     results = []
-    watch(Started("doctor", len(order), "checks"))
+    watch(Started("doctor", len(checks), "checks"))
     with tempfile.TemporaryDirectory(prefix="dizuo-doctor-") as folder:
-        patient = Patient(
+        subject = Subject(
             model, data, options=options, method_options=method_options, plan=plan, rows=rows, folder=Path(folder)
         )
         try:
-            for number, name in enumerate(order, start=1):
+            for number, check in enumerate(checks, start=1):
                 begun = time.perf_counter()
-                finding = _find(checks[name].check, patient)
+                finding = _run(check, subject)
                 seconds = time.perf_counter() - begun
-                results.append(Result(name, checks[name].title, checks[name].trap, finding, seconds))
-                watch(Progress("doctor", number, len(order), "checks"))
+                results.append(Result(check.name, check.title, check.trap, finding, seconds))
+                watch(Progress("doctor", number, len(checks), "checks"))
         finally:
-            patient.rest()
+            subject.rest()
     seconds = time.perf_counter() - started
-    diagnosis = Diagnosis(tuple(results), len(patient.rows), len(data.train), seconds)
+    diagnosis = Diagnosis(tuple(results), len(subject.rows), len(data.train), seconds)
     watch(Finished("doctor", seconds, f"{len(diagnosis.red)} red of {len(results)}"))
     return diagnosis
 
 
-def _find(check: Any, patient: Patient) -> Finding:
-    """Do one check; one that cannot be done is red, since what it guards is then not known to hold."""
+def _run(check: Check, subject: Subject) -> Finding:
+    """Return one check's finding. A check that fails is red: what it looks for may be there."""
     try:
-        finding: Finding = check(patient)
+        return check.check(subject)
     except DizuoError as error:
         return red(
             f"stopped: {error.message}",
@@ -136,4 +137,3 @@ def _find(check: Any, patient: Patient) -> Finding:
             meaning="The model, the method or the check itself raised an error that nobody expected.",
             hint="train a few steps with --debug to see the traceback, and report it if dizuo is at fault",
         )
-    return finding

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""What one check found, and how a check says it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Green, red, or skipped."""
+    """What one check found on one subject."""
 
     state: State
+    """`green`, `red`, or `skipped` where it does not apply."""
     measured: str
     """What was looked at, with its figure and what is allowed; for a skipped check why it does not apply."""
     meaning: str = ""
@@ -29,17 +30,24 @@ class Finding:
 
 
 def green(measured: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding that all is well."""
     return Finding("green", measured)
 
 
 def red(measured: str, *, meaning: str, hint: str, lines: Sequence[str] = ()) -> Finding:
-    """Return that something is wrong."""
+    """Return a finding that something is wrong.
+
+    Args:
+        measured: the figure, with what is allowed.
+        meaning: what it means for the run.
+        hint: what to do about it.
+        lines: the rows or weights it is about.
+    """
     more = len(lines) - SHOWN
     shown = (*lines[:SHOWN], *([f"… and {more:,} more"] if more > 0 else []))
     return Finding("red", measured, meaning, tuple(shown), hint)
 
 
 def skipped(why: str) -> Finding:
-    """Return that the check does not apply here, and why."""
+    """Return a finding that the check does not apply here, and why."""
     return Finding("skipped", why)

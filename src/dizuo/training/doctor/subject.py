@@ -1,4 +1,4 @@
-"""The patient: a model, its plan and a few rows, ready to be asked by any check.
+"""The subject: a model, its plan and a few rows, ready to be asked by any check.
 
 Two samples are taken. `rows` are many and only read as tokens. Of those that can be trained, a handful of short ones
 of different lengths become a data set of their own, on which `small` is a real plan of a few steps; checks that run
@@ -7,7 +7,6 @@ the model run on it, in float32, with small random numbers in whatever starts at
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from dizuo.data import Dataset, Split
+from dizuo.data.card import Card
 from dizuo.data.dataset import SPLITS, SplitWriter
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.errors import DizuoError, PlanError
 from dizuo.records import Example, kind_of
-from dizuo.training.building.build import as_planned, make_network, make_stepper
-from dizuo.training.method import find
+from dizuo.training.building.build import build_network, build_stepper, load_quantized
+from dizuo.training.method import MethodOptions
+from dizuo.training.methods import METHODS
 from dizuo.training.planning import defaults
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.plan import Plan
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from dizuo.models import Model
     from dizuo.training.building.network import Network
 
-__all__ = ["Patient", "Row"]
+__all__ = ["Row", "Subject"]
 
 SAMPLE = 8
 """Examples that the model runs on."""
@@ -62,7 +63,7 @@ class Row:
     kept: bool = False
     """Whether `tokenize` takes it."""
     stored: int = -1
-    """The first example of the patient's store that was made of it, where it is kept."""
+    """The first example of the subject's store that was made of it, where it is kept."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class _Recorder:
         return out
 
 
-class Patient:
+class Subject:
     """What checks look at.
 
     Args:
@@ -106,14 +107,14 @@ class Patient:
         data: Dataset,
         *,
         options: TrainOptions | None = None,
-        method_options: Any = None,
+        method_options: MethodOptions | None = None,
         plan: Plan | None = None,
         rows: int | None = None,
         folder: Path,
     ) -> None:
         self.options = options or TrainOptions()
-        self.model, self.data, self.folder = as_planned(model, self.options.quantize), data, folder
-        self.method = find(self.options.method)
+        self.model, self.data, self.folder = load_quantized(model, self.options.quantize), data, folder
+        self.method = METHODS.load(self.options.method)
         self.method_options = self.method.Options() if method_options is None else method_options
         if not len(data.train):
             raise PlanError("the training split has no rows", hint="prepare data with training rows")
@@ -131,7 +132,7 @@ class Patient:
     @property
     def batch_size(self) -> int:
         """Sequences per optimizer step of the run."""
-        return self.options.batch_size or int(defaults.batch_size(num_examples=len(self.data.train)).value)
+        return self.options.batch_size or int(defaults.choose_batch_size(num_examples=len(self.data.train)).value)
 
     @property
     def trains_tokens(self) -> bool:
@@ -188,9 +189,9 @@ class Patient:
         return self.sample[int(self.batch.rows[example])]
 
     @property
-    def loss_options(self) -> Any:
+    def loss_options(self) -> MethodOptions:
         """The method's options as the small plan resolved them: what its loss is called with."""
-        return self.method.Options(**self.small.method_options)
+        return self.small.method_options
 
     @cached_property
     def untrained(self) -> list[NDArray[np.float64]]:
@@ -212,8 +213,8 @@ class Patient:
         """The model made trainable, in float32, without dropout; what began at zero holds small random numbers."""
         if self._network is None:
             plan = self.exact()
-            self._network = make_network(plan, self.model)
-            stepper = make_stepper(plan, self._network)
+            self._network = build_network(plan, self.model)
+            stepper = build_stepper(plan, self._network)
             everything = range(len(self.batch))
             if self.method.needs_reference:
                 self.batch.keep_reference(stepper.log_probabilities(self.batch, everything))
@@ -225,12 +226,13 @@ class Patient:
 
     def exact(self, **changes: Any) -> Plan:
         """Return the small plan in float32 and without dropout, with other values where given."""
-        return with_values(self.small, **{"dtype": "float32", "dropout": 0.0, "tokens_per_block": 2**40, **changes})
+        exact = replace(self.small.use, dtype="float32", dropout=0.0, tokens_per_block=2**40)
+        return self.small.with_use(replace(exact, **changes))
 
     def stepper(self, **changes: Any) -> Stepper:
         """Return what takes steps with the network, with other values of the plan where given."""
         network = self.network
-        return make_stepper(self.exact(**changes), network)
+        return build_stepper(self.exact(**changes), network)
 
     def rest(self) -> None:
         """Take everything off the model that checks put on it."""
@@ -298,7 +300,7 @@ class Patient:
             with SplitWriter(folder / f"{split}.arrow", kind=type(examples[0])) as writer:
                 writer.write(examples if split == "train" else [])
             splits[split] = Split(folder / f"{split}.arrow", name=split)
-        return Dataset(folder=folder, task=self.data.task, card={"digest": f"doctor:{name}"}, **splits)
+        return Dataset(folder=folder, task=self.data.task, card=Card(digest=f"doctor:{name}"), **splits)
 
     def _planned(self, data: Dataset, options: TrainOptions, name: str) -> Plan:
         return make_plan(
@@ -314,7 +316,7 @@ class Patient:
         """Follow the layout and backend of an earlier plan."""
         if self._given is None:
             return plan
-        plan = with_values(plan, layout=self._given["layout"], backend=self._given["backend"])
+        plan = plan.with_use(replace(plan.use, layout=self._given.use.layout, backend=self._given.use.backend))
         plan.write()
         return plan
 
@@ -326,15 +328,6 @@ class Patient:
                 if weight.ndim == 2 and not weight.any():
                     noise = torch.randn(weight.shape, generator=source) * 0.02
                     weight.copy_(noise.to(weight.device))
-
-
-def with_values(plan: Plan, **changes: Any) -> Plan:
-    """Return the plan with other values; it gets a digest of its own."""
-    values = {
-        **plan.values,
-        **{name: dataclasses.replace(plan.values[name], value=value) for name, value in changes.items()},
-    }
-    return replace(plan, values=values, digest="")
 
 
 def _size(row: Row) -> int:

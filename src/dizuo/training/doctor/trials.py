@@ -1,25 +1,24 @@
-"""Short real runs of the small plan, and stopping them where a kill would."""
+"""Short real runs of the small plan, stopped where a kill would stop them."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from typing import Any
 
-from dizuo.events import Event, Metric, Watcher
-from dizuo.training.doctor.subject import Patient
+from dizuo.events import Event, Metric, Watcher, ignore
+from dizuo.training.doctor.subject import Subject
 from dizuo.training.loop import train
 from dizuo.training.planning.plan import Plan
 from dizuo.training.run import Run
 
-__all__ = ["Stopped", "copy", "stop_at", "trained"]
+__all__ = ["Stopped", "copy_plan", "stop_at", "train_plan"]
 
 
 class Stopped(Exception):
-    """Ends the work in the middle of a step, before its checkpoint."""
+    """Raised by a watcher to end a run in the middle of a step, before its checkpoint."""
 
 
-def copy(plan: Plan, name: str) -> Plan:
+def copy_plan(plan: Plan, name: str) -> Plan:
     """Return the plan in a folder of its own, with its tokens."""
     folder = plan.folder.with_name(f"{plan.folder.name}-{name}")
     shutil.copytree(plan.folder / "tokens", folder / "tokens")
@@ -28,10 +27,10 @@ def copy(plan: Plan, name: str) -> Plan:
     return moved
 
 
-def trained(patient: Patient, plan: Plan, **more: Any) -> Run:
-    """Train on the patient's own weights where they come back as they were, else on freshly loaded ones."""
-    patient.rest()
-    return train(plan, model=None if plan["adapter"] == "full" else patient.model, **more)
+def train_plan(subject: Subject, plan: Plan, *, watch: Watcher = ignore) -> Run:
+    """Train on the subject's own weights where they come back as they were, else on freshly loaded ones."""
+    subject.rest()
+    return train(plan, model=None if plan.use.adapter == "full" else subject.model, watch=watch)
 
 
 def stop_at(step: int) -> Watcher:

@@ -1,4 +1,7 @@
-"""Where each trained turn of a row stands in its token sequences, found from what serving would send and stop at."""
+"""Where each trained turn of a row stands in its token sequences.
+
+It is found from outside: by the prompt that serving would send, and by the tokens at which serving would stop.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from dizuo.data.rendering.conversations import Rendered, render_prompt
 from dizuo.data.task import Task
 from dizuo.errors import DizuoError
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference
-from dizuo.training.doctor.subject import Patient, Row
+from dizuo.training.doctor.subject import Row, Subject
 
-__all__ = ["Turn", "chats_of", "raw_text", "same_text", "turns", "turns_of"]
+__all__ = ["Turn", "chats_of", "find_turns", "find_turns_of", "raw_text", "same_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +64,45 @@ def chats_of(example: Example, task: Task | None) -> list[tuple[Chat, int]]:
     return []
 
 
-def turns(patient: Patient) -> Iterator[Turn]:
+def find_turns(subject: Subject) -> Iterator[Turn]:
     """Yield every trained turn of the rows that could be written as tokens; running text has none."""
     from dizuo.models import end_of_turn_ids
 
-    stops = end_of_turn_ids(patient.tokenizer)
-    for row in patient.rows:
+    stops = end_of_turn_ids(subject.tokenizer)
+    for row in subject.rows:
         if row.sequences:
-            yield from turns_of(row, patient, stops=stops)
+            yield from find_turns_of(row, subject, stops=stops)
 
 
-def turns_of(row: Row, patient: Patient, *, stops: Sequence[int]) -> Iterator[Turn]:
+def find_turns_of(row: Row, subject: Subject, *, stops: Sequence[int]) -> Iterator[Turn]:
     """Yield the trained turns of one row."""
-    for chat, first in chats_of(row.example, patient.data.task):
+    for chat, first in chats_of(row.example, subject.data.task):
         for number, message in enumerate(chat.messages):
             if message.role != "assistant" or number < first or not message.weight > 0:
                 continue
             try:
-                prompt = tuple(render_prompt(patient.tokenizer, chat.messages[:number], tools=chat.tools))
+                prompt = tuple(render_prompt(subject.tokenizer, chat.messages[:number], tools=chat.tools))
             except DizuoError:
                 continue
-            found = [_turn(row, number, message, prompt, one, stops) for one in row.sequences]
-            fitting = [turn for turn in found if turn is not None]
+            located = [_locate(row, number, message, prompt, sequence, stops) for sequence in row.sequences]
+            fitting = [turn for turn in located if turn is not None]
             if not fitting:
                 yield Turn(row, number + 1, message, prompt, None)
                 continue
             # Both answers of a pair follow one prompt: take the sequence that has this one.
-            texts = [same_text(message.content, patient.tokenizer.decode(turn.ids())) for turn in fitting]
+            texts = [same_text(message.content, subject.tokenizer.decode(turn.ids())) for turn in fitting]
             yield fitting[texts.index(True)] if True in texts else fitting[0]
 
 
-def _turn(
-    row: Row, number: int, message: Message, prompt: tuple[int, ...], one: Rendered, stops: Sequence[int]
+def _locate(
+    row: Row, number: int, message: Message, prompt: tuple[int, ...], sequence: Rendered, stops: Sequence[int]
 ) -> Turn | None:
-    if len(one.ids) < len(prompt) or not np.array_equal(one.ids[: len(prompt)], prompt):
+    """Return the turn in a sequence that begins with its prompt; None for any other sequence."""
+    ids = sequence.ids
+    if len(ids) < len(prompt) or not np.array_equal(ids[: len(prompt)], prompt):
         return None
-    ends = np.flatnonzero(np.isin(one.ids[len(prompt) :], stops))
-    return Turn(row, number + 1, message, prompt, one, int(ends[0]) + len(prompt) if len(ends) else None)
+    ends = np.flatnonzero(np.isin(ids[len(prompt) :], stops))
+    return Turn(row, number + 1, message, prompt, sequence, int(ends[0]) + len(prompt) if len(ends) else None)
 
 
 def same_text(content: str, decoded: str) -> bool:

@@ -19,10 +19,11 @@ from typing import Any
 from dizuo import errors, events
 from dizuo.errors import TrainingError
 from dizuo.events import Watcher, ignore
+from dizuo.training.launchers import Launcher
 from dizuo.training.planning.plan import Plan
 from dizuo.training.run import Run
 
-__all__ = ["launch"]
+__all__ = ["LAUNCHER", "launch"]
 
 LOG = "launch.log"
 PATIENCE = 60.0
@@ -49,7 +50,7 @@ def launch(plan: Plan, *, ranks: int, worker: Sequence[str] = ("dizuo.training",
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command += ["-m", module, str(plan.folder), "--events", *arguments]
     # Otherwise torchrun sets one thread and warns of it; what counts is set by the plan, in the ranks.
-    environment = {"OMP_NUM_THREADS": str(max(1, plan["threads"] // ranks)), **os.environ}
+    environment = {"OMP_NUM_THREADS": str(max(1, plan.use.threads // ranks)), **os.environ}
     faults: list[dict[str, Any]] = []
     log = plan.folder / LOG
     with (
@@ -123,3 +124,6 @@ def _fault(faults: Sequence[Mapping[str, Any]], code: int, log: Path) -> Trainin
     end = next((n for n, line in enumerate(lines[traceback:], traceback) if re.match(r"[EW]\d{4}|={9}", line)), None)
     what = f"rank {cause[1]} ended" if cause is not None else "the ranks ended"
     return TrainingError(f"{what} with exit code {code}", details=lines[traceback:end][-TAIL:], hint=f"see {log}")
+
+
+LAUNCHER = Launcher(launch=launch)

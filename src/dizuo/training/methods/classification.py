@@ -16,28 +16,30 @@ References:
     sentence means in one word:" a language model's last state holds the meaning of the sentence.
     Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7 (label smoothing).
     King & Zeng 2001, "Logistic Regression in Rare Events Data": weights n / (K n_k), `balanced`.
+
+Shapes: M rows, one sequence each, and K labels; T targets of a row, 1 or K.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import DataError, PlanError, did_you_mean
 from dizuo.models.heads import HeadFacts
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
+from dizuo.training.planning.rates import TUNING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("labelled",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,11 @@ def check(task: Task | None, options: Options) -> None:
         raise PlanError(f"class_weights has {len(given)} numbers, and there are {len(task.labels)} labels")
 
 
-def resolve(options: Options, task: Task, targets: NDArray[np.float32]) -> Options:
-    """Return the options with the class weights as numbers, from the training rows' targets [m, k]."""
+def resolve(options: Options, task: Task | None, targets: NDArray[np.float32]) -> Options:
+    """Return the options with the class weights as numbers, from the training rows' targets [M, T]."""
     import numpy as np
 
+    assert task is not None
     given, count = options.class_weights, len(task.labels)
     if given == "none":
         return options
@@ -141,7 +144,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     return HeadFacts(kind, labels=task.labels, form=options.form, cue=_cue(task, options))
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the question, up to the cue of the answer."""
     from dizuo.data.rendering.last_token import render_question
     from dizuo.records import Labelled
@@ -171,31 +174,38 @@ def targets(example: Example, task: Task | None, options: Options) -> Sequence[f
     return [float(task.labels.index(example.labels[0]))]
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning import defaults
-
-    return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
-
-
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the weighted cross-entropy of the block, and its weight; `accuracy` counts rows with every label right."""
     import torch
     from torch.nn import functional as F
 
     assert outputs.scores is not None
-    scores = outputs.scores.float()
-    rows, count = scores.shape
-    targets = torch.from_numpy(batch.targets).to(scores.device)
+    scores_MK = outputs.scores.float()
+    rows, count = scores_MK.shape
+    targets_MT = torch.from_numpy(batch.targets).to(scores_MK.device)
     given = options.class_weights
-    weights = scores.new_ones(count) if isinstance(given, str) else scores.new_tensor(list(given))
-    if targets.shape[1] == count:  # one column per label; a single choice has one column and two labels at least
-        each = F.binary_cross_entropy_with_logits(scores, targets, pos_weight=weights, reduction="none").mean(1)
-        right = ((scores > 0) == (targets > 0)).all(1)
-        return Loss(each.sum(), float(rows), {"accuracy": right.float().sum()})
-    chosen = targets[:, 0].long()
-    each = F.cross_entropy(scores, chosen, label_smoothing=options.label_smoothing, reduction="none")
-    importance = weights[chosen]
-    right = scores.detach().argmax(1) == chosen
-    figures = {"accuracy": (right.float().sum(), float(rows))}
-    return Loss((importance * each).sum(), float(importance.sum()), figures)
+    weights_K = scores_MK.new_ones(count) if isinstance(given, str) else scores_MK.new_tensor(list(given))
+    if targets_MT.shape[1] == count:  # one column per label; a single choice has one column and two labels at least
+        losses_MK = F.binary_cross_entropy_with_logits(scores_MK, targets_MT, pos_weight=weights_K, reduction="none")
+        right_M = ((scores_MK > 0) == (targets_MT > 0)).all(1)
+        return Loss(losses_MK.mean(1).sum(), float(rows), {"accuracy": right_M.float().sum()})
+    label_M = targets_MT[:, 0].long()
+    losses_M = F.cross_entropy(scores_MK, label_M, label_smoothing=options.label_smoothing, reduction="none")
+    weight_M = weights_K[label_M]
+    right_M = scores_MK.detach().argmax(1) == label_M
+    figures = {"accuracy": (right_M.float().sum(), float(rows))}
+    return Loss((weight_M * losses_M).sum(), float(weight_M.sum()), figures)
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("labelled",),
+    sequences=sequences,
+    loss=loss,
+    rates=TUNING,
+    num_outputs=num_outputs,
+    head=head,
+    targets=targets,
+    check=check,
+    resolve=resolve,
+)

@@ -24,32 +24,32 @@ References:
 
 Left out on purpose: dropout, which would make π and π_ref disagree before the first step; other divergences than the
 reverse KL; a reference other than the model itself.
+
+Shapes: N sequences of M pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import PlanError, did_you_mean
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("preference",)
-needs_reference = True
 LOSSES = ("sigmoid", "robust", "ipo", "hinge")
-LORA_RATES = ((300e6, 5e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 5e-6))
-FULL_RATES = ((300e6, 5e-6), (1e9, 2e-6), (4e9, 1e-6), (float("inf"), 5e-7))
-"""(parameters below, rate). Tunstall et al. 2023 (Zephyr, arXiv:2310.16944) train 7B whole at 5e-7 and with adapters
-at ten times that; smaller models take larger steps."""
+RATES = Rates(lora=(5e-5, 2e-5, 1e-5, 5e-6), full=(5e-6, 2e-6, 1e-6, 5e-7))
+"""A twentieth of what teaching new text takes. Tunstall et al. 2023 (Zephyr, arXiv:2310.16944) train 7B whole at 5e-7
+and with adapters at ten times that; smaller models take larger steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +78,11 @@ class Options:
             raise PlanError("loss: robust needs label_smoothing, the share of pairs that are the wrong way round")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
     from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
-
-
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size: a twentieth of what teaching new text takes."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -100,26 +93,35 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     from dizuo.training import preference_pairs
 
-    ratios = preference_pairs.log_ratios(outputs, batch)
-    per_token = ratios / preference_pairs.counts(outputs)
-    delta = preference_pairs.pairs_of(per_token if options.loss == "ipo" else ratios, batch).difference
-    total = pair_losses(delta, options).sum()
-    rewards = preference_pairs.pairs_of(options.beta * ratios, batch)
-    return Loss(
-        total, float(len(delta)), preference_pairs.watched(rewards, level=options.beta * preference_pairs.LEVEL)
-    )
+    ratios_N = preference_pairs.log_ratios(outputs, batch)
+    means_N = ratios_N / preference_pairs.sum_weights(outputs)
+    delta_M = preference_pairs.pair_up(means_N if options.loss == "ipo" else ratios_N, batch).difference
+    total = pair_losses(delta_M, options).sum()
+    rewards = preference_pairs.pair_up(options.beta * ratios_N, batch)
+    figures = preference_pairs.figures_of(rewards, level=options.beta * preference_pairs.LEVEL)
+    return Loss(total, float(len(delta_M)), figures)
 
 
-def pair_losses(delta: Tensor, options: Options) -> Tensor:
-    """[m] the loss of each pair from its Δ."""
+def pair_losses(delta_M: Tensor, options: Options) -> Tensor:
+    """Return the loss of each pair from its Δ: [M]."""
     from torch.nn import functional as F
 
-    scaled, epsilon = options.beta * delta, options.label_smoothing
+    scaled_M, epsilon = options.beta * delta_M, options.label_smoothing
     if options.loss == "ipo":
-        return (delta - 1 / (2 * options.beta)).square()
+        return (delta_M - 1 / (2 * options.beta)).square()
     if options.loss == "hinge":
-        return F.relu(1 - scaled)
-    right, wrong = -(1 - epsilon) * F.logsigmoid(scaled), -epsilon * F.logsigmoid(-scaled)
+        return F.relu(1 - scaled_M)
+    right_M, wrong_M = -(1 - epsilon) * F.logsigmoid(scaled_M), -epsilon * F.logsigmoid(-scaled_M)
     if options.loss == "robust":
-        return (right - wrong) / (1 - 2 * epsilon)
-    return right + wrong
+        return (right_M - wrong_M) / (1 - 2 * epsilon)
+    return right_M + wrong_M
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    rates=RATES,
+    needs_reference=True,
+)

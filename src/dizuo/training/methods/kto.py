@@ -18,33 +18,32 @@ References:
     section 4.1 for z₀; section 4.2 for λ_D n_D / (λ_U n_U) from 1 to 3/2.
 
 Left out on purpose: dropout, which would make π and π_ref disagree before the first step.
+
+Shapes: M rows. `loss` sees one sequence of each, the answer, and `before` the other, the mismatched answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Entry, Loss
+from dizuo.training.method import Batch, Entry, Loss, Method, Rates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("feedback", "preference")
-needs_reference = True
-members_before = (1,)
-LORA_RATES = ((300e6, 5e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 5e-6))
-FULL_RATES = ((300e6, 5e-6), (1e9, 2e-6), (4e9, 1e-6), (float("inf"), 5e-7))
-"""(parameters below, rate). The paper trains 7B and 8B whole at 5e-7 to 5e-6."""
+RATES = Rates(lora=(5e-5, 2e-5, 1e-5, 5e-6), full=(5e-6, 2e-6, 1e-6, 5e-7))
+"""The paper trains 7B and 8B whole at 5e-7 to 5e-6."""
 TRIES = 64
 """Rows looked at for an answer to another prompt; where none of them has one, any other answer will do."""
 RATIO = (1.0, 1.5)
@@ -70,7 +69,7 @@ class Options:
                 raise PlanError(f"{name} must be above 0, not {getattr(self, name)!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the answer behind its prompt; of a preference, both answers."""
     from dizuo.data.rendering.conversations import render_answer
     from dizuo.records import Feedback
@@ -94,37 +93,37 @@ def arrange(entries: Sequence[Entry], max_length: int, options: Options) -> Iter
 
     from dizuo.data import order
 
-    single = [
-        Entry(entry.row, [one], [wish])
+    answers = [
+        Entry(entry.row, [answer], [wish])
         for entry in entries
-        for one, wish in zip(entry.sequences, entry.targets, strict=True)
+        for answer, wish in zip(entry.sequences, entry.targets, strict=True)
     ]
-    sequence = order(len(single), seed=0, epoch=0)
-    place = np.argsort(sequence)
-    for number, entry in enumerate(single):
+    shuffled = order(len(answers), seed=0, epoch=0)
+    rank = np.argsort(shuffled)
+    for number, entry in enumerate(answers):
         following = (
-            single[sequence[(place[number] + step) % len(single)]].sequences[0]
-            for step in range(1, min(TRIES, len(single) - 1) + 1)
+            answers[shuffled[(rank[number] + step) % len(answers)]].sequences[0]
+            for step in range(1, min(TRIES, len(answers) - 1) + 1)
         )
-        yield replace(entry, sequences=[entry.sequences[0], _mismatched(entry.sequences[0], following, max_length)])
+        yield replace(entry, sequences=[entry.sequences[0], _mismatch(entry.sequences[0], following, max_length)])
 
 
-def _mismatched(own: Rendered, others: Iterable[Rendered], max_length: int) -> Rendered:
+def _mismatch(own: Rendered, others: Iterable[Rendered], max_length: int) -> Rendered:
     """Return the prompt of `own` with the answer of the first of `others` that has another prompt and fits."""
     import numpy as np
 
     prompt = own.ids[: own.num_prompt]
     room = max(max_length, len(own.ids)) - len(prompt)  # what is too long by itself is cut or refused with its own row
-    other = second = None
-    for one in others:
-        if len(one.ids) - one.num_prompt <= room:
-            second = second or one
-            if not np.array_equal(one.ids[: one.num_prompt], prompt):
-                other = one
+    chosen = same_prompt = None
+    for other in others:
+        if len(other.ids) - other.num_prompt <= room:
+            same_prompt = same_prompt or other
+            if not np.array_equal(other.ids[: other.num_prompt], prompt):
+                chosen = other
                 break
-    other = other or second or own
-    ids = np.concatenate((prompt, other.ids[other.num_prompt :]))
-    weights = np.concatenate((np.zeros(len(prompt), np.float32), other.weights[other.num_prompt :]))
+    chosen = chosen or same_prompt or own
+    ids = np.concatenate((prompt, chosen.ids[chosen.num_prompt :]))
+    weights = np.concatenate((np.zeros(len(prompt), np.float32), chosen.weights[chosen.num_prompt :]))
     return replace(own, ids=ids, weights=weights)
 
 
@@ -153,21 +152,14 @@ def check_targets(targets: NDArray[np.float32], options: Options) -> Sequence[st
     ]
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
-
-
 def before(outputs: Outputs, batch: Batch, options: Options) -> Tensor:
-    """[2] Σ of the mismatched answers' log ratios, and their number."""
+    """Return Σ of the mismatched answers' log ratios, and their number: [2]."""
     import torch
 
     from dizuo.training.preference_pairs import log_ratios
 
-    ratios = log_ratios(outputs, batch)
-    return torch.stack((ratios.sum(), ratios.new_tensor(float(len(ratios)))))
+    ratios_M = log_ratios(outputs, batch)
+    return torch.stack((ratios_M.sum(), ratios_M.new_tensor(float(len(ratios_M)))))
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -178,30 +170,45 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     import torch
 
-    from dizuo.training.preference_pairs import LEVEL, ahead, log_ratios
+    from dizuo.training.preference_pairs import LEVEL, count_ahead, log_ratios
 
     assert batch.context is not None
-    ratios = log_ratios(outputs, batch)
-    kl = (batch.context[0] / batch.context[1]).clamp(min=0).to(ratios)
-    wanted = torch.from_numpy(batch.targets[:, 0] > 0.5).to(ratios.device)
-    each = row_losses(ratios, wanted, kl, options)
-    right_side = torch.where(wanted, 1.0, -1.0) * (ratios.detach() - kl)
-    rewards, liked = options.beta * ratios.detach(), wanted.to(ratios)
-    num_wanted = float(liked.sum())
+    ratios_M = log_ratios(outputs, batch)
+    kl = (batch.context[0] / batch.context[1]).clamp(min=0).to(ratios_M)
+    wanted_M = torch.from_numpy(batch.targets[:, 0] > 0.5).to(ratios_M.device)
+    losses_M = row_losses(ratios_M, wanted_M, kl, options)
+    right_side_M = torch.where(wanted_M, 1.0, -1.0) * (ratios_M.detach() - kl)
+    rewards_M, ones_M = options.beta * ratios_M.detach(), wanted_M.to(ratios_M)
+    num_wanted = float(ones_M.sum())
     figures: dict[str, Tensor | tuple[Tensor, float]] = {
-        "accuracy": ahead(right_side, level=LEVEL),
-        "kl": kl * len(ratios),
-        "desirable_reward": ((rewards * liked).sum(), num_wanted),
-        "undesirable_reward": ((rewards * (1 - liked)).sum(), len(ratios) - num_wanted),
+        "accuracy": count_ahead(right_side_M, level=LEVEL),
+        "kl": kl * len(ratios_M),
+        "desirable_reward": ((rewards_M * ones_M).sum(), num_wanted),
+        "undesirable_reward": ((rewards_M * (1 - ones_M)).sum(), len(ratios_M) - num_wanted),
     }
-    return Loss(each.sum(), float(len(ratios)), figures)
+    return Loss(losses_M.sum(), float(len(ratios_M)), figures)
 
 
-def row_losses(ratios: Tensor, wanted: Tensor, kl: Tensor, options: Options) -> Tensor:
-    """[m] the loss of each row from its log ratio, whether it was wanted, and z₀."""
+def row_losses(ratios_M: Tensor, wanted_M: Tensor, kl: Tensor, options: Options) -> Tensor:
+    """Return the loss of each row from its log ratio, whether it was wanted, and z₀: [M]."""
     import torch
 
-    ahead = torch.where(wanted, ratios - kl, kl - ratios)
-    liked = wanted.to(ratios)
-    weight = options.desirable_weight * liked + options.undesirable_weight * (1 - liked)
-    return weight * (1 - torch.sigmoid(options.beta * ahead))
+    ahead_M = torch.where(wanted_M, ratios_M - kl, kl - ratios_M)
+    ones_M = wanted_M.to(ratios_M)
+    weight_M = options.desirable_weight * ones_M + options.undesirable_weight * (1 - ones_M)
+    return weight_M * (1 - torch.sigmoid(options.beta * ahead_M))
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("feedback", "preference"),
+    sequences=sequences,
+    loss=loss,
+    rates=RATES,
+    needs_reference=True,
+    targets=targets,
+    arrange=arrange,
+    before=before,
+    members_before=(1,),
+    check_targets=check_targets,
+)

@@ -10,29 +10,30 @@ prompt and answer of all pairs of a micro-batch together; here the prompt is rea
 References:
     Hong et al. 2024, "ORPO: Monolithic Preference Optimization without Reference Model" (arXiv:2403.07691),
     equations 3 to 7; section 5 for λ = 0.1 and the rate 8e-6.
+
+Shapes: N sequences of M pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("preference",)
-LORA_RATES = ((300e6, 3e-4), (1e9, 2e-4), (4e9, 1e-4), (float("inf"), 8e-5))
-FULL_RATES = ((300e6, 3e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 8e-6))
-"""(parameters below, rate). The paper trains 2.7B and 7B whole at 8e-6."""
+RATES = Rates(lora=(3e-4, 2e-4, 1e-4, 8e-5), full=(3e-5, 2e-5, 1e-5, 8e-6))
+"""The paper trains 2.7B and 7B whole at 8e-6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,11 @@ class Options:
             raise PlanError(f"weight must be at least 0, not {self.weight!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
     from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
-
-
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -69,23 +63,27 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     from dizuo.training import preference_pairs
 
-    means = preference_pairs.pairs_of(preference_pairs.sums(outputs) / preference_pairs.counts(outputs), batch)
+    means_N = preference_pairs.sum_logprobs(outputs) / preference_pairs.sum_weights(outputs)
+    means = preference_pairs.pair_up(means_N, batch)
     odds = preference_pairs.Pairs(log_odds(means.chosen), log_odds(means.rejected))
     total = (options.weight * odds_losses(odds.difference) - means.chosen).sum()
-    figures = {"nll": -means.chosen.detach().sum(), **preference_pairs.watched(odds)}
+    figures = {"nll": -means.chosen.detach().sum(), **preference_pairs.figures_of(odds)}
     return Loss(total, float(len(means.chosen)), figures)
 
 
-def log_odds(log_p: Tensor) -> Tensor:
-    """log [P / (1 − P)] from log P < 0, finite up to log P = −1e-12."""
+def log_odds(logp_M: Tensor) -> Tensor:
+    """Return log [P / (1 − P)] from log P < 0: [M], finite up to log P = −1e-12."""
     import torch
 
     # log(1 − eˣ) as log(−expm1(x)): no difference of nearly equal numbers. A P of 1 has no odds.
-    return log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-12)))
+    return logp_M - torch.log(-torch.expm1(logp_M.clamp(max=-1e-12)))
 
 
-def odds_losses(log_odds_ratio: Tensor) -> Tensor:
-    """[m] −log σ(log odds ratio) of each pair."""
+def odds_losses(log_odds_ratio_M: Tensor) -> Tensor:
+    """Return −log σ(log odds ratio) of each pair: [M]."""
     from torch.nn import functional as F
 
-    return -F.logsigmoid(log_odds_ratio)
+    return -F.logsigmoid(log_odds_ratio_M)
+
+
+METHOD = Method(Options=Options, kinds=("preference",), sequences=sequences, loss=loss, rates=RATES)

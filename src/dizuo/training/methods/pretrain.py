@@ -19,24 +19,26 @@ References:
     Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination" (arXiv:2107.02027).
 
 Left out on purpose: replay of the original data, which is the data set's business; attention across documents.
+
+Shapes: W weighted tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Entry, Loss
+from dizuo.training.method import Batch, Entry, Loss, Method
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("text",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Options:
             raise PlanError(f"overlap must be from 0 to below half of window ({self.window}), not {self.overlap!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the document as one sequence, however long; `num_prompt` is the length of its head."""
     from dizuo.data.rendering.conversations import num_before_text, render_text
     from dizuo.records import Text
@@ -70,7 +72,7 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
 def arrange(entries: Sequence[Entry], max_length: int, options: Options) -> Iterator[Entry]:
     """Yield the entries that are trained: windows, short ones put together in the order of their rows."""
     size = min(options.window, max_length)
-    pieces = (Entry(entry.row, [part]) for entry in entries for part in windows(entry.sequences[0], size, options))
+    pieces = (Entry(entry.row, [part]) for entry in entries for part in cut_windows(entry.sequences[0], size, options))
     if not options.pack:
         yield from pieces
         return
@@ -88,7 +90,7 @@ def arrange(entries: Sequence[Entry], max_length: int, options: Options) -> Iter
         yield filling
 
 
-def windows(document: Rendered, size: int, options: Options) -> Iterator[Rendered]:
+def cut_windows(document: Rendered, size: int, options: Options) -> Iterator[Rendered]:
     """Yield a document's windows of at most `size` tokens.
 
     A document whose head and overlap take more than half a window comes back whole: it fits the length limit as it
@@ -114,4 +116,8 @@ def windows(document: Rendered, size: int, options: Options) -> Iterator[Rendere
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
-    return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+    gains_W = outputs.weights * outputs.logprobs
+    return Loss(-gains_W.sum(), batch.sequences.total_weight)
+
+
+METHOD = Method(Options=Options, kinds=("text",), sequences=sequences, loss=loss, arrange=arrange)

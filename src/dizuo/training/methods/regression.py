@@ -11,6 +11,8 @@ References:
     Huber 1964, "Robust Estimation of a Location Parameter", section 2.
 
 Left out on purpose: several numbers per row.
+
+Shapes: M rows, one sequence each.
 """
 
 from __future__ import annotations
@@ -18,22 +20,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import DataError, PlanError
 from dizuo.models.heads import HeadFacts
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
+from dizuo.training.planning.rates import TUNING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("labelled",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def check(task: Task | None, options: Options) -> None:
     Raises:
         PlanError: saying why.
     """
-    from dizuo.data.task import default_instruction
+    from dizuo.data.rendering.prompts import default_instruction
 
     if task is None or task.kind != "classification" or task.multi_label:
         raise PlanError(
@@ -80,8 +82,8 @@ def check(task: Task | None, options: Options) -> None:
         )
 
 
-def resolve(options: Options, task: Task, targets: NDArray[np.float32]) -> Options:
-    """Return the options with mean and deviation of the training rows' targets [m, 1].
+def resolve(options: Options, task: Task | None, targets: NDArray[np.float32]) -> Options:
+    """Return the options with mean and deviation of the training rows' targets [M, 1].
 
     Raises:
         PlanError: all rows have one number.
@@ -109,7 +111,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     return HeadFacts("regression", mean=options.mean, scale=options.deviation, form=options.form, cue=options.cue)
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the question, up to the cue of the answer."""
     from dizuo.data.rendering.last_token import render_question
     from dizuo.records import Labelled
@@ -137,13 +139,6 @@ def targets(example: Example, task: Task | None, options: Options) -> Sequence[f
     return [value]
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning import defaults
-
-    return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
-
-
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the summed loss of the block and its rows; `mae` is the mean absolute error in the data's units."""
     import torch
@@ -152,12 +147,26 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     assert outputs.scores is not None
     assert options.mean is not None
     assert options.deviation is not None
-    scores = outputs.scores[:, 0].float()
-    wanted = (torch.from_numpy(batch.targets[:, 0].astype("float64")) - options.mean) / options.deviation
-    wanted = wanted.to(scores.device, scores.dtype)
+    scores_M = outputs.scores[:, 0].float()
+    exact_M = (torch.from_numpy(batch.targets[:, 0].astype("float64")) - options.mean) / options.deviation
+    wanted_M = exact_M.to(scores_M.device, scores_M.dtype)
     if options.error == "mse":
-        total = F.mse_loss(scores, wanted, reduction="sum")
+        total = F.mse_loss(scores_M, wanted_M, reduction="sum")
     else:
-        total = F.huber_loss(scores, wanted, reduction="sum", delta=options.huber_delta)
-    absolute = (scores.detach() - wanted).abs().sum() * options.deviation
-    return Loss(total, float(len(scores)), {"mae": absolute})
+        total = F.huber_loss(scores_M, wanted_M, reduction="sum", delta=options.huber_delta)
+    absolute = (scores_M.detach() - wanted_M).abs().sum() * options.deviation
+    return Loss(total, float(len(scores_M)), {"mae": absolute})
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("labelled",),
+    sequences=sequences,
+    loss=loss,
+    rates=TUNING,
+    num_outputs=num_outputs,
+    head=head,
+    targets=targets,
+    check=check,
+    resolve=resolve,
+)

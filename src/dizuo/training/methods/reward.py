@@ -10,25 +10,28 @@ References:
     Bradley & Terry 1952; Ouyang et al. 2022, "Training language models to follow instructions with human feedback",
     equation 1 (with K = 2: one pair per prompt).
     Eisenstein et al. 2023, "Helping or Herding?" (arXiv:2312.09244), section 3: the centring term; they use c = 0.01.
+
+Shapes: M pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dizuo.errors import PlanError
 from dizuo.models.heads import HeadFacts
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
+from dizuo.training.planning.rates import TUNING
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("preference",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def head(task: Task | None, options: Options) -> HeadFacts:
     return HeadFacts("reward", form=options.form)
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the two conversations, the better one first.
 
     Raises:
@@ -75,13 +78,6 @@ def sequences(example: Example, task: Task | None, tokenizer: Any, options: Opti
     return pair
 
 
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning import defaults
-
-    return float(defaults.learning_rate(adapter=adapter, parameters=parameters).value)
-
-
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return the summed loss of the block's pairs and their number.
 
@@ -90,11 +86,22 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     from torch.nn import functional as F
 
     assert outputs.scores is not None
-    better, worse = outputs.scores[0::2, 0].float(), outputs.scores[1::2, 0].float()
-    margin = better - worse
-    total = -F.logsigmoid(margin).sum()
+    better_M, worse_M = outputs.scores[0::2, 0].float(), outputs.scores[1::2, 0].float()
+    margin_M = better_M - worse_M
+    total = -F.logsigmoid(margin_M).sum()
     if options.center:
-        total = total + options.center * (better + worse).square().sum()
-    told = margin.detach()
-    right = (told > 0).float().sum() + 0.5 * (told == 0).float().sum()
-    return Loss(total, float(len(margin)), {"accuracy": right, "margin": told.sum()})
+        total = total + options.center * (better_M + worse_M).square().sum()
+    shown_M = margin_M.detach()
+    right = (shown_M > 0).float().sum() + 0.5 * (shown_M == 0).float().sum()
+    return Loss(total, float(len(margin_M)), {"accuracy": right, "margin": shown_M.sum()})
+
+
+METHOD = Method(
+    Options=Options,
+    kinds=("preference",),
+    sequences=sequences,
+    loss=loss,
+    rates=TUNING,
+    num_outputs=num_outputs,
+    head=head,
+)

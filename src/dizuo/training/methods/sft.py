@@ -10,24 +10,28 @@ References:
     found in most frameworks in October 2024 (https://unsloth.ai/blog/gradient).
 
 Left out on purpose: label smoothing, which needs the whole vocabulary's logits; packing, which the token tree replaces.
+
+Shapes: W weighted tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
-
-kinds = ("chat", "labelled", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,18 @@ class Options:
             raise PlanError(f"prompt_weight must be from 0 to 1, not {self.prompt_weight!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the example's sequences: one as a rule, one per trained turn where a template rewrites earlier turns."""
     from dizuo.data.rendering import conversations
 
     rendered = conversations.render(tokenizer, example, task)
     if not options.prompt_weight:
         return rendered
-    return [replace(one, weights=_with_prompt(one, options.prompt_weight)) for one in rendered]
+    return [replace(sequence, weights=_weigh_prompt(sequence, options.prompt_weight)) for sequence in rendered]
 
 
-def _with_prompt(rendered: Rendered, weight: float) -> Any:
+def _weigh_prompt(rendered: Rendered, weight: float) -> NDArray[np.float32]:
+    """Return the sequence's weights with that of its prompt tokens; the first token of all has none."""
     weights = rendered.weights.copy()
     rest = weights[1:]
     rest[rest == 0] = weight
@@ -62,4 +67,8 @@ def _with_prompt(rendered: Rendered, weight: float) -> Any:
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """Return Σ weight × cross-entropy of the block, and Σ weight."""
-    return Loss(-(outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+    gains_W = outputs.weights * outputs.logprobs
+    return Loss(-gains_W.sum(), batch.sequences.total_weight)
+
+
+METHOD = Method(Options=Options, kinds=("chat", "labelled", "text"), sequences=sequences, loss=loss)

@@ -8,29 +8,30 @@ References:
     Meng et al. 2024, "SimPO: Simple Preference Optimization with a Reference-Free Reward" (arXiv:2405.14734),
     equation 6; section 4 and appendix B for β, γ and rates. Label smoothing ε as in DPO (Mitchell 2023); the paper has
     none.
+
+Shapes: N sequences of M pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
-from dizuo.training.method import Batch, Loss
+from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
     from dizuo.records import Example
     from dizuo.trees import Outputs
 
-kinds = ("preference",)
-LORA_RATES = ((300e6, 5e-5), (1e9, 2e-5), (4e9, 1e-5), (float("inf"), 8e-6))
-FULL_RATES = ((300e6, 5e-6), (1e9, 2e-6), (4e9, 1e-6), (float("inf"), 8e-7))
-"""(parameters below, rate). The paper searches 3e-7 to 1e-6 for 7B and 8B trained whole, and warns of more."""
+RATES = Rates(lora=(5e-5, 2e-5, 1e-5, 8e-6), full=(5e-6, 2e-6, 1e-6, 8e-7))
+"""The paper searches 3e-7 to 1e-6 for 7B and 8B trained whole, and warns of more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,11 @@ class Options:
             raise PlanError(f"label_smoothing must be from 0 to below 0.5, not {self.label_smoothing!r}")
 
 
-def sequences(example: Example, task: Task | None, tokenizer: Any, options: Options) -> Sequence[Rendered]:
+def sequences(example: Example, task: Task | None, tokenizer: Tokenizer, options: Options) -> Sequence[Rendered]:
     """Return the chosen answer and the rejected one, each behind the prompt."""
     from dizuo.training.preference_pairs import render_pair
 
     return render_pair(example, tokenizer)
-
-
-def learning_rate(adapter: str, parameters: int) -> float:
-    """Return the peak rate by adapter kind and model size."""
-    from dizuo.training.planning.defaults import by_size
-
-    return by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
 
 
 def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
@@ -74,16 +68,18 @@ def loss(outputs: Outputs, batch: Batch, options: Options) -> Loss:
     """
     from dizuo.training import preference_pairs
 
-    rewards = preference_pairs.pairs_of(
-        options.beta * preference_pairs.sums(outputs) / preference_pairs.counts(outputs), batch
-    )
+    reward_N = options.beta * preference_pairs.sum_logprobs(outputs) / preference_pairs.sum_weights(outputs)
+    rewards = preference_pairs.pair_up(reward_N, batch)
     total = pair_losses(rewards.difference, options).sum()
-    return Loss(total, float(len(rewards.chosen)), preference_pairs.watched(rewards))
+    return Loss(total, float(len(rewards.chosen)), preference_pairs.figures_of(rewards))
 
 
-def pair_losses(margin: Tensor, options: Options) -> Tensor:
-    """[m] the loss of each pair from the difference of its rewards."""
+def pair_losses(margin_M: Tensor, options: Options) -> Tensor:
+    """Return the loss of each pair from the difference of its rewards: [M]."""
     from torch.nn import functional as F
 
-    ahead, epsilon = margin - options.gamma, options.label_smoothing
-    return -(1 - epsilon) * F.logsigmoid(ahead) - epsilon * F.logsigmoid(-ahead)
+    d_M, epsilon = margin_M - options.gamma, options.label_smoothing
+    return -(1 - epsilon) * F.logsigmoid(d_M) - epsilon * F.logsigmoid(-d_M)
+
+
+METHOD = Method(Options=Options, kinds=("preference",), sequences=sequences, loss=loss, rates=RATES)

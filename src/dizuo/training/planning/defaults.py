@@ -5,34 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from dizuo.training.planning.plan import Value
+from dizuo.training.planning.rates import TUNING
+from dizuo.training.planning.settings import Value
 
 __all__ = [
     "RANK",
-    "alpha",
-    "batch_size",
-    "by_size",
-    "checkpoint_every",
-    "epochs",
-    "eval_every",
-    "head_learning_rate",
-    "learning_rate",
-    "rank",
-    "tokens_per_block",
+    "choose_alpha",
+    "choose_batch_size",
+    "choose_checkpoint_every",
+    "choose_epochs",
+    "choose_eval_every",
+    "choose_head_learning_rate",
+    "choose_learning_rate",
+    "choose_rank",
+    "choose_tokens_per_block",
+    "pick_by_size",
 ]
 
 T = TypeVar("T")
 
-LORA_RATES = ((300e6, 1e-3), (1e9, 5e-4), (4e9, 3e-4), (float("inf"), 2e-4))
-FULL_RATES = ((300e6, 1e-4), (1e9, 5e-5), (4e9, 2e-5), (float("inf"), 1e-5))
-"""(parameters below, rate). LoRA's best rate is about ten times that of full training at every size (Schulman et al.
-2025, "LoRA Without Regret"), and small models take larger steps."""
 EPOCHS = ((100, 8.0), (500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.0))
 """(examples below, epochs). Four epochs of 48 rows, 16 at a time, are 12 steps: SmolLM2-135M then says `ham` to every
 SMS (87.5 % of 200); eight epochs of 8 at a time reach 93.0 %. Sentence polarity has 77.0 % with both."""
 BATCHES = ((192, 8), (float("inf"), 16))
-"""(examples below, sequences per step). The rates above belong to 16, which is taken where an epoch then has twelve
-steps. With 4 at a time they are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
+"""(examples below, sequences per step). The rates in `rates.py` belong to 16, which is taken where an epoch then has
+twelve steps. With 4 at a time they are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
 RANK = 16
 LARGEST_RANK = 128
 BITS_PER_WEIGHT = 2
@@ -40,19 +37,19 @@ BLOCK_TOKENS = (4096, 2048, 1024, 512)
 """Larger blocks than 4,096 tokens make no product faster and cost memory."""
 
 
-def by_size(table: Sequence[tuple[float, T]], size: float) -> T:
+def pick_by_size(table: Sequence[tuple[float, T]], size: float) -> T:
     """Return the value of the first line whose bound the size is below."""
     return next(value for below, value in table if size < below)
 
 
-def learning_rate(*, adapter: str, parameters: int) -> Value:
+def choose_learning_rate(*, adapter: str, parameters: int) -> Value[float]:
     """Return the peak learning rate for an adapter kind and a model size."""
-    rate = by_size(FULL_RATES if adapter == "full" else LORA_RATES, parameters)
+    rate = TUNING.peak(adapter=adapter, parameters=parameters)
     kind = {"lora": "LoRA", "dora": "DoRA", "rslora": "rsLoRA"}.get(adapter, "full training")
     return Value(rate, "default", f"{kind} of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def head_learning_rate(*, parameters: int) -> Value:
+def choose_head_learning_rate(*, parameters: int) -> Value[float]:
     """Return the peak rate of a head that begins anew: LoRA's for the model's size, whatever else is trained.
 
     A faster head explains the training rows by itself, before the model below it has learnt anything that holds for
@@ -60,17 +57,16 @@ def head_learning_rate(*, parameters: int) -> Value:
     and 81.3 % at 1e-3 (learning rate 1e-3, 3 epochs); 81.7 % at 3e-3, 84.7 % at 5e-4 and 82.9 % at 2e-4 (learning rate
     2e-4, 10 epochs). Over frozen states, where nothing but the head can learn, 1e-2 was best.
     """
-    return Value(
-        by_size(LORA_RATES, parameters), "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters"
-    )
+    rate = TUNING.peak(adapter="lora", parameters=parameters)
+    return Value(rate, "default", f"the head of a model of {parameters / 1e6:,.3g}M parameters")
 
 
-def batch_size(*, num_examples: int) -> Value:
+def choose_batch_size(*, num_examples: int) -> Value[int]:
     """Return the sequences per optimizer step for the number of rows: few rows are no reason to take few steps."""
-    return Value(by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(pick_by_size(BATCHES, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
+def choose_rank(*, trained_tokens: int, parameters_per_rank: int) -> Value[int]:
     """Return an adapter's rank: what its weights can hold is at least what the data may say.
 
     A trained weight holds about two bits, and a token says at most about one (Schulman et al. 2025, "LoRA Without
@@ -85,31 +81,31 @@ def rank(*, trained_tokens: int, parameters_per_rank: int) -> Value:
     return Value(value, "default", why if trained_tokens else "the targets of a head say little")
 
 
-def alpha(*, adapter: str, rank: int) -> Value:
+def choose_alpha(*, adapter: str, rank: int) -> Value[float]:
     """Return the numerator of an adapter's scale: 2 at rank 16, whatever the kind."""
     if adapter == "rslora":
         return Value(8.0, "default", "8: divided by the root of the rank, which is 2 at rank 16")
     return Value(2.0 * rank, "default", "2 × rank")
 
 
-def epochs(*, num_examples: int) -> Value:
+def choose_epochs(*, num_examples: int) -> Value[float]:
     """Return the passes over the data for its size."""
-    return Value(by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
+    return Value(pick_by_size(EPOCHS, num_examples), "default", f"{num_examples:,} training rows")
 
 
-def checkpoint_every(*, num_steps: int) -> Value:
+def choose_checkpoint_every(*, num_steps: int) -> Value[int]:
     """Return the steps between checkpoints."""
     return Value(max(1, min(200, num_steps // 10)), "default", "a tenth of the run, at most 200 steps")
 
 
-def eval_every(*, num_steps: int, num_validation: int) -> Value:
+def choose_eval_every(*, num_steps: int, num_validation: int) -> Value[int]:
     """Return the steps between evaluations; 0 without a validation split."""
     if not num_validation:
         return Value(0, "data", "no validation rows")
     return Value(max(1, -(-num_steps // 4)), "default", "four evaluations per run")
 
 
-def tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value:
+def choose_tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> Value[int]:
     """Return the largest block that half the memory holds.
 
     Args:

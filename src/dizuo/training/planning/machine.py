@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_memory", "differences", "facts", "has_bf16", "total_memory"]
+from dizuo.training.planning.settings import Device
+from dizuo.training.planning.snapshot import JsonObject, Snapshot
+
+__all__ = ["Machine", "available_memory", "has_bf16", "total_memory"]
 
 LIBRARIES = ("torch", "transformers", "peft", "numpy", "safetensors")
 """Libraries whose version may change a bit of the result."""
 
 
-def facts(*, threads: int, device: str = "cpu") -> dict[str, Any]:
-    """Return what must be equal for a resumed run to equal an uninterrupted one bit for bit."""
-    return {
-        "cpu": _cpu(),
-        "threads": threads,
-        "device": _gpu() if device == "cuda" else "cpu",
-        "libraries": {name: _version(name) for name in LIBRARIES},
-    }
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What must be equal for a resumed run to equal an uninterrupted one bit for bit."""
 
+    cpu: str
+    threads: int
+    device: str
+    """`cpu`, or the GPU with its CUDA version."""
+    libraries: Mapping[str, str]
+    """Versions by name."""
 
-def differences(there: dict[str, Any], here: dict[str, Any], *, prefix: str = "") -> list[str]:
-    """Return one line per fact that differs, as in `threads: 2 there, 8 here`."""
-    out: list[str] = []
-    for name in sorted(there.keys() | here.keys()):
-        old, new = there.get(name), here.get(name)
-        if isinstance(old, dict) and isinstance(new, dict):
-            out += differences(old, new, prefix=f"{name} ")
-        elif old != new:
-            out.append(f"{prefix}{name}: {_shown(old)} there, {_shown(new)} here")
-    return out
+    @classmethod
+    def here(cls, *, threads: int, device: Device = "cpu") -> Machine:
+        """Return the machine that this process runs on, using so many threads."""
+        versions = {name: _version(name) for name in LIBRARIES}
+        return cls(_cpu(), threads, _gpu() if device == "cuda" else "cpu", versions)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Machine:
+        """Return the machine of what `to_json` gave."""
+        return cls(value["cpu"], value["threads"], value["device"], value["libraries"])
+
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values."""
+        return {"cpu": self.cpu, "threads": self.threads, "device": self.device, "libraries": dict(self.libraries)}
+
+    def differences(self, now: Machine) -> list[str]:
+        """Return one line for each fact that is another one now, as in `threads: 2 there, 8 here`."""
+        return Snapshot(self.to_json()).differences(Snapshot(now.to_json()), place="here")
 
 
 @cache
@@ -118,7 +132,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "none"
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)

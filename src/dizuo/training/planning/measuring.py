@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from dizuo.errors import ModelError
-from dizuo.training.building.build import guarded, make_network, make_stepper
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.building.network import Network
-from dizuo.training.method import find
-from dizuo.training.planning.plan import Plan, Value
-from dizuo.training.resuming import quiet_globals
-from dizuo.training.stepping.stepper import Stepper
-from dizuo.training.tokens.batching import Stream, worst_block
+from dizuo.training.methods import METHODS
+from dizuo.training.planning.costs import Measured, WorstBlock
+from dizuo.training.planning.plan import Plan
+from dizuo.training.planning.settings import Adapter, Dtype, Settings
+from dizuo.training.resuming import own_randomness
+from dizuo.training.stepping.stepper import Figures, Stepper
+from dizuo.training.tokens.batching import Stream, find_worst_block
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Choice, Runner
 
@@ -27,19 +28,43 @@ if TYPE_CHECKING:
 __all__ = ["measure_layout", "measure_plan"]
 
 
-def measure_layout(values: Mapping[str, Value], model: Model, *, layout: str) -> Choice:
-    """Return how the model runs exactly, adapters included."""
-    names = ("adapter", "rank", "alpha", "dropout", "targets", "seed")
-    network = Network(model, **{name: values[name].value for name in names})
-    dtype = torch.bfloat16 if values["dtype"].value == "bfloat16" else torch.float32
-    wanted = cast(Literal["auto", "tree", "padded"], layout)
-    again = bool(values["checkpoint_activations"].value)
+def measure_layout(
+    model: Model,
+    *,
+    layout: Literal["auto", "tree", "padded"],
+    adapter: Adapter,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    targets: str | list[str],
+    seed: int,
+    dtype: Dtype,
+    recompute: bool,
+    sharded: bool,
+) -> Choice:
+    """Return how the model runs exactly, adapters included.
+
+    Args:
+        model: on the device of the run.
+        layout: what was asked for.
+        adapter, rank, alpha, dropout, targets, seed: of the adapters.
+        dtype: of activations and products.
+        recompute: activations are computed again in the backward pass.
+        sharded: weights are divided among ranks.
+
+    Raises:
+        ModelError: `tree` was asked for, and the model cannot run so.
+    """
+    network = Network(model, adapter=adapter, rank=rank, alpha=alpha, dropout=dropout, targets=targets, seed=seed)
+    compute = torch.bfloat16 if dtype == "bfloat16" else torch.float32
     try:
-        if values["shard"].value == "none":
-            return Runner(network.module, layout=wanted, compute_dtype=dtype, recompute=again).choice
+        if not sharded:
+            return Runner(network.module, layout=layout, compute_dtype=compute, recompute=recompute).choice
         # The native forward reads weights without calling a module, so nothing would gather sharded ones.
         try:
-            return Runner(network.module, layout=wanted, backend="hosted", compute_dtype=dtype, recompute=again).choice
+            return Runner(
+                network.module, layout=layout, backend="hosted", compute_dtype=compute, recompute=recompute
+            ).choice
         except ModelError as error:
             if layout == "tree":
                 raise
@@ -48,47 +73,49 @@ def measure_layout(values: Mapping[str, Value], model: Model, *, layout: str) ->
         network.release()
 
 
-def measure_plan(plan: Plan, model: Model, store: TokenStore) -> dict[str, Any]:
+def measure_plan(plan: Plan, model: Model, store: TokenStore) -> Measured:
     """Run the worst block and two usual steps, forward and backward, and return what they cost.
 
     The worst block is tried before the long run, so that running out of memory happens now and not in hour three.
     """
-    batch_size, layout = plan["batch_size"], plan["layout"]
-    stream = Stream(len(store), batch_size=batch_size, total=plan["num_examples"], seed=plan["seed"])
-    with quiet_globals(plan):
-        network = make_network(plan, model)
+    use = plan.use
+    batch_size, layout = use.batch_size, use.layout
+    stream = Stream(len(store), batch_size=batch_size, total=use.num_examples, seed=use.seed)
+    with own_randomness(seed=use.seed, threads=use.threads):
+        network = build_network(plan, model)
         try:
-            stepper = make_stepper(plan, network)
-            reference_seconds = _reference(plan, stepper, store, stream)
-            examples = worst_block(store, batch_size=batch_size, budget=plan["tokens_per_block"], layout=layout)
-            worst = guarded(lambda: stepper.accumulate(store, examples), plan)
-            usual = [
-                guarded(lambda step=step: stepper.accumulate(store, stream.examples(step)), plan)  # type: ignore[misc]
-                for step in range(1, min(2, stream.num_steps) + 1)
-            ]
+            stepper = build_stepper(plan, network)
+            reference_seconds = _reference(use, stepper, store, stream)
+            examples = find_worst_block(store, batch_size=batch_size, budget=use.tokens_per_block, layout=layout)
+
+            def try_step(of_step: list[int]) -> Figures:
+                return explain_out_of_memory(
+                    lambda: stepper.accumulate(store, of_step), tokens_per_block=use.tokens_per_block
+                )
+
+            worst = try_step(examples)
+            usual = [try_step(stream.examples(step)) for step in range(1, min(2, stream.num_steps) + 1)]
             stepper.optimizer.zero_grad(set_to_none=True)
         finally:
             network.release()
             store.reference = None
     seconds = statistics.median(figures.seconds for figures in usual)
-    return {
-        "worst_block": {
-            "examples": len(examples),
-            "tokens": worst.tokens,
-            "packed_tokens": worst.packed_tokens,
-            "seconds": worst.seconds,
-        },
-        "seconds_per_step": seconds,
-        "seconds": seconds * plan["num_steps"] + reference_seconds,
-        "first_loss": usual[0].loss,
-    }
+    block = WorstBlock(
+        examples=len(examples), tokens=worst.tokens, packed_tokens=worst.packed_tokens, seconds=worst.seconds
+    )
+    return Measured(
+        worst_block=block,
+        seconds_per_step=seconds,
+        seconds=seconds * use.num_steps + reference_seconds,
+        first_loss=usual[0].loss,
+    )
 
 
-def _reference(plan: Plan, stepper: Stepper, store: TokenStore, stream: Stream) -> float:
+def _reference(use: Settings, stepper: Stepper, store: TokenStore, stream: Stream) -> float:
     """Give the store what the measured steps need of the model before training; return the seconds of all rows."""
-    if not find(plan["method"]).needs_reference:
+    if not METHODS.load(use.method).needs_reference:
         return 0.0
-    worst = worst_block(store, batch_size=plan["batch_size"], budget=plan["tokens_per_block"], layout=plan["layout"])
+    worst = find_worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
     usual = [example for step in range(1, min(2, stream.num_steps) + 1) for example in stream.examples(step)]
     stepper.log_probabilities(store, usual)
     begun = time.perf_counter()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from dizuo.training.planning.options import TrainOptions
-from dizuo.training.planning.plan import Value
+from dizuo.training.planning.settings import Device, Optimizer, Shard, Value
 
 if TYPE_CHECKING:
     from dizuo.training.planning.problems import Problems
 
-__all__ = ["checkpointing", "device", "offloading", "optimizer", "shard"]
+__all__ = ["choose_checkpointing", "choose_device", "choose_offloading", "choose_optimizer", "choose_shard"]
 
 
-def device(options: TrainOptions, origin: str, problems: Problems) -> Value:
+def choose_device(options: TrainOptions, origin: str, problems: Problems) -> Value[Device]:
     """Return `cpu` or `cuda`."""
     if options.device == "auto":
         if torch.cuda.is_available():
@@ -34,7 +34,7 @@ def device(options: TrainOptions, origin: str, problems: Problems) -> Value:
     return Value(options.device, origin)
 
 
-def shard(options: TrainOptions, origin: str, problems: Problems) -> Value:
+def choose_shard(options: TrainOptions, origin: str, problems: Problems) -> Value[Shard]:
     """Return `none` or `fsdp2`."""
     if options.shard == "fsdp2" and options.quantize != "none":
         problems.add(
@@ -45,7 +45,7 @@ def shard(options: TrainOptions, origin: str, problems: Problems) -> Value:
     return Value(options.shard, origin, why)
 
 
-def optimizer(options: TrainOptions, origin: str, on: str, problems: Problems) -> Value:
+def choose_optimizer(options: TrainOptions, origin: str, on: Device, problems: Problems) -> Value[Optimizer]:
     """Return `adamw` or `adamw8bit`; the latter needs bitsandbytes, a device that it works on, and whole weights."""
     if options.optimizer == "adamw8bit":
         why = _eight_bit_fault(on)
@@ -70,7 +70,9 @@ def _eight_bit_fault(on: str) -> str | None:
     return None if abs(moved - 0.5) < 0.1 else f"bitsandbytes moves a weight to {moved:g} on {on}, which should be 0.5"
 
 
-def checkpointing(options: TrainOptions, origin: str, needed: Callable[[bool, bool], int], free: int) -> Value:
+def choose_checkpointing(
+    options: TrainOptions, origin: str, needed: Callable[[bool, bool], int], free: int
+) -> Value[bool]:
     """Return whether a layer's activations are computed again in the backward pass instead of kept.
 
     Args:
@@ -92,9 +94,9 @@ def checkpointing(options: TrainOptions, origin: str, needed: Callable[[bool, bo
     return Value(True, "measured", why + f"{free / 1e9:.1f} GB are free")
 
 
-def offloading(
+def choose_offloading(
     options: TrainOptions, origin: str, *, on: str, again: bool, needed: Callable[[bool, bool], int], free: int
-) -> Value:
+) -> Value[bool]:
     """Return whether what goes into each layer waits in the CPU's memory for the backward pass.
 
     Args:
@@ -102,7 +104,7 @@ def offloading(
         origin: where a given value came from.
         on: device of the run.
         again: whether activations are computed again.
-        needed: as for `checkpointing`.
+        needed: as for `choose_checkpointing`.
         free: bytes there are on the device.
     """
     if on == "cpu":

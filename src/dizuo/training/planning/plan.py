@@ -1,59 +1,58 @@
-"""The plan: every value a run uses, where each came from, and what it will cost. Written once, then read."""
+"""The plan: every value that a run uses, where each came from, and what it will cost. Written once, then read.
+
+plan.use.learning_rate             a value, typed
+plan.why["learning_rate"]          where it came from
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import PlanError
 from dizuo.models import ModelSpec
+from dizuo.training.method import MethodOptions
+from dizuo.training.methods import METHODS
+from dizuo.training.planning.costs import Counts, Estimates
+from dizuo.training.planning.machine import Machine
+from dizuo.training.planning.request import Request
+from dizuo.training.planning.settings import NAMES, Settings, Why
+from dizuo.training.planning.snapshot import JsonObject, Snapshot
 
-__all__ = ["Plan", "Value", "request_differences"]
+__all__ = ["Plan"]
 
 VERSION = 4
 """Of plan.json; another number is not read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One resolved value."""
-
-    value: Any
-    origin: str
-    """`default`, `recipe`, `command line`, `call` (given in Python), `data`, `model` or `measured`."""
-    why: str = ""
-    """How it was chosen, where dizuo chose it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a training run will do.
-
-    `plan["learning_rate"]` is a resolved value; `plan.values` has them with origin and reason.
-    """
+    """What a training run will do."""
 
     folder: Path
     """The run's folder."""
     model: ModelSpec
-    method_options: Mapping[str, Any]
-    values: Mapping[str, Value]
+    use: Settings
+    """Every value that the run uses."""
+    why: Mapping[str, Why]
+    """Where each came from, by its name, in the order in which they were resolved."""
+    method_values: JsonObject
+    """The method's own options as plain JSON values; `method_options` has them typed."""
     inputs: Mapping[str, str]
     """Digests: `model`, `data.train`, `data.validation`, `tokens.train`, `tokens.validation`."""
-    request: Mapping[str, Any]
+    request: Request
     """What was asked for, before anything was chosen; equal requests get the plan that is already there."""
-    counts: Mapping[str, Any]
+    counts: Counts
     """Examples, sequences, tokens (summed and as a tree), trained tokens, cut rows; per split."""
-    estimates: Mapping[str, Any]
+    estimates: Estimates
     """Memory in bytes, the worst block as it was measured, seconds. None of it changes the result."""
-    machine: Mapping[str, Any]
+    machine: Machine
     """Processor, threads, library versions at planning."""
-    launch: tuple[str, ...] = ()
-    """The command that trains this plan."""
     notes: tuple[str, ...] = ()
     """What a user should know before starting, such as prompts that were cut."""
     allow_different_machine: bool = False
@@ -65,39 +64,46 @@ class Plan:
         if not self.digest:
             object.__setattr__(self, "digest", self._digest())
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name].value
+    @property
+    def method_options(self) -> MethodOptions:
+        """The method's own options.
 
-    def _digest(self) -> str:
-        same = {
-            "method_options": dict(self.method_options),
-            "values": {name: value.value for name, value in self.values.items()},
-            "inputs": dict(self.inputs),
-        }
-        text = json.dumps(same, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        Raises:
+            PlanError: the method is not installed.
+        """
+        options: MethodOptions = METHODS.load(self.use.method).Options(**self.method_values)
+        return options
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values; the folder is left out, so that a run can be moved."""
+    def with_use(self, use: Settings) -> Plan:
+        """Return the plan with other values; it gets a digest of its own."""
+        return replace(self, use=use, digest="")
+
+    def trained(self) -> Snapshot:
+        """Return all that decides which weights are trained: inputs, values and method options."""
+        values = self.use.to_values()
+        return Snapshot({"inputs": dict(self.inputs), "values": values, "method_options": self.method_values})
+
+    def write(self) -> None:
+        """Write plan.json into the run's folder; the folder's own name is left out, so that a run can be moved."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "plan.json", self.to_json())
+
+    def to_json(self) -> JsonObject:
+        """Return what plan.json holds."""
+        values = self.use.to_values()
         return {
             "version": VERSION,
             "digest": self.digest,
             "model": self.model.to_json(),
-            "method_options": dict(self.method_options),
-            "values": {name: asdict(value) for name, value in self.values.items()},
+            "method_options": self.method_values,
+            "values": {name: {"value": values[name], **asdict(why)} for name, why in self.why.items()},
             "inputs": dict(self.inputs),
-            "request": dict(self.request),
-            "counts": dict(self.counts),
-            "estimates": dict(self.estimates),
-            "machine": dict(self.machine),
-            "launch": list(self.launch),
+            "request": self.request.to_json(),
+            "counts": self.counts.to_json(),
+            "estimates": self.estimates.to_json(),
+            "machine": self.machine.to_json(),
             "notes": list(self.notes),
         }
-
-    def write(self) -> None:
-        """Write plan.json into the run's folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "plan.json", self.to_json())
 
     @classmethod
     def read(cls, folder: str | Path) -> Plan | None:
@@ -115,41 +121,33 @@ class Plan:
             raw = json.loads(path.read_text("utf-8"))
             if raw["version"] != VERSION:
                 raise PlanError(f"{path} has version {raw['version']}, this dizuo reads {VERSION}", hint=hint)
-            plan = cls(
-                folder=folder,
-                model=ModelSpec.from_json(raw["model"]),
-                method_options=raw["method_options"],
-                values={name: Value(**value) for name, value in raw["values"].items()},
-                inputs=raw["inputs"],
-                request=raw["request"],
-                counts=raw["counts"],
-                estimates=raw["estimates"],
-                machine=raw["machine"],
-                launch=tuple(raw["launch"]),
-                notes=tuple(raw["notes"]),
-                digest=raw["digest"],
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            plan = cls._of(folder, raw)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PlanError(f"{path} cannot be read: {type(error).__name__}: {error}", hint=hint) from None
         if plan._digest() != plan.digest:
             raise PlanError(f"{path} was changed after it was written: its digest does not fit its values", hint=hint)
         return plan
 
+    @classmethod
+    def _of(cls, folder: Path, raw: Mapping[str, Any]) -> Plan:
+        unknown = raw["values"].keys() - NAMES
+        if unknown:
+            raise ValueError(f"it has values that this dizuo does not know: {', '.join(sorted(unknown))}")
+        return cls(
+            folder=folder,
+            model=ModelSpec.from_json(raw["model"]),
+            use=Settings.from_values({name: entry["value"] for name, entry in raw["values"].items()}),
+            why={name: Why(entry["origin"], entry["why"]) for name, entry in raw["values"].items()},
+            method_values=raw["method_options"],
+            inputs=raw["inputs"],
+            request=Request(Snapshot(raw["request"])),
+            counts=Counts.from_json(raw["counts"]),
+            estimates=Estimates.from_json(raw["estimates"]),
+            machine=Machine.from_json(raw["machine"]),
+            notes=tuple(raw["notes"]),
+            digest=raw["digest"],
+        )
 
-def request_differences(there: Mapping[str, Any], here: Mapping[str, Any], *, prefix: str = "") -> list[str]:
-    """Return one line per entry that differs, as in `options.rank: 16 there, 8 now`."""
-    out: list[str] = []
-    for name in sorted(there.keys() | here.keys()):
-        old, new = there.get(name), here.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            out += request_differences(old, new, prefix=f"{prefix}{name}.")
-        elif old != new:
-            out.append(f"{prefix}{name}: {_shown(old)} there, {_shown(new)} now")
-    return out
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not set"
-    text = str(value)
-    return text[:19] if text.startswith("sha256:") else text
+    def _digest(self) -> str:
+        text = json.dumps(self.trained().to_json(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

@@ -7,29 +7,34 @@ folder returns the plan that is already there.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import PlanError
 from dizuo.events import Note, Warned, Watcher, ignore
 from dizuo.models import heads, quantization
-from dizuo.training.building.build import as_planned, placed
+from dizuo.training.building.build import load_quantized, on_device
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.method import Method, find
-from dizuo.training.planning import machine
+from dizuo.training.method import Method, MethodOptions
+from dizuo.training.methods import METHODS
+from dizuo.training.planning.machine import Machine
 from dizuo.training.planning.measuring import measure_plan
 from dizuo.training.planning.options import TrainOptions
-from dizuo.training.planning.plan import Plan, Value, request_differences
+from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.problems import Problems
+from dizuo.training.planning.request import Request
 from dizuo.training.planning.resolving import Draft
-from dizuo.training.tokens.tokenizing import Faults, Rules, TokenStore, tokenize
+from dizuo.training.planning.snapshot import Snapshot
+from dizuo.training.tokens.token_store import TokenStore
+from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
 if TYPE_CHECKING:
-    from dizuo.data import Dataset, Task
+    from torch import nn
+
+    from dizuo.data import Dataset, Split, Task
     from dizuo.models import Model, ModelSpec
 
 __all__ = ["plan"]
@@ -41,7 +46,7 @@ def plan(
     *,
     out: str | Path,
     options: TrainOptions | None = None,
-    method_options: Any = None,
+    method_options: MethodOptions | None = None,
     origins: Mapping[str, str] | None = None,
     measure: bool = True,
     watch: Watcher = ignore,
@@ -67,10 +72,10 @@ def plan(
     options = options or TrainOptions()
     folder = Path(out)
     spec: ModelSpec = model.spec if isinstance(model, models.Model) else model
-    method = find(options.method)
+    method = METHODS.load(options.method)
     if method_options is None:
         method_options = method.Options()
-    request = _request(spec, data, options, method_options)
+    request = Request.of(spec, data, options, method_options)
     known = _known(folder, request, options)
     if known is not None:
         watch(Note(f"following the plan in {folder}"))
@@ -83,83 +88,68 @@ def plan(
     if (why := quantization.fault(options.quantize)) is not None:
         problems.add(f"quantize {options.quantize} cannot work here: {why}", hint="install it, or leave quantize out")
     _refuse_dropout(method, options, problems)
-    stores = _tokenize(folder, spec, model, data, options, method, method_options, problems, watch)
-    notes = () if problems else _refuse_data(method, stores["train"], method_options, problems)
+    train, validation = _tokenize(folder, spec, model, data, options, method, method_options, problems, watch)
+    notes = () if problems else _refuse_data(method, train, method_options, problems)
     if problems:
         shutil.rmtree(folder / "tokens", ignore_errors=True)
     problems.stop()
+    assert train is not None
     if method.resolve is not None:
-        method_options = method.resolve(method_options, data.task, stores["train"].targets)
-    draft = Draft(options, dict(origins or {}), spec, stores, method)
-    if method.num_outputs is not None:
-        outputs = method.num_outputs(data.task, method_options)
-        draft.values["num_outputs"] = Value(outputs, "data", f"the head of {method.name}")
+        method_options = method.resolve(method_options, data.task, train.targets)
+    outputs = 0 if method.num_outputs is None else method.num_outputs(data.task, method_options)
+    draft = Draft(options, origins or {}, spec, train=train, validation=validation, method=method, num_outputs=outputs)
     draft.resolve(problems)
     problems.stop()
 
-    loaded = as_planned(model, options.quantize)
+    loaded = load_quantized(model, options.quantize)
     _refuse_head(options, problems, output_layer=_output_layer(loaded.module))
     if method.num_outputs is not None and (why := heads.classifier_fault(loaded.module.config)) is not None:
         problems.add(f"{method.name} cannot train this model: {why}", hint="choose another model, or method sft")
     problems.stop()
     # A model that is to be sharded may not fit one GPU: it is measured in main memory, and no block is tried.
-    on = draft.values["device"].value
-    sharded = draft.values["shard"].value != "none" and on != "cpu"
-    with placed(loaded, "cpu" if sharded else on):
+    sharded = draft.shard != "none" and draft.device != "cpu"
+    with on_device(loaded, "cpu" if sharded else draft.device):
         draft.choose_layout(loaded)
+    counts = draft.counts()
     result = Plan(
         folder=folder,
         model=spec,
-        method_options=asdict(method_options),
-        values=draft.values,
-        inputs=_inputs(spec, data, stores),
+        use=draft.settings(),
+        why=draft.origins(),
+        method_values=Snapshot(asdict(method_options)).to_json(),
+        inputs=_inputs(spec, data, train, validation),
         request=request,
-        counts=draft.counts(),
-        estimates=draft.estimates,
-        machine=machine.facts(threads=draft.values["threads"].value, device=draft.values["device"].value),
-        launch=("python", "-m", "dizuo.training", str(folder)),
+        counts=counts,
+        estimates=draft.estimates(),
+        machine=Machine.here(threads=draft.threads, device=draft.device),
         notes=(*draft.notes, *notes),
         allow_different_machine=options.allow_different_machine,
     )
     if measure and not sharded:
         watch(Note("trying the worst block and two steps"))
-        with placed(loaded, on):
-            measured = measure_plan(result, loaded, stores["train"])
-        result = replace(result, estimates={**result.estimates, **measured})
+        with on_device(loaded, draft.device):
+            measured = measure_plan(result, loaded, train)
+        result = replace(result, estimates=replace(result.estimates, measured=measured))
     result.write()
     for note in result.notes:
         watch(Warned(note))
     return result
 
 
-def _request(spec: ModelSpec, data: Dataset, options: TrainOptions, method_options: Any) -> dict[str, Any]:
-    wanted = options.as_dict()
-    del wanted["allow_different_machine"]
-    value = {
-        "model": spec.digest,
-        "data.train": data.train.digest,
-        "data.validation": data.validation.digest if len(data.validation) else None,
-        "task": data.task.to_json() if data.task else None,
-        "options": wanted,
-        "method_options": asdict(method_options),
-    }
-    return dict(json.loads(json.dumps(value)))
-
-
-def _known(folder: Path, request: dict[str, Any], options: TrainOptions) -> Plan | None:
+def _known(folder: Path, request: Request, options: TrainOptions) -> Plan | None:
     """Return the plan already in the folder when it is of this request."""
     stored = Plan.read(folder)
     if stored is None:
         return None
     begun = bool(Checkpoints(folder / "checkpoints").steps()) or (folder / "finished.json").exists()
-    changed = request_differences(stored.request, request)
+    changed = stored.request.differences(request)
     if changed and begun:
         raise PlanError(
             f"{folder} holds another run",
             details=changed,
             hint="train with the same settings and data, choose another folder, or delete this one to start again",
         )
-    moved = machine.differences(dict(stored.machine), machine.facts(threads=stored["threads"], device=stored["device"]))
+    moved = stored.machine.differences(Machine.here(threads=stored.use.threads, device=stored.use.device))
     if changed or (not begun and (moved or not _has_tokens(stored))):
         return None
     return replace(stored, allow_different_machine=options.allow_different_machine)
@@ -175,7 +165,7 @@ def _has_tokens(stored: Plan) -> bool:
     return all(digests[name] == stored.inputs[f"tokens.{name}"] for name in names)
 
 
-def _refuse_task(method: Method, task: Task | None, method_options: Any, problems: Problems) -> None:
+def _refuse_task(method: Method, task: Task | None, method_options: MethodOptions, problems: Problems) -> None:
     if method.check is None:
         return
     try:
@@ -194,9 +184,11 @@ def _refuse_dropout(method: Method, options: TrainOptions, problems: Problems) -
         )
 
 
-def _refuse_data(method: Method, store: TokenStore, method_options: Any, problems: Problems) -> Sequence[str]:
+def _refuse_data(
+    method: Method, store: TokenStore | None, method_options: MethodOptions, problems: Problems
+) -> Sequence[str]:
     """Return the method's notes on the training rows' targets; problems receives why it cannot train them."""
-    if method.check_targets is None:
+    if method.check_targets is None or store is None:
         return ()
     try:
         return method.check_targets(store.targets, method_options)
@@ -224,8 +216,8 @@ def _refuse_head(options: TrainOptions, problems: Problems, *, output_layer: str
         )
 
 
-def _output_layer(module: Any) -> str:
-    head = module.get_output_embeddings()
+def _output_layer(module: nn.Module) -> str:
+    head = module.get_output_embeddings()  # type: ignore[operator]
     return next((str(name) for name, part in module.named_modules() if part is head), "lm_head")
 
 
@@ -236,11 +228,11 @@ def _tokenize(
     data: Dataset,
     options: TrainOptions,
     method: Method,
-    method_options: Any,
+    method_options: MethodOptions,
     problems: Problems,
     watch: Watcher,
-) -> dict[str, TokenStore]:
-    """Render both splits; problems receives what stands in the way."""
+) -> tuple[TokenStore | None, TokenStore | None]:
+    """Render the training and the validation split; problems receives what stands in the way."""
     from dizuo import models
 
     limit = options.max_length or spec.context_length
@@ -264,20 +256,21 @@ def _tokenize(
         max_length=limit,
         over_length=options.over_length,
     )
-    stores = {}
-    for name, split in (("train", data.train), ("validation", data.validation)):
+
+    def render(split: Split, name: str, what: str) -> TokenStore | None:
         if not len(split):
-            continue
+            return None
         faults = Faults()
-        stores[name] = tokenize(split, folder / "tokens" / name, rules=rules, faults=faults, name=name, watch=watch)
+        store = tokenize(split, folder / "tokens" / name, rules=rules, faults=faults, name=name, watch=watch)
         if faults:
-            what = "training" if name == "train" else name
             problems.add(
                 f"{len(faults):,} of {len(split):,} {what} rows cannot be trained",
                 faults.lines(),
                 hint=_row_hint(faults.lines(), options),
             )
-    return stores
+        return store
+
+    return render(data.train, "train", "training"), render(data.validation, "validation", "validation")
 
 
 def _row_hint(lines: Sequence[str], options: TrainOptions) -> str:
@@ -286,8 +279,10 @@ def _row_hint(lines: Sequence[str], options: TrainOptions) -> str:
     return "fix or remove the rows"
 
 
-def _inputs(spec: ModelSpec, data: Dataset, stores: Mapping[str, TokenStore]) -> dict[str, str]:
-    out = {"model": spec.digest, "data.train": data.train.digest}
-    if "validation" in stores:
-        out["data.validation"] = data.validation.digest
-    return out | {f"tokens.{name}": store.digest for name, store in stores.items()}
+def _inputs(spec: ModelSpec, data: Dataset, train: TokenStore, validation: TokenStore | None) -> dict[str, str]:
+    """Return the digests of all that the run reads."""
+    inputs = {"model": spec.digest, "data.train": data.train.digest}
+    if validation is not None:
+        inputs["data.validation"] = data.validation.digest
+    inputs["tokens.train"] = train.digest
+    return inputs if validation is None else {**inputs, "tokens.validation": validation.digest}

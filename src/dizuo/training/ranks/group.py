@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from dizuo.errors import DizuoError, TrainingError
 
-__all__ = ["ALONE", "RankLost", "Ranks", "join", "launched", "rank_here"]
+__all__ = ["ALONE", "RankLost", "Ranks", "is_launched", "join", "read_rank"]
 
 T = TypeVar("T")
 
@@ -159,12 +159,12 @@ ALONE = Ranks()
 """The group of a process that trains by itself."""
 
 
-def launched() -> bool:
+def is_launched() -> bool:
     """Whether a launcher started this process as one of several ranks."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def rank_here() -> int:
+def read_rank() -> int:
     """Return the rank that the launcher gave this process; 0 without one."""
     return int(os.environ.get("RANK", "0"))
 
@@ -187,7 +187,7 @@ def join(*, device: str = "cpu", timeout: float = TIMEOUT) -> Iterator[Ranks]:
     own = torch.device(device, local) if device == "cuda" else torch.device(device)
     if device == "cuda":
         torch.cuda.set_device(own)
-    if not launched():
+    if not is_launched():
         yield Ranks(device=own)
         return
     import torch.distributed as dist

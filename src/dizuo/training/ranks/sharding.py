@@ -8,8 +8,8 @@
 `torch.distributed.fsdp.fully_shard` (Zhao et al. 2023, "PyTorch FSDP", in its per-parameter form on DTensor) gathers
 the parameters of a module when its forward begins and scatters their gradients when its backward ends. Each transformer
 block is one such module. Embedding, final norm and output layer belong to a module of ours around the whole model,
-`Entrance`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without calling
-it, and a tied output layer must be gathered together with its embedding.
+`ShardGate`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without
+calling it, and a tied output layer must be gathered together with its embedding.
 
 The native tree forward calls no module's forward, so nothing would gather its weights: sharded models run hosted or
 padded. Gradients are summed over ranks, not averaged. The sharded parameters are the float32 masters; in bfloat16 the
@@ -28,12 +28,12 @@ from dizuo.training.building.network import Network
 from dizuo.training.ranks.group import Ranks
 from dizuo.trees import Runner
 
-__all__ = ["Entrance", "gathered", "is_sharded", "local_part", "shard", "total_norm"]
+__all__ = ["ShardGate", "compute_norm", "gather_whole", "is_sharded", "shard", "take_local_parts"]
 
 T = TypeVar("T")
 
 
-class Entrance(nn.Module):
+class ShardGate(nn.Module):
     """The module around a model whose forward is a pass of any kind, so that its weights are whole for all of it."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -66,16 +66,16 @@ def shard(network: Network, runner: Runner, ranks: Ranks, *, bfloat16: bool = Fa
     )
     for block in _blocks(runner.base):
         fully_shard(block, mesh=mesh, mp_policy=policy)
-    entrance = Entrance(network.module)
-    fully_shard(entrance, mesh=mesh, mp_policy=policy)
-    for part in entrance.modules():
+    gate = ShardGate(network.module)
+    fully_shard(gate, mesh=mesh, mp_policy=policy)
+    for part in gate.modules():
         if isinstance(part, FSDPModule):
             part.set_gradient_divide_factor(1.0)
             part.set_force_sum_reduction_for_comms(True)
     sharded = dict(network.module.named_parameters())
     for name in network.parameters.keys() & sharded.keys():
         network.parameters[name] = sharded[name]
-    runner.entrance, runner.device = entrance, ranks.device
+    runner.use_shard_gate(gate, ranks.device)
 
 
 def _blocks(base: Any) -> list[nn.Module]:
@@ -93,7 +93,7 @@ def is_sharded(tensor: Tensor) -> bool:
     return isinstance(tensor, DTensor)
 
 
-def gathered(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor]:
+def gather_whole(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor]:
     """Return whole tensors: what is sharded comes to rank 0's main memory, tensor by tensor, and to no other rank's.
 
     Where something is sharded all ranks must call this; rank 0 gets everything, the others what is not sharded.
@@ -109,7 +109,7 @@ def gathered(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Tensor
     return out
 
 
-def local_part(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def take_local_parts(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors cut as those of the same name are; no rank asks another, since all have the whole."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -124,7 +124,7 @@ def local_part(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dic
     return out
 
 
-def total_norm(gradients: Sequence[Tensor]) -> float:
+def compute_norm(gradients: Sequence[Tensor]) -> float:
     """Return the L2 norm of gradients, of which some may be sharded; all ranks must ask."""
     whole = [gradient for gradient in gradients if not is_sharded(gradient)]
     parts = [gradient for gradient in gradients if is_sharded(gradient)]

@@ -16,13 +16,13 @@ from dizuo.errors import DizuoError
 from dizuo.events import Event, Watcher, ignore
 from dizuo.training.loop import EvaluateFn, train
 from dizuo.training.planning.plan import Plan
-from dizuo.training.ranks.group import Ranks, join, launched, rank_here
+from dizuo.training.ranks.group import Ranks, is_launched, join, read_rank
 from dizuo.training.run import Run
 
-__all__ = ["work"]
+__all__ = ["run_worker"]
 
 
-def work(
+def run_worker(
     folder: str | Path,
     *,
     events: bool = False,
@@ -38,13 +38,13 @@ def work(
     watch = _tell if events else ignore
     try:
         plan = Run.open(folder).plan
-        with join(device=plan["device"]) as ranks:
+        with join(device=plan.use.device) as ranks:
             train(plan, ranks=ranks, watch=watch, evaluate_fn=evaluate(plan, ranks, watch) if evaluate else None)
     except DizuoError as error:
-        place = f" (rank {rank_here()})" if launched() else ""
+        place = f" (rank {read_rank()})" if is_launched() else ""
         sys.stderr.write(f"error{place}: {error}\n")
         if events:
-            fault = {"message": error.message, "details": error.details, "hint": error.hint, "rank": rank_here()}
+            fault = {"message": error.message, "details": error.details, "hint": error.hint, "rank": read_rank()}
             _say({"error": type(error).__name__, **fault})
         return error.exit_code
     return 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["learning_rate"]
+__all__ = ["scheduled_rate"]
 
 
-def learning_rate(step: int, *, peak: float, warmup_steps: int, num_steps: int, schedule: str) -> float:
+def scheduled_rate(step: int, *, peak: float, warmup_steps: int, num_steps: int, schedule: str) -> float:
     """Return the learning rate of a step.
 
     Args:

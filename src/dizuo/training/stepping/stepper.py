@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from dizuo.errors import TrainingError
 from dizuo.training.building.network import Network
 from dizuo.training.method import Batch, Method
-from dizuo.training.preference_pairs import sums
+from dizuo.training.preference_pairs import sum_logprobs
 from dizuo.training.ranks.group import ALONE, Ranks
-from dizuo.training.ranks.sharding import gathered, is_sharded, local_part, total_norm
+from dizuo.training.ranks.sharding import compute_norm, gather_whole, is_sharded, take_local_parts
 from dizuo.training.stepping.figures import Figures, Sums, Tally
-from dizuo.training.tokens.batching import blocks, share
+from dizuo.training.tokens.batching import cut_blocks, take_share
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Outputs, Runner
 
@@ -33,8 +33,6 @@ __all__ = ["Figures", "Stepper"]
 
 REFERENCE_ROWS = 256
 """Examples whose log-probabilities are computed together: enough to share prefixes, few enough to sort."""
-DRIFT = 1e-5
-"""Relative difference of a weight's Σ|w| between ranks; equal machines have none, different ones round differently."""
 SHOWN = 10
 """Weights named in an error; the rest are counted."""
 
@@ -92,7 +90,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         tally = Tally()
         ranks = self.ranks
-        mine = share(store, examples, rank=ranks.rank, world=ranks.world, layout=self.runner.choice.layout)
+        mine = take_share(store, examples, rank=ranks.rank, world=ranks.world, layout=self.runner.choice.layout)
         for batch, outputs, counts in self._blocks(store, mine, filler=self._filler(store, examples), together=True):
             loss = self._method.loss(outputs, batch, self._options)
             if counts:
@@ -107,7 +105,7 @@ class Stepper:
         ranks.sum_gradients([p for p, has in zip(self._parameters, reached, strict=True) if has and not is_sharded(p)])
         self._refuse_unreached(reached)
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        norm = total_norm(gradients)
+        norm = compute_norm(gradients)
         for gradient in gradients:
             gradient.div_(sums.weight)
         return sums.figures(grad_norm=norm / sums.weight, seconds=time.perf_counter() - started)
@@ -174,39 +172,18 @@ class Stepper:
                 outputs = self._outputs(store.batch(block))
                 if counts:
                     numbers = [number for example in block for number in store.sequences_of(example)]
-                    out[numbers], known[numbers] = sums(outputs).cpu().numpy(), 1.0
+                    out[numbers], known[numbers] = sum_logprobs(outputs).cpu().numpy(), 1.0
         out, known = self.ranks.sum_array(out), self.ranks.sum_array(known)
         out[known == 0.0] = np.nan
         return out
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights by name, whole; where they are sharded all ranks must ask, rank 0 gets them."""
-        return gathered(self.network.weights(), ranks=self.ranks)
+        return gather_whole(self.network.weights(), ranks=self.ranks)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Put whole weights in place; a rank keeps its part of sharded ones."""
-        self.network.load_weights(local_part(weights, self.network.parameters))
-
-    def refuse_drift(self, step: int) -> None:
-        """Refuse to go on where ranks hold different weights: each applies the step itself, to the same gradient.
-
-        Raises:
-            TrainingError: on every rank.
-        """
-        if self.ranks.world == 1:
-            return
-        named = {name: p.detach() for name, p in self.network.parameters.items() if not is_sharded(p)}
-        sums = self.ranks.gather({name: float(p.abs().sum(dtype=torch.float64)) for name, p in named.items()})
-        for rank, own in enumerate(sums):
-            apart = [name for name in own if abs(own[name] - sums[0][name]) > DRIFT * abs(sums[0][name])]
-            if apart:
-                raise TrainingError(
-                    f"rank {rank} has other weights than rank 0 after step {step}",
-                    details=[
-                        f"{name}: Σ|w| is {own[name]:.9g}, {sums[0][name]:.9g} on rank 0" for name in apart[:SHOWN]
-                    ],
-                    hint="the last whole checkpoint is kept; check the machines' memory and library versions",
-                )
+        self.network.load_weights(take_local_parts(weights, self.network.parameters))
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
         """Return AdamW's state as `name/slot`, whole; where it is sharded all ranks must ask, and rank 0 gets it."""
@@ -215,7 +192,7 @@ class Stepper:
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 tensor = torch.as_tensor(value).detach()
                 out[f"{name}/{slot}"] = tensor if self._tensor_steps else tensor.clone()  # 8-bit states share tables
-        return {key: value.contiguous() for key, value in gathered(out, ranks=self.ranks).items()}
+        return {key: value.contiguous() for key, value in gather_whole(out, ranks=self.ranks).items()}
 
     def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         """Put a saved AdamW state in place; a rank keeps its part of a sharded one."""
@@ -225,7 +202,7 @@ class Stepper:
             parameter = self.network.parameters[name]
             own = value.to(parameter.device, copy=True)
             if value.shape == parameter.shape:
-                own = local_part({name: own}, self.network.parameters)[name]
+                own = take_local_parts({name: own}, self.network.parameters)[name]
             self.optimizer.state[parameter][slot] = own if self._tensor_steps or slot != "step" else int(own)
 
     def _turns(self, examples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
@@ -245,7 +222,7 @@ class Stepper:
 
     def _cut(self, store: TokenStore, examples: Sequence[int], *, filler: list[int]) -> list[tuple[list[int], bool]]:
         """Return the blocks of this rank, and whether each counts: in lockstep every rank runs equally many."""
-        cut = blocks(store, examples, budget=self._budget, layout=self.runner.choice.layout)
+        cut = cut_blocks(store, examples, budget=self._budget, layout=self.runner.choice.layout)
         out = [(block, True) for block in cut]
         if self.sharded:
             out += [(filler, False)] * (max(self.ranks.gather(len(out))) - len(out))

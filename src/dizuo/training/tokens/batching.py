@@ -20,7 +20,7 @@ from dizuo.data import order
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import common_prefix
 
-__all__ = ["Stream", "blocks", "packed_size", "share", "worst_block"]
+__all__ = ["Stream", "count_packed", "cut_blocks", "find_worst_block", "take_share"]
 
 
 class Stream:
@@ -61,7 +61,7 @@ class Stream:
         return int(self._orders[epoch][place])
 
 
-def blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layout: str) -> list[list[int]]:
+def cut_blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layout: str) -> list[list[int]]:
     """Cut a step's examples into blocks of at most `budget` tokens each (an example that is larger stands alone).
 
     Args:
@@ -94,7 +94,7 @@ def blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layout: s
     return out
 
 
-def share(store: TokenStore, examples: Sequence[int], *, rank: int, world: int, layout: str) -> list[int]:
+def take_share(store: TokenStore, examples: Sequence[int], *, rank: int, world: int, layout: str) -> list[int]:
     """Return the examples of a step that one rank takes: a function of the step, the rank and their number alone.
 
     The shares are runs of neighbours in the order of prefixes (or of lengths, when padded), cut so that the largest
@@ -137,7 +137,7 @@ def _runs(alone: NDArray[np.int64], shared: NDArray[np.int64], limit: int) -> li
     return starts
 
 
-def packed_size(sequences: Sequence[NDArray[np.int32]]) -> int:
+def count_packed(sequences: Sequence[NDArray[np.int32]]) -> int:
     """Return the tokens of the sequences' tree: each adds what it does not share with its neighbour in sorted order."""
     ordered = sorted(sequences, key=lambda ids: ids.astype(">i4").tobytes())
     total, before = 0, np.empty(0, np.int32)
@@ -147,17 +147,17 @@ def packed_size(sequences: Sequence[NDArray[np.int32]]) -> int:
     return total
 
 
-def worst_block(store: TokenStore, *, batch_size: int, budget: int, layout: str) -> list[int]:
+def find_worst_block(store: TokenStore, *, batch_size: int, budget: int, layout: str) -> list[int]:
     """Return the examples of the largest block that could ever run: the longest ones, as many as fit."""
     sizes = store.sizes if layout == "tree" else store.padded_sizes
     longest = np.argsort(-sizes, kind="stable")[:batch_size].tolist()
-    return max(blocks(store, longest, budget=budget, layout=layout), key=lambda block: _size(store, block, layout))
+    return max(cut_blocks(store, longest, budget=budget, layout=layout), key=lambda block: _size(store, block, layout))
 
 
 def _size(store: TokenStore, examples: Sequence[int], layout: str) -> int:
     sequences = [store.ids(number) for example in examples for number in store.sequences_of(example)]
     if layout == "tree":
-        return packed_size(sequences)
+        return count_packed(sequences)
     return len(sequences) * max(len(ids) for ids in sequences)
 
 
@@ -170,7 +170,7 @@ def _ordered(store: TokenStore, examples: Sequence[int], layout: str) -> list[in
 
 def _own_size(store: TokenStore, example: int, layout: str) -> int:
     sequences = [store.ids(number) for number in store.sequences_of(example)]
-    return packed_size(sequences) if layout == "tree" else len(sequences) * max(len(ids) for ids in sequences)
+    return count_packed(sequences) if layout == "tree" else len(sequences) * max(len(ids) for ids in sequences)
 
 
 def _key(store: TokenStore, example: int) -> bytes:

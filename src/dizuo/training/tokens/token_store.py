@@ -11,15 +11,19 @@ import os
 import zipfile
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.training.method import Batch
+from dizuo.training.tokens.counts import TokenCounts
 from dizuo.trees import Sequences
 
-__all__ = ["ARRAYS", "TokenStore", "digest_of"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["ARRAYS", "TokenStore", "digest_arrays"]
 
 ARRAYS = ("ids", "weights", "starts", "firsts", "rows", "targets")
 REFERENCE = "reference.npz"
@@ -34,8 +38,9 @@ class TokenStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.facts: dict[str, Any] = json.loads((self.folder / "facts.json").read_text("utf-8"))
-        self.digest: str = self.facts["digest"]
+        written = json.loads((self.folder / "facts.json").read_text("utf-8"))
+        self.digest: str = written.pop("digest")
+        self.counts = TokenCounts(**written)
         arrays = {name: _open(self.folder / f"{name}.npy") for name in ARRAYS}
         self._ids, self._weights = arrays["ids"], arrays["weights"]
         self._starts: NDArray[np.int64] = arrays["starts"]
@@ -88,7 +93,9 @@ class TokenStore:
         part: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
         return part
 
-    def batch(self, examples: Sequence[int], *, members: Container[int] | None = None, context: Any = None) -> Batch:
+    def batch(
+        self, examples: Sequence[int], *, members: Container[int] | None = None, context: Tensor | None = None
+    ) -> Batch:
         """Return a block of these examples, in this order.
 
         Args:
@@ -142,13 +149,14 @@ class TokenStore:
         return None
 
     def _reference_digest(self, values: NDArray[np.float64]) -> str:
-        return f"{self.digest} {digest_of(values)}"
+        return f"{self.digest} {digest_arrays(values)}"
 
     def verify(self) -> bool:
         """Return whether the files still hold what `tokenize` wrote."""
         try:
             return (
-                digest_of(self._ids, self._weights, self._starts, self._firsts, self.rows, self.targets) == self.digest
+                digest_arrays(self._ids, self._weights, self._starts, self._firsts, self.rows, self.targets)
+                == self.digest
             )
         except (OSError, ValueError):
             return False
@@ -159,7 +167,7 @@ def _open(path: Path) -> NDArray[Any]:
     return array
 
 
-def digest_of(*arrays: NDArray[Any]) -> str:
+def digest_arrays(*arrays: NDArray[Any]) -> str:
     """Return the SHA-256 over the arrays' dtypes, shapes and values."""
     total = hashlib.sha256()
     for array in arrays:

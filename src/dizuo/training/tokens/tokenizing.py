@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,9 @@ from dizuo.errors import DizuoError, PlanError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.records import kind_of
 from dizuo.training.method import Entry, Method
+from dizuo.training.tokens.counts import TokenCounts
 from dizuo.training.tokens.cutting import fit
-from dizuo.training.tokens.token_store import ARRAYS, TokenStore, digest_of
+from dizuo.training.tokens.token_store import ARRAYS, TokenStore, digest_arrays
 
 if TYPE_CHECKING:
     from dizuo.data import Task
@@ -122,7 +123,7 @@ def tokenize(
         watch: told progress.
 
     Returns:
-        The store. Its `facts` count examples, sequences, tokens, trained tokens, cut rows and cut tokens.
+        The store. Its `counts` are of examples, sequences, tokens, trained tokens, cut rows and cut tokens.
 
     Raises:
         PlanError: the method cannot make entries of these rows together.
@@ -130,7 +131,7 @@ def tokenize(
     work = f"tokenize {name}"
     started = time.perf_counter()
     watch(Started(work, len(split), "rows"))
-    growing, tally = _Growing(), {"cut_rows": 0, "cut_tokens": 0}
+    growing, cut_rows, cut_tokens = _Growing(), 0, 0
     entries = _rendered(split, rules, faults, name=name, work=work, watch=watch)
     if rules.method.arrange is not None:
         entries = iter(rules.method.arrange(list(entries), rules.max_length, rules.options))
@@ -140,24 +141,25 @@ def tokenize(
             faults.add(reason, _place(split[entry.row], name, entry.row))
             continue
         growing.add(replace(entry, sequences=fitting))
-        tally["cut_tokens"] += lost
-        tally["cut_rows"] += lost > 0
+        cut_tokens += lost
+        cut_rows += lost > 0
     arrays = growing.arrays()
     lengths = np.diff(arrays["starts"])
-    facts = {
-        "examples": len(growing.rows),
-        "sequences": len(lengths),
-        "tokens": int(lengths.sum()),
-        "trained_tokens": int(np.count_nonzero(arrays["weights"])),
-        "longest": int(lengths.max(initial=0)),
-        **tally,
-        "digest": digest_of(*(arrays[key] for key in ARRAYS)),
-    }
+    counts = TokenCounts(
+        examples=len(growing.rows),
+        sequences=len(lengths),
+        tokens=int(lengths.sum()),
+        trained_tokens=int(np.count_nonzero(arrays["weights"])),
+        longest=int(lengths.max(initial=0)),
+        cut_rows=cut_rows,
+        cut_tokens=cut_tokens,
+    )
+    digest = digest_arrays(*(arrays[key] for key in ARRAYS))
     with whole_folder(folder, replace=True) as partial:
         for key, array in arrays.items():
             np.save(partial / f"{key}.npy", array, allow_pickle=False)
-        write_json(partial / "facts.json", facts)
-    watch(Finished(work, time.perf_counter() - started, f"{facts['tokens']:,} tokens"))
+        write_json(partial / "facts.json", {**asdict(counts), "digest": digest})
+    watch(Finished(work, time.perf_counter() - started, f"{counts.tokens:,} tokens"))
     return TokenStore(folder)
 
 

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dizuo.training.tracking import settings_of
+from dizuo.training.trackers import Tracker, settings_of
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
-
-PACKAGE = "mlflow"
-EXTRA = "dizuo[mlflow]"
 
 
 class Flow:
@@ -32,8 +29,8 @@ class Flow:
         self.place = uri
         self._client: Any = MlflowClient(tracking_uri=uri)
         name = _name(plan)
-        found = self._client.get_experiment_by_name(name)
-        experiment = found.experiment_id if found is not None else self._client.create_experiment(name)
+        known = self._client.get_experiment_by_name(name)
+        experiment = known.experiment_id if known is not None else self._client.create_experiment(name)
         earlier = self._client.search_runs([experiment], f"tags.`dizuo.plan` = '{plan.digest}'", max_results=1)
         if start and earlier:
             self._run = earlier[0].info.run_id
@@ -59,6 +56,4 @@ def _name(plan: Plan) -> str:
     return plan.folder.absolute().parent.name or "dizuo"
 
 
-def open(plan: Plan, folder: Path, start: int) -> Flow:
-    """Begin an MLflow run, or go on in the one of this plan after step `start`."""
-    return Flow(plan, folder, start)
+TRACKER = Tracker(package="mlflow", extra="dizuo[mlflow]", open=Flow)

@@ -12,13 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dizuo.training.tracking import settings_of
+from dizuo.training.trackers import Tracker, settings_of
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
-
-PACKAGE = "swanlab"
-EXTRA = "dizuo[swanlab]"
 
 
 class Experiment:
@@ -49,6 +46,4 @@ class Experiment:
         self._swanlab.finish(state="crashed" if failed else "success")
 
 
-def open(plan: Plan, folder: Path, start: int) -> Experiment:
-    """Begin an experiment, or go on in the one of this plan where it is online."""
-    return Experiment(plan, folder, start)
+TRACKER = Tracker(package="swanlab", extra="dizuo[swanlab]", open=Experiment)

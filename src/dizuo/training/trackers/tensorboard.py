@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dizuo.training.tracking import settings_of
+from dizuo.training.trackers import Tracker, settings_of
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
-
-PACKAGE = "tensorboard"
-EXTRA = "dizuo[tensorboard]"
 
 
 class Board:
@@ -45,6 +42,4 @@ def _tag(name: str) -> str:
     return f"{'speed' if name in ('tokens', 'packed_tokens', 'seconds') else 'train'}/{name}"
 
 
-def open(plan: Plan, folder: Path, start: int) -> Board:
-    """Begin an event file, or go on in a new one after step `start`."""
-    return Board(plan, folder, start)
+TRACKER = Tracker(package="tensorboard", extra="dizuo[tensorboard]", open=Board)

@@ -9,13 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dizuo.training.tracking import settings_of
+from dizuo.training.trackers import Tracker, settings_of
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
-
-PACKAGE = "trackio"
-EXTRA = "dizuo[trackio]"
 
 
 class Run:
@@ -45,6 +42,4 @@ class Run:
         self._trackio.finish()
 
 
-def open(plan: Plan, folder: Path, start: int) -> Run:
-    """Begin a run, or go on in the one of this plan after step `start`."""
-    return Run(plan, folder, start)
+TRACKER = Tracker(package="trackio", extra="dizuo[trackio]", open=Run)

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from dizuo.training.tracking import settings_of
+from dizuo.training.trackers import Tracker, settings_of
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
-
-PACKAGE = "wandb"
-EXTRA = "dizuo[wandb]"
 
 
 class Run:
@@ -47,6 +44,4 @@ class Run:
         self._run.finish(exit_code=int(failed))
 
 
-def open(plan: Plan, folder: Path, start: int) -> Run:
-    """Begin a run, or go on in the one of this plan after step `start`."""
-    return Run(plan, folder, start)
+TRACKER = Tracker(package="wandb", extra="dizuo[wandb]", open=Run)

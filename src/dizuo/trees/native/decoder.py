@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dizuo.trees.attention import BlockPlan, packed_attention
-from dizuo.trees.blocks import plan_blocks
+from dizuo.trees.attention.blocks import plan_blocks
+from dizuo.trees.attention.row_blocks import BlockPlan, packed_attention
 from dizuo.trees.native.elementwise import Activation, add_norm, gated, head_norm
 from dizuo.trees.native.linear import LinearGroup, adapter_fault
-from dizuo.trees.recomputing import again
+from dizuo.trees.recomputing import compute_again
 from dizuo.trees.tree import Packed
 
 __all__ = ["Native", "unsupported"]
@@ -176,7 +176,7 @@ class Native:
                 following=following,
             )
             if self.recompute and torch.is_grad_enabled():
-                residual, normed = again(pass_through, residual, normed, offload=self.offload)
+                residual, normed = compute_again(pass_through, residual, normed, offload=self.offload)
             else:
                 residual, normed = pass_through(residual, normed)
         return normed

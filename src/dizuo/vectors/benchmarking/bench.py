@@ -151,13 +151,12 @@ def benchmark(
 def _faults(
     urls: Sequence[str], *, k: int, queries: int, concurrency: Sequence[int], seconds: float, rows: int | None, dim: int
 ) -> list[str]:
-    from dizuo import plugins
-    from dizuo.vectors.connecting.connect import STORES
+    from dizuo.vectors.stores import STORES
 
     faults = [] if urls else ["urls: none is given"]
     for url in urls:
         scheme = parse_url(url).scheme
-        if scheme not in plugins.names(STORES):
+        if scheme not in STORES.names():
             faults.append(f"{url}: no store is called {scheme!r}")
     for name, value, least in (("k", k, 1), ("queries", queries, 1), ("rows", rows, 20), ("dim", dim, 1)):
         if value is not None and value < least:

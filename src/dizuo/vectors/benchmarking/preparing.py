@@ -138,16 +138,16 @@ def _opened(data: str | None, collection: str, rows: int | None, dim: int, queri
         return _Source(name, total, dim, None, _generated(total, dim, inner))
     path = Path(data)
     if (path / "_manifest.json").is_file():
-        from dizuo.vectors.moving.exporting import _exported, read_manifest
+        from dizuo.vectors.moving.export_format import read_export, read_manifest
 
         manifest = read_manifest(path)
-        parts = (block for _, block in _exported(path, manifest))
+        parts = (block for _, block in read_export(path, manifest))
         return _Source(data, manifest["rows"], manifest["dim"], manifest["metric"], parts)
     if path.is_file() or next(_parquet(path), None):
-        from dizuo.vectors.moving.dumps import dump_blocks, dump_dim
+        from dizuo.vectors.moving.dumps import read_dump, read_dump_dim
 
-        found = dump_dim(data)
-        total, blocks = dump_blocks(data, dim=found)
+        found = read_dump_dim(data)
+        total, blocks = read_dump(data, dim=found)
         return _Source(data, total, found, None, (block for block in blocks))
     from dizuo.vectors.connecting.connect import connect
 
@@ -196,14 +196,14 @@ class _Writer:
     def __init__(self, path: Path, dim: int) -> None:
         import pyarrow as pa
 
-        from dizuo.vectors.writing.arrow import schema
+        from dizuo.vectors.writing.arrow import arrow_schema
 
-        self.writer = pa.ipc.new_stream(str(path), schema(dim))
+        self.writer = pa.ipc.new_stream(str(path), arrow_schema(dim))
         self.seen: set[str] = set()
         self.rows = self.bytes = self.repeated = 0
 
     def add(self, block: Block) -> None:
-        from dizuo.vectors.writing.arrow import batch
+        from dizuo.vectors.writing.arrow import to_record_batch
 
         fresh = [n for n, id in enumerate(block.ids) if not (id in self.seen or self.seen.add(id))]  # type: ignore[func-returns-value]
         self.repeated += len(block) - len(fresh)
@@ -216,7 +216,7 @@ class _Writer:
             for tag, text in zip(tags, block.metadata_texts, strict=True)
         ]
         marked = Block(block.ids, block.vectors, texts, block.documents)
-        self.writer.write_batch(batch(marked))
+        self.writer.write_batch(to_record_batch(marked))
         self.rows += len(marked)
         self.bytes += marked.num_bytes()
 

@@ -120,8 +120,9 @@ def _measured(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -
     if info.count != job["rows"]:
         notes.append(f"{job['rows']:,} rows were sent and {info.count:,} are there")
     disk = max(0, disk_bytes(parts.place) - before) if embedded and parts.scheme != "memory" else None
-    if disk is None and isinstance(info.engine.details.get("bytes"), int):
-        disk = info.engine.details["bytes"]
+    stated = info.engine.details.get("bytes")
+    if disk is None and isinstance(stated, int):
+        disk = stated
     gc.collect()
     with Resident(server) as searching:
         loads: list[Load] = []

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from dizuo import plugins
-from dizuo.errors import DizuoError, VectorError, did_you_mean
-from dizuo.vectors.connecting.addresses import bind, parse_url
-from dizuo.vectors.protocol.store import Store, Wanted
+from dizuo.errors import VectorError, did_you_mean
+from dizuo.vectors.connecting.addresses import Option, bind, parse_url
+from dizuo.vectors.protocol.collection import CollectionRequest
+from dizuo.vectors.protocol.store import Store
 from dizuo.vectors.scores import METRICS, Metric
+from dizuo.vectors.stores import STORES
 from dizuo.vectors.vector_store import VectorStore
-from dizuo.vectors.writing.batching import Patience
-from dizuo.vectors.writing.naming import checked_name
+from dizuo.vectors.writing.naming import check_name
+from dizuo.vectors.writing.retrying import Patience
 
-__all__ = ["STORES", "connect"]
-
-STORES = "dizuo.vectors.stores"
+__all__ = ["connect"]
 
 
 def connect(
@@ -29,9 +27,9 @@ def connect(
     create: bool = True,
     lexical: str | Path | None = None,
     patience: Patience | None = None,
-    **options: Any,
+    **options: Option,
 ) -> VectorStore:
-    """Return a collection of vectors in a database, made where it does not exist yet.
+    """Return a collection of vectors in a database; it is made where it does not exist yet.
 
     Args:
         url: `lancedb://FOLDER` (or just FOLDER), `memory://`, `postgresql://…`, and so on: one scheme per database.
@@ -40,8 +38,8 @@ def connect(
         collection: which set of vectors; several can live in one database.
         namespace: the part of the collection to work in; `store.namespace(name)` gives another.
         create: make the collection where there is none.
-        lexical: file of the BM25 side-car, for databases that have no words of their own; beside a database in a
-            folder there is one by default.
+        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves. A database in a
+            folder has one beside it by default.
         patience: how often and how long to try again while a server is busy.
         options: those of the store, as in the URL's query.
 
@@ -63,25 +61,24 @@ def connect(
         raise VectorError(f"dim is {dim!r}, and a vector has 1 to 65,536 numbers")
     if metric not in (None, *METRICS):
         raise VectorError(f"there is no metric {metric!r}{did_you_mean(str(metric), METRICS)}", hint=", ".join(METRICS))
-    checked_name(collection, noun="collection")
-    checked_name(namespace, noun="namespace", empty=True)
+    check_name(collection, noun="collection")
+    check_name(namespace, noun="namespace", empty=True)
+    database = STORES.load(parts.scheme)
+    bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)
+    request = CollectionRequest(collection, dim, metric, create)
+    patience = patience or Patience()
+    store = patience(lambda: database.open(parts, request, bound))
     try:
-        module = plugins.load(STORES, parts.scheme, noun="store")
-    except DizuoError as error:
-        raise VectorError(error.message, hint=error.hint) from None
-    bound = bind(module.Options, {**parts.query, **options}, store=parts.scheme)
-    waiting = patience or Patience()
-    store: Store = waiting(lambda: module.open_store(parts, Wanted(collection, dim, metric, create), bound))
-    try:
-        _within(store, parts.scheme)
-        store = _with_words(store, lexical)
-        return VectorStore(store, namespace=namespace, patience=waiting, url=str(parts))
+        _check_limits(store, parts.scheme)
+        store = _add_sidecar(store, lexical)
+        return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
     except BaseException:
         store.close()
         raise
 
 
-def _within(store: Store, scheme: str) -> None:
+def _check_limits(store: Store, scheme: str) -> None:
+    """Refuse a collection whose metric or dimension the database cannot hold."""
     able, spec = store.capabilities, store.spec
     if spec.metric not in able.metrics:
         raise VectorError(f"{scheme}:// has no metric {spec.metric!r}", hint=f"it has {', '.join(able.metrics)}")
@@ -89,12 +86,13 @@ def _within(store: Store, scheme: str) -> None:
         raise VectorError(f"{scheme}:// holds vectors of at most {able.max_dim:,} numbers, not {spec.dim:,}")
 
 
-def _with_words(store: Store, lexical: str | Path | None) -> Store:
+def _add_sidecar(store: Store, lexical: str | Path | None) -> Store:
+    """Return the store with a BM25 side-car, where it has no words of its own and there is a folder for one."""
     if store.capabilities.lexical != "none":
         return store
-    path = lexical if lexical is not None else store.beside
-    if path is None:
+    folder = lexical if lexical is not None else store.sidecar_folder
+    if folder is None:
         return store
     from dizuo.vectors.lexical.sidecar_store import WithSidecar
 
-    return WithSidecar(store, Path(path))
+    return WithSidecar(store, Path(folder))

@@ -23,7 +23,7 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError, did_you_mean
 from dizuo.vectors import vector_store
 from dizuo.vectors.connecting.connect import connect
-from dizuo.vectors.filters.text import parse
+from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import And, Field, Filter, Not, Or, field
 from dizuo.vectors.points import Hit, Point
 

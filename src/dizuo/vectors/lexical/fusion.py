@@ -1,7 +1,9 @@
-"""Reciprocal rank fusion: two rankings into one, on our side, the same for every engine.
+"""Reciprocal rank fusion: two rankings become one, the same for every database.
 
-score(d) = Σ over the legs that found d of 1 / (60 + rank). Cormack, Clarke & Büttcher, SIGIR 2009, "Reciprocal Rank
-Fusion outperforms Condorcet and individual Rank Learning Methods"; 60 is theirs.
+    score(d) = Σ over the rankings that contain d of  1 / (60 + rank)
+
+Cormack, Clarke & Büttcher, SIGIR 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+Methods"; 60 is theirs.
 """
 
 from __future__ import annotations
@@ -9,28 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dizuo.vectors.points import Part
-from dizuo.vectors.protocol.store import Found
-from dizuo.vectors.scores import best
+from dizuo.vectors.protocol.store import SearchResult
+from dizuo.vectors.scores import top_k
 
-__all__ = ["RRF", "fuse", "ranking"]
+__all__ = ["RRF", "fuse", "rank_leg"]
 
 RRF = 60
+"""How much the ranks are levelled: with a larger constant the first rank counts less."""
 
 
-def ranking(found: Found, depth: int) -> list[tuple[str, float]]:
-    """Return (id, score) of the `depth` best answers of a leg, best first, ties by id."""
-    ids = found.rows.ids
-    return [(ids[place], float(found.scores[place])) for place in best(found.scores, ids, depth)]
+def rank_leg(result: SearchResult, depth: int) -> list[tuple[str, float]]:
+    """Return (id, score) of the `depth` best rows of a result, best first, ties by id."""
+    ids = result.rows.ids
+    return [(ids[row], float(result.scores[row])) for row in top_k(result.scores, ids, depth)]
 
 
 def fuse(
     legs: Mapping[str, Sequence[tuple[str, float]]], k: int
 ) -> tuple[dict[str, float], dict[str, dict[str, Part]]]:
-    """Return the k best ids with their fused scores, best first, ties by id; and score and rank in every leg.
+    """Return the k best ids with their fused scores, best first, ties by id; and their score and rank in each ranking.
 
     Args:
         legs: rankings of (id, score) by name, best first.
-        k: answers.
+        k: how many ids.
     """
     scores: dict[str, float] = {}
     parts: dict[str, dict[str, Part]] = {}

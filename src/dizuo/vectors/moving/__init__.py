@@ -1,6 +1,11 @@
-"""Records out of one store and into another, verified.
+"""Records out of one store and into another, verified record by record.
 
-copying.py      from store to store, resumed by repeating
-exporting.py    to Parquet files with a manifest, and back
-dumps.py        other people's Parquet files
+    copying.py          from store to store; a copy that was killed is called again, and sends what is missing
+    exporting.py        from a store to Parquet files with a manifest
+    export_format.py    what these files hold
+    importing.py        from an export, or from Parquet files of anybody's, into a store
+    dumps.py            which columns of anybody's Parquet files are id, vector, document and metadata
+
+All of them compare digests (`writing/digests.py`): what the target holds already is not sent again, and they are done
+when the target answers for every record.
 """

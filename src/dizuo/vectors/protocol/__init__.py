@@ -1,6 +1,12 @@
-"""What passes between a vector store's user-facing handle and an engine.
+"""What passes between `VectorStore`, which users hold, and a database.
 
-store.py      `Store`: what a database file in `stores/` implements, and how to write one
-answers.py    what a store tells its user
-faults.py     what can go wrong
+    database.py        `Database`: what a file of `stores/` ends in
+    collection.py      `CollectionRequest`, what a user asked for, and `CollectionSpec`, what the collection is
+    store.py           `Store`: the methods of a database, with the guide how one is written
+    capabilities.py    `Capabilities` and `EngineInfo`: what a database can do and says of itself
+    answers.py         `Hits`, `Upserted`, `Info`: what users get, out of what a store returned
+    faults.py          the errors
+
+`connect` takes a `Database`, hands it a `CollectionRequest` and gets a `Store`; `VectorStore` calls the store's methods
+and makes answers of what they return.
 """

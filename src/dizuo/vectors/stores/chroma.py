@@ -4,7 +4,7 @@
 Tested against chromadb 1.5.9, embedded and `chroma run`. What it does to values is worked around here:
 
 - an upsert merges metadata into the old; so every record has the same few keys, which an upsert always sets: `m` the
-  metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.exact.flat_columns`). The
+  metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.exact.tags_and_numbers`). The
   numbers beside them may be left over, and no condition believes them without a tag;
 - its server reads some numbers of a JSON text as their neighbours (3.4028234663852886e38), and not the same in a filter
   as in a record; so a number is sent as the whole number that its bits are;
@@ -31,16 +31,20 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
-from dizuo.vectors.exact.sortable import ordered
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.sort_keys import order_bits
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 NEVER: dict[str, Any] = {"m": {"$eq": ""}}
@@ -64,7 +68,7 @@ class Options:
     """Candidates looked at in a search; only at the making of a collection."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma:
     """Return the collection, made where it is not there."""
     try:
         import chromadb
@@ -73,7 +77,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
         raise MissingPackage("chromadb", purpose="chroma://", install="dizuo[chroma]") from error
     settings = Settings(anonymized_telemetry=False)
     folder: Path | None = None
-    with mapped(str(url)):
+    with map_errors(str(url)):
         if url.port is None and not url.extra:
             if not url.place:
                 raise VectorError("chroma:// names no folder and no server", hint="chroma://PATH or chroma://HOST:PORT")
@@ -92,7 +96,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Chroma:
                 tenant=options.tenant,
                 database=options.database,
             )
-    return opened(Chroma(client, options, folder, str(url)), wanted)
+    return open_or_close(Chroma(client, options, folder, str(url)), request)
 
 
 class Chroma:
@@ -101,12 +105,12 @@ class Chroma:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
 
-    spec: Spec
+    spec: CollectionSpec
     root: str
 
     def __init__(self, client: Any, options: Options, folder: Path | None, address: str) -> None:
         self.client, self.options, self.address = client, options, address
-        self.beside: Path | None = None if folder is None else folder / "dizuo-lexical"
+        self.sidecar_folder: Path | None = None if folder is None else folder / "dizuo-lexical"
         self.held: dict[str, Any] = {}
         self.capabilities = Capabilities(
             several_writers=folder is None,
@@ -116,23 +120,23 @@ class Chroma:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the collection that says dim and metric; namespaces are others."""
         from chromadb.errors import NotFoundError
 
-        self.root = physical(wanted.collection)
-        with self._mapped():
+        self.root = physical_name(request.collection)
+        with self._map_errors():
             try:
                 found = self.client.get_collection(self.root, embedding_function=None)
             except NotFoundError:
-                spec = wanted.new()
+                spec = request.check_new()
                 facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 found = self.client.get_or_create_collection(
                     self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
                 )
         # Whoever made it first says what it is.
         facts = json.loads(found.metadata["dizuo"])
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
 
@@ -145,18 +149,18 @@ class Chroma:
             held: dict[str, Any] = {"t": flat.tags, "m": text, "d": "" if document is None else f"={document}"}
             if self.spec.metric == "cosine":
                 held["v"] = base64.b64encode(vector.tobytes()).decode("ascii")
-            rows.append(held | _whole(flat.numbers))
-        with self._mapped():
-            self._space(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+            rows.append(held | _as_integers(flat.numbers))
+        with self._map_errors():
+            self._open_namespace(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
-        space = self._space(namespace)
+        space = self._open_namespace(namespace)
         if space is None:
             return 0
-        with self._mapped():
+        with self._map_errors():
             there = set(space.get(ids=block.ids, include=[])["ids"])
             rows = {
-                id: {"t": (flat := flatten(row)).tags, "m": text} | _whole(flat.numbers)
+                id: {"t": (flat := flatten(row)).tags, "m": text} | _as_integers(flat.numbers)
                 for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True)
                 if id in there
             }
@@ -165,10 +169,10 @@ class Chroma:
         return len(there)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        space = self._space(namespace)
+        space = self._open_namespace(namespace)
         if space is None:
             return 0
-        with self._mapped():
+        with self._map_errors():
             if ids is not None:
                 there = space.get(ids=list(ids), include=[])["ids"]
             else:
@@ -181,68 +185,76 @@ class Chroma:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        space = self._space(namespace)
+        space = self._open_namespace(namespace)
         if space is None or not ids:
             return self._block({"ids": []}, columns)
-        with self._mapped():
+        with self._map_errors():
             return self._block(space.get(ids=list(ids), include=self._include(columns)), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        space = self._space(namespace)
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        space = self._open_namespace(namespace)
+        condition, same = flatten_filter(where)
         if space is None:
-            return [Found(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
         if exact or not same or self._count(space) <= 10 * k:
-            return self._compared(namespace, queries, k, where, columns)
+            return self._compare_all(namespace, queries, k, where, columns)
         out = []
         for query in queries:
 
-            def ask(number: int, query: Floats = query) -> Found:
-                return self._asked(space, query, number, condition, columns)
+            def ask(number: int, query: Floats = query) -> SearchResult:
+                return self._search_index(space, query, number, condition, columns)
 
-            found = with_ties(ask, k, most=10 * k)
+            found = include_ties(ask, k, most=10 * k)
             # Fewer than k: either no more match, or the graph did not reach them.
             out.append(
-                found if len(found.scores) >= k else self._compared(namespace, query[None], k, where, columns)[0]
+                found if len(found.scores) >= k else self._compare_all(namespace, query[None], k, where, columns)[0]
             )
         return out
 
-    def _asked(self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+    def _search_index(
+        self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns
+    ) -> SearchResult:
         include = ["distances", *self._include(columns)]
-        with self._mapped():
-            got = space.query(query_embeddings=query[None], n_results=number, where=_where(condition), include=include)
+        with self._map_errors():
+            got = space.query(
+                query_embeddings=query[None], n_results=number, where=_write_condition(condition), include=include
+            )
         first: dict[str, Any] = {"ids": got["ids"][0]}
         first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
         distances = np.asarray(got["distances"][0], np.float64)
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
-        return Found(self._block(first, columns), from_distance(distances), "index", len(distances))
+        return SearchResult(self._block(first, columns), from_distance(distances), "index", len(distances))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compare_all(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
-        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Chroma has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
 
     def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         """Yield the rows that match, page by page in the order of their arrival."""
-        space = self._space(namespace)
+        space = self._open_namespace(namespace)
         if space is None:
             return
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         start = 0
         while True:
-            with self._mapped():
-                got = space.get(where=_where(condition), include=self._include(needed), limit=rows, offset=start)
+            with self._map_errors():
+                got = space.get(
+                    where=_write_condition(condition), include=self._include(needed), limit=rows, offset=start
+                )
             if not got["ids"]:
                 return
-            yield from matching([self._block(got, needed)], None if same else where)
+            yield from filter_blocks([self._block(got, needed)], None if same else where)
             if len(got["ids"]) < rows:
                 return
             start += rows
@@ -250,7 +262,7 @@ class Chroma:
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         if namespace is None:
             return sum(self.count(name, where=where) for name in self.namespaces())
-        space = self._space(namespace)
+        space = self._open_namespace(namespace)
         if space is None:
             return 0
         if where is None:
@@ -258,7 +270,7 @@ class Chroma:
         return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
 
     def namespaces(self) -> Mapping[str, int]:
-        with self._mapped():
+        with self._map_errors():
             found = [one for one in self.client.list_collections() if one.name.startswith(f"{self.root}.")]
             counts = {one.metadata["namespace"]: one.count() for one in found}
         return {name: counts[name] for name in sorted(counts) if counts[name]}
@@ -272,7 +284,7 @@ class Chroma:
         """Chroma keeps its HNSW graph by itself."""
 
     def info(self) -> EngineInfo:
-        with self._mapped():
+        with self._map_errors():
             version = self.client.get_version()
         rows = sum(self.namespaces().values())
         details = {"ef_search": self.options.ef_search, "max_neighbors": self.options.max_neighbors}
@@ -281,7 +293,7 @@ class Chroma:
     def drop(self) -> None:
         from chromadb.errors import NotFoundError
 
-        with self._mapped():
+        with self._map_errors():
             names = [one.name for one in self.client.list_collections()]
             for name in [name for name in names if name == self.root or name.startswith(f"{self.root}.")]:
                 try:
@@ -304,14 +316,14 @@ class Chroma:
 
     # ---- inside
 
-    def _space(self, namespace: str, *, make: bool = False) -> Any:
+    def _open_namespace(self, namespace: str, *, make: bool = False) -> Any:
         """Return Chroma's collection of a namespace; None where it is not there and not to be made."""
         from chromadb.errors import NotFoundError
 
         if namespace in self.held:
             return self.held[namespace]
         name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
-        with self._mapped():
+        with self._map_errors():
             if make:
                 hnsw = {
                     "space": SPACES[self.spec.metric],
@@ -331,7 +343,7 @@ class Chroma:
         return found
 
     def _count(self, space: Any) -> int:
-        with self._mapped():
+        with self._map_errors():
             return int(space.count())
 
     def _include(self, columns: Columns) -> list[Literal["metadatas", "embeddings"]]:
@@ -359,8 +371,8 @@ class Chroma:
             [row["d"][1:] if row["d"] else None for row in rows] if "documents" in columns else None,
         )
 
-    def _mapped(self) -> Any:
-        return mapped(self.address)
+    def _map_errors(self) -> Any:
+        return map_errors(self.address)
 
 
 class _Closed:
@@ -368,7 +380,7 @@ class _Closed:
         raise VectorError("the store was closed", hint="connect again")
 
 
-def _where(condition: Condition) -> dict[str, Any] | None:
+def _write_condition(condition: Condition) -> dict[str, Any] | None:
     """Return a condition in Chroma's form; None is true for all."""
     match condition:
         case Has(tag):
@@ -376,26 +388,26 @@ def _where(condition: Condition) -> dict[str, Any] | None:
         case Lacks(tag):
             return {"t": {"$not_contains": tag}}
         case Number(column, order, value):
-            return {column: {_ORDERS[order]: _ordered(value)}}
-        case All(parts):
-            inner = [_where(part) for part in parts]
+            return {column: {_ORDERS[order]: _order_number(value)}}
+        case AllOf(parts):
+            inner = [_write_condition(part) for part in parts]
             return None if not inner else {"$and": inner}
-        case Any_(parts):
-            return NEVER if not parts else {"$or": [_where(part) for part in parts]}
+        case AnyOf(parts):
+            return NEVER if not parts else {"$or": [_write_condition(part) for part in parts]}
     raise AssertionError(condition)
 
 
-def _ordered(value: float) -> int:
+def _order_number(value: float) -> int:
     """Return a float64 as a signed integer of 64 bits in the order of numbers."""
-    return ordered(value) - 2**63
+    return order_bits(value) - 2**63
 
 
-def _whole(numbers: Mapping[str, float]) -> dict[str, Any]:
-    return {name: _ordered(value) for name, value in numbers.items()}
+def _as_integers(numbers: Mapping[str, float]) -> dict[str, Any]:
+    return {name: _order_number(value) for name, value in numbers.items()}
 
 
 @contextmanager
-def mapped(address: str) -> Iterator[None]:
+def map_errors(address: str) -> Iterator[None]:
     """Turn Chroma's exceptions into ours."""
     import httpx
     from chromadb.errors import AuthorizationError, ChromaAuthError, ChromaError, NotFoundError, RateLimitError
@@ -417,3 +429,6 @@ def mapped(address: str) -> Iterator[None]:
             hint = "start it with: chroma run --path FOLDER"
             raise Unreachable(f"no Chroma server answers at {address}", hint=hint) from error
         raise
+
+
+STORE = Database(options=Options, open=open_store)

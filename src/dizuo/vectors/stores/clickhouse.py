@@ -3,7 +3,7 @@
 
 Tested against chdb 26.9: in the process, and behind a small HTTP server of the tests; not yet against a ClickHouse
 server. One table per collection, ordered by namespace and id; `t` has the tags and `n` the numbers that filters ask
-for (`dizuo.vectors.exact.flat_columns`). What bites, and what is done:
+for (`dizuo.vectors.exact.tags_and_numbers`). What bites, and what is done:
 
 - a table replaces rows by merging, some time later; every query says FINAL, so that the newest row of an id counts,
   and deleting writes a row that says `gone`;
@@ -31,19 +31,22 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, TOKENIZER, query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.writing.naming import physical_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
 DISTANCES = {"cosine": "1 - cosineDistance(v, {q})", "dot": "dotProduct(v, {q})", "l2": "-L2Distance(v, {q})"}
@@ -60,7 +63,7 @@ class Options:
     """How long `optimize` leaves words that no record names; a batch that takes longer than this loses its words."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickHouse:
     """Return the collection, made where it is not there."""
     try:
         import clickhouse_connect
@@ -69,7 +72,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
     # It writes a line for every connection that fails, though it raises too.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     folder: Path | None = None
-    with mapped(str(url), opening=True):
+    with map_errors(str(url), opening=True):
         if url.host is None:
             if not url.path.strip("/"):
                 raise VectorError("clickhouse:// names no server and no folder", hint="clickhouse://HOST:8123/default")
@@ -94,7 +97,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> ClickHouse:
                 query_retries=0,  # the front tries again, and says so
                 autogenerate_session_id=False,
             )
-    return opened(ClickHouse(client, str(url), folder, options), wanted)
+    return open_or_close(ClickHouse(client, str(url), folder, options), request)
 
 
 class ClickHouse:
@@ -102,10 +105,10 @@ class ClickHouse:
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
-    spec: Spec
+    spec: CollectionSpec
     table: str
 
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
 
     def __init__(self, client: Any, address: str, folder: Path | None, options: Options) -> None:
         self.client, self.address, self.folder, self.options = client, address, folder, options
@@ -121,13 +124,13 @@ class ClickHouse:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the table; its comment says dim and metric."""
-        self.table = physical(wanted.collection)
+        self.table = physical_name(request.collection)
         self.words = f"{self.table}_words"
         facts = self._facts()
         if facts is None:
-            spec = wanted.new()
+            spec = request.check_new()
             about = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "words": TOKENIZER}
             text = json.dumps(about)
             self._do(
@@ -143,8 +146,8 @@ class ClickHouse:
             )
             facts = self._facts()
         assert facts is not None
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
-        wanted.agreed_words(facts.get("words"))
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
+        request.check_tokenizer(facts.get("words"))
 
     def _facts(self) -> dict[str, Any] | None:
         found = self._ask(
@@ -173,7 +176,7 @@ class ClickHouse:
             }
         )
         if len(postings):
-            with self._mapped():
+            with self._map_errors():
                 self.client.insert_arrow(self.words, postings)
         self._insert(namespace, block, places, lengths)
 
@@ -202,13 +205,13 @@ class ClickHouse:
                 "gone": pa.array(np.zeros(rows, np.uint8)),
             }
         )
-        with self._mapped():
+        with self._map_errors():
             self.client.insert_arrow(self.table, table)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         columns: Columns = frozenset({"vectors", "documents"})
         found = self._ask(
-            f"SELECT {_fields(columns)}, p, l FROM {self.table} FINAL WHERE {_among(namespace, block.ids)}"
+            f"SELECT {_fields(columns)}, p, l FROM {self.table} FINAL WHERE {_with_ids(namespace, block.ids)}"
         )
         new = dict(zip(block.ids, block.metadata_texts, strict=True))
         if len(found):
@@ -219,14 +222,14 @@ class ClickHouse:
         return len(found)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if ids is None and not same:
             ids = [id for block in self._rows(namespace, where, frozenset(), 10_000) for id in block.ids]
-        rows = _within(namespace, condition)
+        rows = _in_namespace(namespace, condition)
         if ids is not None:
             if not ids:
                 return 0
-            rows = _among(namespace, ids)
+            rows = _with_ids(namespace, ids)
         there = int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
         if there:
             self._do(
@@ -240,31 +243,31 @@ class ClickHouse:
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         if not ids:
             return self._block(None, columns)
-        where = _among(namespace, ids)
+        where = _with_ids(namespace, ids)
         return self._block(self._ask(f"SELECT {_fields(columns)} FROM {self.table} FINAL WHERE {where}"), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        condition, same = flatten_filter(where)
         if not same:
             rows = self._rows(namespace, where, columns | {"vectors"}, 10_000)
-            return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+            return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         out = []
         for query in queries:
             numbers = ", ".join(map(repr, query.tolist()))
             score = DISTANCES[self.spec.metric].format(q=f"CAST([{numbers}], 'Array(Float32)')")
             found = self._ask(
                 f"SELECT {_fields(columns)}, {score} AS score FROM {self.table} FINAL "
-                f"WHERE {_within(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
+                f"WHERE {_in_namespace(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
             )
             scores = found["score"].to_numpy().astype(np.float64)
-            out.append(Found(self._block(found, columns), scores, "exact", len(found)))
+            out.append(SearchResult(self._block(found, columns), scores, "exact", len(found)))
         return out
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = query_tokens(query)
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         ids: list[str] = []
         scores: list[float] = []
         fetched, page = 0, k if same else max(1000, 4 * k)
@@ -275,14 +278,14 @@ class ClickHouse:
                 ids, scores = found["id"].to_pylist(), rows
             elif rows:
                 of = dict(zip(found["id"].to_pylist(), rows, strict=True))
-                blocks = matching([Block(list(of), None, found["m"].to_pylist())], where)
+                blocks = filter_blocks([Block(list(of), None, found["m"].to_pylist())], where)
                 more = [id for block in blocks for id in block.ids][: k - len(ids)]
                 ids += more
                 scores += [of[id] for id in more]
             fetched += len(rows)
             if len(rows) < page:
                 break
-        return Found(Block(ids), np.array(scores, np.float64), "exact", fetched)
+        return SearchResult(Block(ids), np.array(scores, np.float64), "exact", fetched)
 
     def _words_query(
         self, namespace: str, tokens: list[str], condition: Condition, same: bool, limit: int, offset: int
@@ -300,38 +303,38 @@ class ClickHouse:
             f"WITH (SELECT (toFloat64(count()), toFloat64(sum(l))) {live}) AS total "
             f"SELECT {shown}, sum({share}) AS score FROM ("
             f"SELECT id, l, ok, c, count() OVER (PARTITION BY token) AS matching{text} "
-            f"FROM (SELECT id, p, l, ({_written(condition)}) AS ok{text} {live}) AS r "
+            f"FROM (SELECT id, p, l, ({_write_condition(condition)}) AS ok{text} {live}) AS r "
             f"INNER JOIN (SELECT token, p, c FROM {self.words} WHERE {space} "
             f"AND token IN ({', '.join(map(_quoted, tokens))})) AS w ON r.p = w.p"
             f") WHERE ok GROUP BY id ORDER BY round(score, 9) DESC, id LIMIT {limit} OFFSET {offset}"
         )
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
 
     def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         """Yield the rows that match in the order of ids, which is that of the table."""
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         last = ""
         while True:
             found = self._ask(
                 f"SELECT {_fields(needed)} FROM {self.table} FINAL "
-                f"WHERE {_within(namespace, condition)} AND id > {_quoted(last)} ORDER BY id LIMIT {rows}"
+                f"WHERE {_in_namespace(namespace, condition)} AND id > {_quoted(last)} ORDER BY id LIMIT {rows}"
             )
             if not len(found):
                 return
-            yield from matching([self._block(found, needed)], None if same else where)
+            yield from filter_blocks([self._block(found, needed)], None if same else where)
             if len(found) < rows:
                 return
             last = found["id"][-1].as_py()
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if not same:
             names = [namespace] if namespace is not None else list(self.namespaces())
             return sum(len(block) for name in names for block in self._rows(name, where, frozenset(), 10_000))
-        rows = _within(namespace, condition)
+        rows = _in_namespace(namespace, condition)
         return int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
 
     def namespaces(self) -> Mapping[str, int]:
@@ -391,16 +394,16 @@ class ClickHouse:
     # ---- inside
 
     def _ask(self, query: str) -> pa.Table:
-        with self._mapped():
+        with self._map_errors():
             return self.client.query_arrow(query, settings=SETTINGS, use_strings=True)
 
     def _do(self, statement: str) -> None:
-        with self._mapped():
+        with self._map_errors():
             self.client.command(statement, settings=SETTINGS)
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        with mapped(self.address):
+    def _map_errors(self) -> Iterator[None]:
+        with map_errors(self.address):
             yield
 
 
@@ -408,16 +411,16 @@ def _fields(columns: Columns) -> str:
     return ", ".join(["id", *(NAMES[column] for column in sorted(columns))])
 
 
-def _among(namespace: str, ids: Sequence[str]) -> str:
+def _with_ids(namespace: str, ids: Sequence[str]) -> str:
     return f"ns = {_quoted(namespace)} AND id IN ({', '.join(map(_quoted, ids))})"
 
 
-def _within(namespace: str | None, condition: Condition) -> str:
-    inner = _written(condition)
+def _in_namespace(namespace: str | None, condition: Condition) -> str:
+    inner = _write_condition(condition)
     return inner if namespace is None else f"ns = {_quoted(namespace)} AND ({inner})"
 
 
-def _written(condition: Condition) -> str:
+def _write_condition(condition: Condition) -> str:
     """Return a condition as SQL; tags and columns are letters and digits."""
     match condition:
         case Has(tag):
@@ -426,10 +429,10 @@ def _written(condition: Condition) -> str:
             return f"NOT has(t, '{tag}')"
         case Number(column, order, value):
             return f"(mapContains(n, '{column}') AND n['{column}'] {order} {value!r})"
-        case All(parts):
-            return " AND ".join(f"({_written(part)})" for part in parts) or "1"
-        case Any_(parts):
-            return " OR ".join(f"({_written(part)})" for part in parts) or "0"
+        case AllOf(parts):
+            return " AND ".join(f"({_write_condition(part)})" for part in parts) or "1"
+        case AnyOf(parts):
+            return " OR ".join(f"({_write_condition(part)})" for part in parts) or "0"
     raise AssertionError(condition)
 
 
@@ -439,7 +442,7 @@ def _quoted(text: str) -> str:
 
 
 @contextmanager
-def mapped(address: str, *, opening: bool = False) -> Iterator[None]:
+def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
     """Turn clickhouse-connect's exceptions into ours."""
     import urllib3
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
@@ -459,3 +462,6 @@ def mapped(address: str, *, opening: bool = False) -> Iterator[None]:
                 raise Unreachable(f"no ClickHouse answers at {address}", hint=hint) from error
             raise Transient(f"{address} does not answer: {text}", hint="is the server running?") from error
         raise VectorError(f"ClickHouse: {text}") from error
+
+
+STORE = Database(options=Options, open=open_store)

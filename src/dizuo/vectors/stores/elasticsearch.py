@@ -6,7 +6,7 @@ of version 9 cannot talk to a server of version 8: install the client of the ser
 collection; a document's `_id` is a hash of namespace and id. What bites, and what is done:
 
 - metadata is no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
-  numbers (`dizuo.vectors.exact.flat_columns`) as texts of the same order, which ranges over one keyword field reach;
+  numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
@@ -31,17 +31,21 @@ from numpy.typing import NDArray
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
@@ -64,7 +68,7 @@ class Options:
     """Seconds after which a call that got no answer has failed."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Elasticsearch:
     """Return the collection, made where it is not there."""
     try:
         import elasticsearch
@@ -82,7 +86,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Elasticsearch:
         max_retries=0,  # the front tries again, and says so
         **who,
     )
-    return opened(Elasticsearch(client, options, str(url)), wanted)
+    return open_or_close(Elasticsearch(client, options, str(url)), request)
 
 
 class Elasticsearch:
@@ -90,23 +94,23 @@ class Elasticsearch:
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(lexical="own", max_dim=4096)
-    spec: Spec
+    spec: CollectionSpec
     index: str
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping says dim and metric."""
         import elasticsearch
 
-        self.index = physical(wanted.collection)
-        with self._mapped(opening=True):
+        self.index = physical_name(request.collection)
+        with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                spec = wanted.new()
+                spec = request.check_new()
                 try:
                     self.client.indices.create(index=self.index, mappings=self._mapping(spec))
                 except elasticsearch.BadRequestError as error:
@@ -114,7 +118,7 @@ class Elasticsearch:
                         raise
                 facts = self._facts()
         assert facts is not None
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
@@ -126,7 +130,7 @@ class Elasticsearch:
         facts: dict[str, Any] = json.loads(found[self.index]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: Spec) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
@@ -151,7 +155,7 @@ class Elasticsearch:
         )
         for id, vector, row, text, document, words in rows:
             operations += [
-                {"index": {"_id": _key(namespace, id)}},
+                {"index": {"_id": _record_key(namespace, id)}},
                 {
                     "ns": namespace,
                     "id": id,
@@ -160,18 +164,18 @@ class Elasticsearch:
                     "m": text,
                     "d": document,
                     "w": " ".join(words),
-                    **_seen(row),
+                    **_filter_fields(row),
                 },
             ]
         failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
         if failed:
-            ids = {_key(namespace, id): id for id in block.ids}
+            ids = {_record_key(namespace, id): id for id in block.ids}
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         operations: list[dict[str, Any]] = []
         for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            operations += [{"update": {"_id": _key(namespace, id)}}, {"doc": {"m": text, **_seen(row)}}]
+            operations += [{"update": {"_id": _record_key(namespace, id)}}, {"doc": {"m": text, **_filter_fields(row)}}]
         items = self._bulk(operations)
         for item in items:
             if "error" in item and item["status"] != 404:
@@ -184,14 +188,14 @@ class Elasticsearch:
         removed = 0
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            items = self._bulk([{"delete": {"_id": _key(namespace, id)}} for id in part])
+            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part])
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
     def _bulk(self, operations: list[dict[str, Any]], *, wait: bool = True) -> list[dict[str, Any]]:
         if not operations:
             return []
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.bulk(index=self.index, operations=operations, refresh="wait_for" if wait else False)
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
@@ -203,33 +207,33 @@ class Elasticsearch:
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         if not ids:
             return self._block([], columns)
-        keys = [_key(namespace, id) for id in ids]
-        with self._mapped():
+        keys = [_record_key(namespace, id) for id in ids]
+        with self._map_errors():
             answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
         return self._block([one for one in answer["docs"] if one.get("found")], columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        condition, same = flatten_filter(where)
         if not same or k >= WINDOW:
-            return self._compared(namespace, queries, k, where, columns)
-        chosen = _within(namespace, condition)
+            return self._compare_all(namespace, queries, k, where, columns)
+        chosen = _in_namespace(namespace, condition)
         out = []
         for query in queries:
             found = None
             if not exact:
 
-                def ask(number: int, query: Floats = query) -> Found:
-                    return self._indexed(chosen, query, number, columns)
+                def ask(number: int, query: Floats = query) -> SearchResult:
+                    return self._search_index(chosen, query, number, columns)
 
-                found = with_ties(ask, k, most=10 * k)
+                found = include_ties(ask, k, most=10 * k)
             if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
-                found = self._scripted(chosen, query, k, columns)
+                found = self._search_by_script(chosen, query, k, columns)
             out.append(found)
         return out
 
-    def _indexed(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> Found:
+    def _search_index(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
         l2 = self.spec.metric == "l2"
         needed = columns | {"vectors"} if l2 else columns
         number = min(number, WINDOW)
@@ -240,12 +244,12 @@ class Elasticsearch:
             "num_candidates": min(WINDOW, max(10 * number, self.options.candidates)),
             "filter": chosen,
         }
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
         hits = answer["hits"]["hits"]
         block = self._block(hits, needed)
         scores = pairwise(query, block.vectors, "l2") if l2 else self._scores([hit["_score"] for hit in hits])
-        return Found(block.only(columns), scores, "index", len(hits))
+        return SearchResult(block.only(columns), scores, "index", len(hits))
 
     def _scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
         found = np.asarray(raw, np.float64)
@@ -253,7 +257,7 @@ class Elasticsearch:
             return 2.0 * found - 1.0
         return np.where(found < 1.0, 1.0 - 1.0 / np.maximum(found, 1e-45), found - 1.0)
 
-    def _scripted(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> Found:
+    def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
         """Return the k nearest by a script, which compares all that match; the engine orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
@@ -261,7 +265,7 @@ class Elasticsearch:
             "dot": "double s = dotProduct(params.q, 'v'); if (s < 0) { return 1 / (1 - s); } return s + 1;",
         }
         script = {"source": sources[self.spec.metric], "params": {"q": query.tolist()}}
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.search(
                 index=self.index,
                 query={"script_score": {"query": {"bool": {"filter": chosen}}, "script": script}},
@@ -274,23 +278,25 @@ class Elasticsearch:
         raw = np.array([hit["_score"] for hit in hits], np.float64)
         ours = {"cosine": raw - 1.0, "l2": 1.0 - 1.0 / np.maximum(raw, 1e-45)}.get(self.spec.metric)
         scores = self._scores(raw.tolist()) if ours is None else ours
-        return Found(self._block(hits, columns), scores, "exact", len(hits))
+        return SearchResult(self._block(hits, columns), scores, "exact", len(hits))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compare_all(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
-        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         words = query_tokens(query)
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if not words:
-            return Found(Block([]), np.empty(0))
+            return SearchResult(Block([]), np.empty(0))
         asked = {"match": {"w": {"query": " ".join(words)}}}
         fields = _fields(frozenset() if same else frozenset({"metadata"}))
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.search(
                 index=self.index,
-                query={"bool": {"must": [asked], "filter": _within(namespace, condition)}},
+                query={"bool": {"must": [asked], "filter": _in_namespace(namespace, condition)}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
                 size=min(k, WINDOW) if same else WINDOW,
@@ -298,23 +304,23 @@ class Elasticsearch:
             )
         hits = answer["hits"]["hits"]
         scores = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
-        blocks = list(matching([self._block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
+        blocks = list(filter_blocks([self._block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
         ids = list(scores) if same else [id for block in blocks for id in block.ids][:k]
-        return Found(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
+        return SearchResult(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
 
     def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         rows = min(rows, WINDOW)
         after: dict[str, Any] = {}
         while True:
-            with self._mapped():
+            with self._map_errors():
                 answer = self.client.search(
                     index=self.index,
-                    query={"bool": {"filter": _within(namespace, condition)}},
+                    query={"bool": {"filter": _in_namespace(namespace, condition)}},
                     sort=[{"id": "asc"}],
                     size=rows,
                     source_includes=_fields(needed),
@@ -323,22 +329,24 @@ class Elasticsearch:
             hits = answer["hits"]["hits"]
             if not hits:
                 return
-            yield from matching([self._block(hits, needed)], None if same else where)
+            yield from filter_blocks([self._block(hits, needed)], None if same else where)
             if len(hits) < rows:
                 return
             after = {"search_after": hits[-1]["sort"]}
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if not same:
             names = [namespace] if namespace is not None else list(self.namespaces())
             return sum(len(block) for name in names for block in self._rows(name, where, frozenset(), 5000))
-        with self._mapped():
-            answer = self.client.count(index=self.index, query={"bool": {"filter": _within(namespace, condition)}})
+        with self._map_errors():
+            answer = self.client.count(
+                index=self.index, query={"bool": {"filter": _in_namespace(namespace, condition)}}
+            )
         return int(answer["count"])
 
     def namespaces(self) -> Mapping[str, int]:
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.search(
                 index=self.index, size=0, aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}}
             )
@@ -361,14 +369,14 @@ class Elasticsearch:
     # ---- the collection
 
     def refresh(self) -> None:
-        with self._mapped():
+        with self._map_errors():
             self.client.indices.refresh(index=self.index)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Elasticsearch merges its segments, and builds their graphs, by itself."""
 
     def info(self) -> EngineInfo:
-        with self._mapped():
+        with self._map_errors():
             version = str(self.client.info()["version"]["number"])
         rows = sum(self.namespaces().values())
         details = {"m": self.options.m, "ef_construction": self.options.ef_construction}
@@ -376,14 +384,14 @@ class Elasticsearch:
         return EngineInfo("Elasticsearch", version, "hnsw", rows, where=where, details=details)
 
     def drop(self) -> None:
-        with self._mapped():
+        with self._map_errors():
             self.client.indices.delete(index=self.index, ignore_unavailable=True)
 
     def close(self) -> None:
         self.client.close()
 
     @contextmanager
-    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
+    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
         import elasticsearch
 
         try:
@@ -405,7 +413,7 @@ class Elasticsearch:
             raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
 
 
-def _key(namespace: str, id: str) -> str:
+def _record_key(namespace: str, id: str) -> str:
     return hashlib.sha256(f"{len(namespace)}:{namespace}{id}".encode()).hexdigest()
 
 
@@ -413,31 +421,31 @@ def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
 
 
-def _seen(row: Mapping[str, Any]) -> dict[str, list[str]]:
+def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what filters see of a record's metadata."""
     flat = flatten(row)
-    return {"t": flat.tags, "k": [f"{name}:{_ordered(value)}" for name, value in flat.numbers.items()]}
+    return {"t": flat.tags, "k": [f"{name}:{_order_number(value)}" for name, value in flat.numbers.items()]}
 
 
-def _ordered(value: float) -> str:
+def _order_number(value: float) -> str:
     """Return a float64 as 16 hexadecimal digits in the order of numbers."""
     (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
     return f"{bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits ^ 1 << 63:016x}"
 
 
-def _within(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
+def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
     space = [] if namespace is None else [{"term": {"ns": namespace}}]
-    return [*space, _written(condition)]
+    return [*space, _write_condition(condition)]
 
 
-def _written(condition: Condition) -> dict[str, Any]:
+def _write_condition(condition: Condition) -> dict[str, Any]:
     match condition:
         case Has(tag):
             return {"term": {"t": tag}}
         case Lacks(tag):
             return {"bool": {"must_not": [{"term": {"t": tag}}]}}
         case Number(column, order, value):
-            at = f"{column}:{_ordered(value)}"
+            at = f"{column}:{_order_number(value)}"
             # `:` is before `;`: these are all the numbers of this column and no other.
             bounds = {
                 "<": {"gte": f"{column}:", "lt": at},
@@ -446,10 +454,13 @@ def _written(condition: Condition) -> dict[str, Any]:
                 ">=": {"gte": at, "lt": f"{column};"},
             }
             return {"term": {"k": at}} if order == "==" else {"range": {"k": bounds[order]}}
-        case All(parts):
-            return {"bool": {"filter": [_written(part) for part in parts]}} if parts else {"match_all": {}}
-        case Any_(parts):
+        case AllOf(parts):
+            return {"bool": {"filter": [_write_condition(part) for part in parts]}} if parts else {"match_all": {}}
+        case AnyOf(parts):
             if not parts:
                 return NEVER
-            return {"bool": {"should": [_written(part) for part in parts], "minimum_should_match": 1}}
+            return {"bool": {"should": [_write_condition(part) for part in parts], "minimum_should_match": 1}}
     raise AssertionError(condition)
+
+
+STORE = Database(options=Options, open=open_store)

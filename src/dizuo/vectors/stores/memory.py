@@ -20,10 +20,13 @@ from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import LexicalIndex
 from dizuo.vectors.points import Block, Floats, decode
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
-from dizuo.vectors.scores import best, pairwise
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
+from dizuo.vectors.scores import pairwise, top_k
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,14 @@ class Options:
 _SHARED: dict[tuple[str, str], Memory] = {}
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection of that name, made where it is not there."""
-    key = (url.place, wanted.collection)
+    key = (url.place, request.collection)
     held = _SHARED.get(key) if url.place else None
     if held is not None:
-        wanted.agreed(held.spec.dim, held.spec.metric)
+        request.check_existing(held.spec.dim, held.spec.metric)
         return held
-    store = Memory(wanted.new(), key)
+    store = Memory(request.check_new(), key)
     if url.place:
         _SHARED[key] = store
     return store
@@ -110,7 +113,7 @@ class Memory:
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(
         persistent=False,
         several_writers=False,
@@ -126,7 +129,7 @@ class Memory:
         },
     )
 
-    def __init__(self, spec: Spec, key: tuple[str, str]) -> None:
+    def __init__(self, spec: CollectionSpec, key: tuple[str, str]) -> None:
         self.spec = spec
         self.key = key
         self.spaces: dict[str, _Space] = {}
@@ -164,22 +167,24 @@ class Memory:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         space = self.space(namespace)
         ids = space.matching(where)
         vectors = space.vectors[[space.rows[id] for id in ids]]
         out = []
         for query in queries:
             scores: NDArray[np.float64] = pairwise(query, vectors, self.spec.metric)
-            places = best(scores, ids, k)
-            out.append(Found(space.block([ids[n] for n in places], columns), scores[places], "exact", len(places)))
+            places = top_k(scores, ids, k)
+            out.append(
+                SearchResult(space.block([ids[n] for n in places], columns), scores[places], "exact", len(places))
+            )
         return out
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         space = self.space(namespace)
         allowed = None if where is None else frozenset(space.matching(where))
         hits = space.words.search(query, k=k, allowed=allowed)
-        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", len(hits))
+        return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", len(hits))
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         for name in sorted(self.spaces) if namespace is None else [namespace]:
@@ -212,3 +217,6 @@ class Memory:
 
     def close(self) -> None:
         pass
+
+
+STORE = Database(options=Options, open=open_store)

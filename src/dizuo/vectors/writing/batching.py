@@ -1,54 +1,40 @@
-"""Sending batches: tried again where it may help, with the next one made ready while the last is on its way."""
+"""Batches of a size that a database takes; the next one is made ready while the last is on its way."""
 
 from __future__ import annotations
 
 import queue
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
-from dizuo.vectors.protocol.faults import Transient
+import numpy as np
 
-__all__ = ["Patience", "ahead"]
+from dizuo.vectors.points import Block
+
+__all__ = ["cut_block", "send_ahead"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a call is repeated that fails with `Transient`."""
-
-    attempts: int = 6
-    """Calls in all."""
-    first: float = 0.2
-    """Seconds before the second call; doubled each time, and a random half of it taken off."""
-    longest: float = 20.0
-    """Seconds that one pause takes at most."""
-
-    def __call__(self, call: Callable[[], T], *, waiting: Callable[[float, Transient], None] | None = None) -> T:
-        """Return what the call returns, repeating it while it fails with `Transient`."""
-        for attempt in range(1, self.attempts + 1):
-            try:
-                return call()
-            except Transient as error:
-                if attempt >= self.attempts:
-                    raise
-                pause = min(self.longest, self.first * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
-                pause = max(pause, min(error.after or 0.0, 4 * self.longest))
-                if waiting is not None:
-                    waiting(pause, error)
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+def cut_block(block: Block, rows: int, size: int) -> Iterator[Block]:
+    """Yield a block in parts of at most `rows` rows and `size` bytes; a row that is larger comes alone."""
+    ends = np.cumsum(block.row_bytes())
+    if len(block) <= rows and ends[-1] <= size:
+        yield block
+        return
+    start, before = 0, 0
+    while start < len(block):
+        stop = int(np.searchsorted(ends, before + size, side="right"))
+        stop = min(max(stop, start + 1), start + rows, len(block))
+        yield block.slice(start, stop)
+        start, before = stop, int(ends[stop - 1])
 
 
-def ahead(items: Iterator[T], act: Callable[[T], None], *, depth: int = 2) -> None:
-    """Call `act` on every item in order, in a thread of its own, while at most `depth` further ones are made here.
+def send_ahead(items: Iterator[T], act: Callable[[T], None], *, depth: int = 2) -> None:
+    """Call `act` on every item in order, in a thread of its own, while up to `depth` further items are made here.
 
-    The items are made in the caller's thread: an iterator over a database cursor may depend on that. The first
-    failure of `act` stops the making and is raised here; a failure of the making waits for what is on its way.
+    The items are made in the caller's thread, since an iterator over a database cursor may depend on that. When `act`
+    fails, no more items are made, and its error is raised here. When the iterator fails, what is made is sent first.
     """
     first = next(items, None)
     if first is None:

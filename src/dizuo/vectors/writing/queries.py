@@ -1,26 +1,26 @@
-"""What a search is asked with: query vectors as one checked matrix."""
+"""What is asked for: the vectors of a search, how many hits, and ids, all checked."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
 from dizuo.errors import VectorError
-from dizuo.vectors.points import Floats
+from dizuo.vectors.points import Floats, Vectors
 from dizuo.vectors.scores import Metric
-from dizuo.vectors.writing.checking import vector_faults
+from dizuo.vectors.writing.checking import id_fault, vector_faults
 
-__all__ = ["query_matrix"]
+__all__ = ["check_ids", "check_k", "check_queries"]
 
 
-def query_matrix(queries: Any, dim: int, metric: Metric) -> Floats:
-    """Return queries as float32 [q, dim], rows contiguous.
+def check_queries(queries: Vectors, dim: int, metric: Metric) -> Floats:
+    """Return query vectors as float32 [q, dim], rows contiguous.
 
     Args:
         queries: any sequence of vectors, or an array [q, dim]; none at all is [0, dim].
         dim: of the collection.
-        metric: of the collection; cosine takes no zeros.
+        metric: of the collection; under cosine a vector of zeros is refused.
 
     Raises:
         VectorError: a query has another dimension, or NaN, infinity, or zeros under cosine.
@@ -36,6 +36,30 @@ def query_matrix(queries: Any, dim: int, metric: Metric) -> Floats:
         raise VectorError(f"a query has {dim} numbers in this collection, and this one is {shape}")
     with np.errstate(over="ignore"):
         matrix = np.ascontiguousarray(raw, dtype=np.float32)
-    for place, fault in vector_faults(matrix, metric).items():
-        raise VectorError(f"query {place} cannot be searched: {fault}" if len(matrix) > 1 else f"query: {fault}")
+    for row, fault in vector_faults(matrix, metric).items():
+        raise VectorError(f"query {row} cannot be searched: {fault}" if len(matrix) > 1 else f"query: {fault}")
     return matrix
+
+
+def check_k(k: int) -> int:
+    """Return how many hits are asked for.
+
+    Raises:
+        VectorError: it is no number of hits.
+    """
+    if type(k) is not int or k < 0:
+        raise VectorError(f"k is {k!r}, and it is a number of answers")
+    return k
+
+
+def check_ids(ids: Iterable[str] | str | None) -> list[str]:
+    """Return the distinct ids that some record could have. A text that cannot be an id is left out: nothing has it.
+
+    Raises:
+        VectorError: one of them is no text.
+    """
+    distinct = list(dict.fromkeys([ids] if isinstance(ids, str) else ids or ()))
+    for id in distinct:
+        if not isinstance(id, str):
+            raise VectorError(f"an id is text, not {id!r}")
+    return [id for id in distinct if id_fault(id) is None]

@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from dizuo.engines.options import EngineOptions
 from dizuo.engines.protocol import Delta, EngineClosed, EngineStats, Finish, GenerateRequest, QueueFull
 from dizuo.errors import ModelError
 
-__all__ = ["Scheduler", "Sequence"]
+__all__ = ["ScheduledRequest", "Scheduler"]
 
 log = logging.getLogger("dizuo.engines")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ WORTH_WAITING = 16
 
 
 @dataclass(slots=True, eq=False)
-class Sequence:
+class ScheduledRequest:
     """One request on its way."""
 
     request: GenerateRequest
@@ -85,9 +85,9 @@ class Scheduler:
         self._use_adapter = use_adapter
         self._knows_adapter = knows_adapter
         self._lock = threading.Condition()
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
-        self._recent: deque[Sequence] = deque(maxlen=options.keep_recent)
+        self._waiting: deque[ScheduledRequest] = deque()
+        self._running: list[ScheduledRequest] = []
+        self._recent: deque[ScheduledRequest] = deque(maxlen=options.keep_recent)
         self._calls: deque[Callable[[], None]] = deque()
         self._closing = False
         self._counts: Counter[str] = Counter()
@@ -97,11 +97,11 @@ class Scheduler:
 
     # What callers do, from any thread.
 
-    def submit(self, request: GenerateRequest, deliver: Callable[[Delta], None]) -> Sequence:
+    def submit(self, request: GenerateRequest, deliver: Callable[[Delta], None]) -> ScheduledRequest:
         """Queue a request; `deliver` is called on the worker thread with every delta."""
         seed = request.sampling.seed
         generator = np.random.default_rng(seed if seed is None else seed % 2**64)
-        sequence = Sequence(request, deliver, [int(token) for token in request.prompt_ids], generator)
+        sequence = ScheduledRequest(request, deliver, [int(token) for token in request.prompt_ids], generator)
         with self._lock:
             self._must_be_open()
             if len(self._waiting) >= self.options.max_waiting:
@@ -114,7 +114,7 @@ class Scheduler:
             self._lock.notify()
         return sequence
 
-    def cancel(self, sequence: Sequence) -> None:
+    def cancel(self, sequence: ScheduledRequest) -> None:
         """End a request at the next step; it takes no part in any step after this call's."""
         with self._lock:
             sequence.cancelled = True
@@ -161,7 +161,7 @@ class Scheduler:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def stats(self, **details: Any) -> EngineStats:
+    def stats(self, **details: str | int | float) -> EngineStats:
         """Return a snapshot."""
         with self._lock:
             return EngineStats(
@@ -238,7 +238,7 @@ class Scheduler:
             elif deadline is not None and now >= deadline:
                 self._end(sequence, "deadline")
 
-    def _end(self, sequence: Sequence, finish: Finish, *, delta: Delta | None = None, error: str = "") -> None:
+    def _end(self, sequence: ScheduledRequest, finish: Finish, *, delta: Delta | None = None, error: str = "") -> None:
         with self._lock:
             if sequence in self._running:
                 self._running.remove(sequence)
@@ -257,7 +257,7 @@ class Scheduler:
         """
         with self._lock:
             waiting = list(self._waiting)
-        fresh: list[Sequence] = []
+        fresh: list[ScheduledRequest] = []
         for sequence in waiting:
             if len(self._running) >= self.options.max_running:
                 break
@@ -281,9 +281,9 @@ class Scheduler:
                 self._waiting.remove(sequence)
                 self._running.append(sequence)
 
-    def _best_source(self, sequence: Sequence) -> tuple[Sequence | None, int]:
+    def _best_source(self, sequence: ScheduledRequest) -> tuple[ScheduledRequest | None, int]:
         """Return the sequence whose computed tokens share the longest prefix, and how long that is."""
-        best: Sequence | None = None
+        best: ScheduledRequest | None = None
         longest = 0
         if self.options.reuse_prefix:
             for other in (*self._running, *self._recent):
@@ -293,7 +293,7 @@ class Scheduler:
         return best, longest
 
     def _step(self) -> None:
-        works: list[tuple[Sequence, Work]] = []
+        works: list[tuple[ScheduledRequest, Work]] = []
         room = self.options.step_tokens
         # Answers first: they need one token each and somebody is reading along.
         for sequence in sorted(self._running, key=lambda s: not s.answer):
@@ -315,7 +315,7 @@ class Scheduler:
                 self._advance(sequence, row_V)
         self._counts["steps"] += 1
 
-    def _advance(self, sequence: Sequence, logits_V: torch.Tensor) -> None:
+    def _advance(self, sequence: ScheduledRequest, logits_V: torch.Tensor) -> None:
         """Draw a token and tell the caller."""
         sampling = sequence.request.sampling
         try:
@@ -335,7 +335,7 @@ class Scheduler:
             sequence.deliver(Delta((token,), logprobs))
 
 
-def _shared(sequence: Sequence, other: Sequence, limit: int) -> int:
+def _shared(sequence: ScheduledRequest, other: ScheduledRequest, limit: int) -> int:
     """Return how many first tokens agree, at most `limit` and never the whole prompt: its last token must be run."""
     if sequence.request.adapter != other.request.adapter:
         return 0

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.tokens.batching import blocks
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.tokens.batching import cut_blocks
 
-title = "loss and gradient do not depend on the batch's shape"
-trap = 1
 BOUND = 1e-5
 """Of the loss (absolute above 1, relative below), of the gradient's norm (relative), and of the mean drift; float32."""
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Take the gradient of the same rows in one block, in about two, and one by one; evaluate them one by one too."""
-    store, everything = patient.batch, range(len(patient.batch))
+    store, everything = subject.batch, range(len(subject.batch))
     if len(everything) < 2:
         return skipped("there is only one row to train")
-    budgets = _budgets(patient, everything)
-    whole, *others = [patient.stepper(tokens_per_block=budget).accumulate(store, everything) for budget, _ in budgets]
-    evaluated = patient.stepper().evaluate(store, batch_size=1)
+    budgets = _budgets(subject, everything)
+    whole, *others = [subject.stepper(tokens_per_block=budget).accumulate(store, everything) for budget, _ in budgets]
+    # A sum over the whole step (KTO's KL term) is another one where each row is a step by itself.
+    rows_at_once = 1 if subject.method.before is None else len(everything)
+    evaluated = subject.stepper().evaluate(store, batch_size=rows_at_once)
     scale = max(1.0, abs(whole.loss))
     moved = [(figures.loss - whole.loss) / scale for figures in (*others, evaluated)]
     norms = [abs(figures.grad_norm - whole.grad_norm) / max(whole.grad_norm, 1e-12) for figures in others]
@@ -41,17 +41,17 @@ def check(patient: Patient) -> Finding:
         measured,
         meaning="Memory decides what is learnt: another block size, or another machine, trains another model. Short "
         "answers count too much, or too little.",
-        lines=[row.place for row in patient.sample],
+        lines=[row.place for row in subject.sample],
         hint="let the method return the block's sum and its total weight, and leave the division to the loop",
     )
 
 
-def _budgets(patient: Patient, examples: Sequence[int]) -> list[tuple[int, int]]:
+def _budgets(subject: Subject, examples: Sequence[int]) -> list[tuple[int, int]]:
     """Return tokens per block with the number of blocks they give: one, about two, and one per row."""
-    store, layout = patient.batch, patient.exact()["layout"]
+    store, layout = subject.batch, subject.exact().use.layout
 
     def count(budget: int) -> int:
-        return len(blocks(store, examples, budget=budget, layout=layout))
+        return len(cut_blocks(store, examples, budget=budget, layout=layout))
 
     out = [(2**40, 1)]
     if len(examples) > 3:
@@ -61,3 +61,6 @@ def _budgets(patient: Patient, examples: Sequence[int]) -> list[tuple[int, int]]
             low, high = (low, between) if count(between) <= 2 else (between, high)
         out.append((high, count(high)))
     return [*out, (1, count(1))]
+
+
+CHECK = Check(title="loss and gradient do not depend on the batch's shape", trap=1, check=check)

@@ -5,22 +5,19 @@ Never a count: for some models (SmolLM2) BOS is the token that opens every turn.
 
 from __future__ import annotations
 
-from dizuo.training.doctor import Finding, Patient, green, red
+from dizuo.training.doctor import Check, Finding, Subject, green, red
 from dizuo.training.doctor.turns import chats_of, raw_text
 
-title = "one BOS, at the start"
-trap = 4
 
-
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Look at the first two ids of every sequence."""
-    tokenizer = patient.tokenizer
+    tokenizer = subject.tokenizer
     bos = tokenizer.bos_token_id
     if bos is None:
         return green("the tokenizer has none")
     adds = tokenizer("a")["input_ids"][:1] == [bos]
     wrong, seen = [], 0
-    for row in patient.rows:
+    for row in subject.rows:
         for one in row.sequences:
             seen += 1
             first, second = int(one.ids[0]), int(one.ids[1]) if len(one.ids) > 1 else None
@@ -28,7 +25,7 @@ def check(patient: Patient) -> Finding:
                 wrong.append(f"{row.place}: begins with {tokenizer.bos_token} twice")
             elif adds and first != bos:
                 wrong.append(f"{row.place}: the tokenizer puts {tokenizer.bos_token} first, the sequence does not")
-        if row.error and _doubled(patient, row.example):
+        if row.error and _doubled(subject, row.example):
             wrong.append(f"{row.place}: the template writes {tokenizer.bos_token} twice")
     if not wrong:
         return green(f"{seen:,} sequences, {tokenizer.bos_token}" + ("" if adds else " where the template writes it"))
@@ -41,8 +38,11 @@ def check(patient: Patient) -> Finding:
     )
 
 
-def _doubled(patient: Patient, example: object) -> bool:
+def _doubled(subject: Subject, example: object) -> bool:
     """Whether the template by itself begins with two, in a row that could not be written."""
-    twice = patient.tokenizer.bos_token * 2
-    texts = [raw_text(patient.tokenizer, chat) for chat, _ in chats_of(example, patient.data.task)]  # type: ignore[arg-type]
+    twice = subject.tokenizer.bos_token * 2
+    texts = [raw_text(subject.tokenizer, chat) for chat, _ in chats_of(example, subject.data.task)]  # type: ignore[arg-type]
     return any(text is not None and text.startswith(twice) for text in texts)
+
+
+CHECK = Check(title="one BOS, at the start", trap=4, check=check)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dizuo.data.checks.identity import input_of, key
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-
-title = "nothing is trained that is tested"
-trap = 12
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Compare what the model reads, and the groups, of every training row with the other splits."""
-    data = patient.data
+    data = subject.data
     others = {name: split for name, split in data.splits().items() if name != "train" and len(split)}
     if not others:
         return skipped("there is no validation or test split")
@@ -40,3 +37,6 @@ def check(patient: Patient) -> Finding:
         lines=wrong,
         hint="prepare with duplicates: remove, and group_column where rows belong together",
     )
+
+
+CHECK = Check(title="nothing is trained that is tested", trap=12, check=check)

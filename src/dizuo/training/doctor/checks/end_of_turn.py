@@ -7,33 +7,30 @@ from typing import Any
 import numpy as np
 
 from dizuo.records import Chat, Text
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.doctor.turns import chats_of, raw_text, turns
-
-title = "every trained turn ends with a trained end of turn"
-trap = 3
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor.turns import chats_of, find_turns, raw_text
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Follow each trained turn to the first token at which serving would stop."""
-    if not patient.trains_tokens:
+    if not subject.trains_tokens:
         return skipped("the method trains a head on the last states, and answers nothing")
     seen, wrong = 0, []
-    for turn in turns(patient):
+    for turn in find_turns(subject):
         if turn.sequence is None:
             continue  # what serving sends is not what was trained: template_identity's finding
         seen += 1
         if turn.stop is None:
             wrong.append(f"{turn.place}: no token that ends an answer follows it")
         elif not turn.sequence.weights[turn.stop] > 0:
-            token = patient.tokenizer.convert_ids_to_tokens(int(turn.sequence.ids[turn.stop]))
+            token = subject.tokenizer.convert_ids_to_tokens(int(turn.sequence.ids[turn.stop]))
             wrong.append(f"{turn.place}: {token} at its end has weight 0")
-    for row in patient.rows:
+    for row in subject.rows:
         if isinstance(row.example, Text):
             seen += 1
-            wrong += _of_text(patient.tokenizer, row)
+            wrong += _of_text(subject.tokenizer, row)
         elif row.error:
-            wrong += [f"{row.place}: {fault}" for fault in _of_template(patient, row)]
+            wrong += [f"{row.place}: {fault}" for fault in _of_template(subject, row)]
     if not wrong:
         return green(f"{seen:,} turns") if seen else skipped("no row could be written as tokens")
     return red(
@@ -52,15 +49,15 @@ def _of_text(tokenizer: Any, row: Any) -> list[str]:
     return [] if np.all(ends) else [f"{row.place}: the text does not end with a trained {tokenizer.eos_token}"]
 
 
-def _of_template(patient: Patient, row: Any) -> list[str]:
+def _of_template(subject: Subject, row: Any) -> list[str]:
     """Ask the template itself about a row that could not be written."""
-    special = {str(token) for token in patient.tokenizer.added_tokens_decoder.values() if token.special}
-    special |= set(patient.tokenizer.all_special_tokens)
-    for chat, _ in chats_of(row.example, patient.data.task):
+    special = {str(token) for token in subject.tokenizer.added_tokens_decoder.values() if token.special}
+    special |= set(subject.tokenizer.all_special_tokens)
+    for chat, _ in chats_of(row.example, subject.data.task):
         last = max((n for n, message in enumerate(chat.messages) if message.role == "assistant"), default=None)
         if last is None or not chat.messages[last].content:
             continue
-        text = raw_text(patient.tokenizer, Chat(chat.messages[: last + 1], chat.tools))
+        text = raw_text(subject.tokenizer, Chat(chat.messages[: last + 1], chat.tools))
         content = chat.messages[last].content.strip()
         if text is None or content not in text:
             continue
@@ -68,3 +65,6 @@ def _of_template(patient: Patient, row: Any) -> list[str]:
         if not any(token in tail for token in special):
             return [f"after the answer the template writes {tail[:40]!r}, which no special token ends"]
     return []
+
+
+CHECK = Check(title="every trained turn ends with a trained end of turn", trap=3, check=check)

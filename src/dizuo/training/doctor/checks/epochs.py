@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 from dizuo.training.tokens.batching import Stream
 
-title = "each epoch trains each row once, in whole batches"
-trap = 8
 
-
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Walk through the steps of two epochs over the rows that were looked at, and count."""
-    count, batch = len(patient.store), patient.batch_size
+    count, batch = len(subject.store), subject.batch_size
     if not count:
         return skipped("no row can be trained")
-    stream = Stream(count, batch_size=batch, total=2 * count, seed=patient.options.seed)
+    stream = Stream(count, batch_size=batch, total=2 * count, seed=subject.options.seed)
     steps = [stream.examples(step) for step in range(1, stream.num_steps + 1)]
     visits = [example for step in steps for example in step]
     epochs = [Counter(visits[:count]), Counter(visits[count:])]
@@ -29,6 +26,9 @@ def check(patient: Patient) -> Finding:
         f"{len(wrong):,} of {count:,} examples are not trained once per epoch, {len(uneven)} steps are not of {batch}"
         + (", and both epochs have one order" if same else ""),
         meaning="Some rows count more than others, or the learning rate meets another batch than it was chosen for.",
-        lines=[patient.rows[int(patient.store.rows[k])].place for k in wrong],
+        lines=[subject.rows[int(subject.store.rows[k])].place for k in wrong],
         hint="report it",
     )
+
+
+CHECK = Check(title="each epoch trains each row once, in whole batches", trap=8, check=check)

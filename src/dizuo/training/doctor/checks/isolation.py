@@ -6,19 +6,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 from dizuo.trees import Sequences, common_prefix
 
-title = "editing one example moves no other"
-trap = 2
 MIXTURE = 1e-5
 """Allowed where experts take tokens in batches: the order of a sum may change with what else they are given."""
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Change the inside of one sequence and compare all log-probabilities and last states of the others."""
-    runner = patient.stepper().runner
-    before = _all_trained(patient)
+    runner = subject.stepper().runner
+    before = _all_trained(subject)
     edited = _edit(before)
     if edited is None:
         return skipped("the sample has no two different rows with room for a change")
@@ -49,14 +47,14 @@ def check(patient: Patient) -> Finding:
         measured,
         meaning="Examples that happen to share a batch read each other. The model learns from text that will not be "
         "there when it is asked.",
-        lines=[row.place for row in patient.sample],
+        lines=[row.place for row in subject.sample],
         hint="set train.layout to padded; if it is padded already, a layer of the model mixes the rows of a batch",
     )
 
 
-def _all_trained(patient: Patient) -> Sequences:
+def _all_trained(subject: Subject) -> Sequences:
     """Return the sample with every token weighted, so that every log-probability is seen."""
-    batch = patient.batch.batch(range(len(patient.batch))).sequences
+    batch = subject.batch.batch(range(len(subject.batch))).sequences
     weights = []
     for ids in batch.ids:
         ones = np.ones(len(ids), np.float32)
@@ -80,3 +78,6 @@ def _edit(batch: Sequences) -> tuple[int, Sequences] | None:
                 changed[shared + 1 :] = ids[0]
             return number, Sequences((*batch.ids[:number], changed, *batch.ids[number + 1 :]), batch.weights)
     return None
+
+
+CHECK = Check(title="editing one example moves no other", trap=2, check=check)

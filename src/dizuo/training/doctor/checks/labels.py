@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.doctor.turns import same_text, turns
-
-title = "the trained tokens are the answers"
-trap = 3
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor.turns import find_turns, same_text
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Decode what is trained of every turn and compare it with the row."""
-    if not patient.trains_tokens:
+    if not subject.trains_tokens:
         return skipped("the method trains a head on the last states, not tokens")
     seen, wrong = 0, []
     covered: dict[int, int] = {}
-    for turn in turns(patient):
+    for turn in find_turns(subject):
         if turn.sequence is None:
             continue
         seen += 1
@@ -28,10 +25,10 @@ def check(patient: Patient) -> Finding:
             wrong.append(f"{turn.place}: no token of it is trained")
         elif not (weights[: -1 if turn.stop is not None else None] > 0).all():
             wrong.append(f"{turn.place}: {int((weights == 0).sum())} of its {len(weights)} tokens are not trained")
-        elif not turn.message.tool_calls and not same_text(turn.message.content, patient.tokenizer.decode(turn.ids())):
+        elif not turn.message.tool_calls and not same_text(turn.message.content, subject.tokenizer.decode(turn.ids())):
             wrong.append(f"{turn.place}: what is trained does not hold its text")
-    if not getattr(patient.method_options, "prompt_weight", 0):
-        for row in patient.rows:
+    if not getattr(subject.method_options, "prompt_weight", 0):
+        for row in subject.rows:
             for one in row.sequences:
                 more = int(np.count_nonzero(one.weights)) - covered.get(id(one), 0)
                 if id(one) in covered and more > 0:
@@ -46,3 +43,6 @@ def check(patient: Patient) -> Finding:
         lines=wrong,
         hint="check the method's weights, and that the chat template writes every answer as it is",
     )
+
+
+CHECK = Check(title="the trained tokens are the answers", trap=3, check=check)

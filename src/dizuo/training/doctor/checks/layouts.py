@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 
-title = "the run's layout gives what padded batches give"
-trap = 1
 LOSS, GRADIENT = 1e-5, 1e-4
 """Allowed differences in float32: of the loss (absolute above 1, relative below) and of the gradient's norm (relative).
 SmolLM2-135M on eight rows of BANKING77: 7e-8 and below 1e-7."""
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Take the sample's gradient in the layout of the plan and padded, or padded and row by row."""
-    store, everything = patient.batch, range(len(patient.batch))
-    plan = patient.exact()
-    mine = patient.stepper().accumulate(store, everything)
-    if plan["layout"] == "tree":
-        other = patient.stepper(layout="padded", backend="padded").accumulate(store, everything)
-        against = f"a tree of {mine.packed_tokens:,} tokens ({plan['backend']}) against {other.packed_tokens:,} padded"
+    store, everything = subject.batch, range(len(subject.batch))
+    plan = subject.exact()
+    mine = subject.stepper().accumulate(store, everything)
+    if plan.use.layout == "tree":
+        other = subject.stepper(layout="padded", backend="padded").accumulate(store, everything)
+        against = f"a tree of {mine.packed_tokens:,} tokens ({plan.use.backend}) against {other.packed_tokens:,} padded"
     elif len(everything) > 1:
-        other = patient.stepper(tokens_per_block=1).accumulate(store, everything)
+        other = subject.stepper(tokens_per_block=1).accumulate(store, everything)
         against = f"{mine.packed_tokens:,} padded tokens against {other.packed_tokens:,} without padding"
     else:
         return skipped("one row, which nothing is padded for")
@@ -33,6 +31,9 @@ def check(patient: Patient) -> Finding:
         f"{measured} ({GRADIENT:.0e})",
         meaning="What is trained depends on how rows are laid out in memory: some token reads what it must not read, "
         "or is not read where it must be.",
-        lines=[row.place for row in patient.sample],
+        lines=[row.place for row in subject.sample],
         hint="set train.layout to padded, and report the model",
     )
+
+
+CHECK = Check(title="the run's layout gives what padded batches give", trap=1, check=check)

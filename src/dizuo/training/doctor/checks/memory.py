@@ -5,37 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from dizuo.models import memory
-from dizuo.training.building.build import guarded, make_network, make_stepper
-from dizuo.training.doctor import Finding, Patient, green, red
-from dizuo.training.doctor.subject import with_values
+from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
+from dizuo.training.doctor import Check, Finding, Subject, green, red
 from dizuo.training.planning import machine
-from dizuo.training.tokens.batching import worst_block
-
-title = "the worst batch fits into memory"
-trap = 14
+from dizuo.training.tokens.batching import find_worst_block
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Run the longest rows that were looked at through one forward and backward pass, as large as a block may be."""
-    plan, store = patient.small, patient.store
-    batch = patient.batch_size
-    examples = worst_block(store, batch_size=batch, budget=plan["tokens_per_block"], layout=plan["layout"])
-    needed = _estimate(patient, min(max(plan["tokens_per_block"], int(store.lengths.max())), int(store.lengths.sum())))
+    plan, store = subject.small, subject.store
+    batch = subject.batch_size
+    examples = find_worst_block(store, batch_size=batch, budget=plan.use.tokens_per_block, layout=plan.use.layout)
+    needed = _estimate(subject, min(max(plan.use.tokens_per_block, int(store.lengths.max())), int(store.lengths.sum())))
     free = machine.available_memory()
     if needed > free:
         return red(
             f"about {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free",
             meaning="The run would be killed when these rows come together in a block.",
-            lines=[patient.rows[int(store.rows[example])].place for example in examples],
+            lines=[subject.rows[int(store.rows[example])].place for example in examples],
             hint="lower tokens_per_block or max_length, use adapter: lora, or choose a smaller model",
         )
-    patient.rest()
-    network = make_network(plan, patient.model)
+    subject.rest()
+    network = build_network(plan, subject.model)
     try:
-        stepper = make_stepper(with_values(plan, batch_size=batch), network)
-        if patient.method.needs_reference:
+        stepper = build_stepper(plan, network)
+        if subject.method.needs_reference:
             store.keep_reference(np.zeros(store.num_sequences))
-        figures = guarded(lambda: stepper.accumulate(store, examples), plan)
+        figures = explain_out_of_memory(
+            lambda: stepper.accumulate(store, examples), tokens_per_block=plan.use.tokens_per_block
+        )
         stepper.optimizer.zero_grad(set_to_none=True)
     finally:
         network.release()
@@ -45,17 +43,20 @@ def check(patient: Patient) -> Finding:
     )
 
 
-def _estimate(patient: Patient, tokens: int) -> int:
-    facts = patient.store.facts
+def _estimate(subject: Subject, tokens: int) -> int:
+    counts, use = subject.store.counts, subject.small.use
     return memory.estimate(
-        patient.model.spec,
-        method=patient.options.adapter,
+        subject.model.spec,
+        method=subject.options.adapter,
         tokens=tokens,
-        sequence_length=int(facts["longest"]),
-        trained_tokens=max(1, round(tokens * facts["trained_tokens"] / facts["tokens"])),
+        sequence_length=counts.longest,
+        trained_tokens=max(1, round(tokens * counts.trained_tokens / counts.tokens)),
         dtype="float32",
-        rank=patient.small["rank"],
-        quantize=patient.options.quantize,
-        checkpoint_activations=patient.small["checkpoint_activations"],
-        optimizer=patient.options.optimizer,
+        rank=use.rank,
+        quantize=subject.options.quantize,
+        checkpoint_activations=use.checkpoint_activations,
+        optimizer=subject.options.optimizer,
     ).total
+
+
+CHECK = Check(title="the worst batch fits into memory", trap=14, check=check)

@@ -9,28 +9,25 @@ import torch
 
 from dizuo.errors import TrainingError
 from dizuo.training.checkpoints import Checkpoints
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.doctor.trials import Stopped, copy, stop_at, trained
-
-title = "a loss that is no number stops the run"
-trap = 3
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor.trials import Stopped, copy_plan, stop_at, train_plan
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Train the small plan for a step, put NaN into its checkpoint, and see how the run goes on from there."""
-    plan = patient.small
-    if plan["num_steps"] < 2:
+    plan = subject.small
+    if plan.use.num_steps < 2:
         return skipped("the sample makes a run of one step, which has no loss after it")
-    plan = copy(plan, "nan")
+    plan = copy_plan(plan, "nan")
     told = ""
     try:
         with contextlib.suppress(Stopped):
-            trained(patient, plan, watch=stop_at(2))
+            train_plan(subject, plan, watch=stop_at(2))
         checkpoints = Checkpoints(plan.folder / "checkpoints")
         checkpoint = checkpoints.load(1)
         weights = {name: torch.full_like(tensor, torch.nan) for name, tensor in checkpoint.weights().items()}
         checkpoints.save(replace(checkpoint.state), weights, checkpoint.optimizer())
-        run = trained(patient, plan)
+        run = train_plan(subject, plan)
     except TrainingError as error:
         told = error.message
     left = [name for name in ("adapter", "model", "finished.json") if (plan.folder / name).exists()]
@@ -48,3 +45,6 @@ def check(patient: Patient) -> Finding:
         meaning="A run whose weights are no numbers would go on for hours and leave a model that answers nothing.",
         hint="the method hides what is not finite: return the loss as it is",
     )
+
+
+CHECK = Check(title="a loss that is no number stops the run", trap=3, check=check)

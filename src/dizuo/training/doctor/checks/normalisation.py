@@ -11,31 +11,29 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 from dizuo.training.doctor.losses import sums_tokens
 from dizuo.training.method import Batch
 from dizuo.trees import Sequences
 
-title = "the loss is the trained tokens' mean, computed directly"
-trap = 1
 BOUND = 1e-4
 """Allowed difference, relative above 1: transformers sums in another order."""
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Run the method on blocks of very different size and compare with transformers and one division."""
-    if not sums_tokens(patient):
+    if not sums_tokens(subject):
         return skipped("the method's loss is no sum over trained tokens, so there is no direct form to compare with")
-    store = patient.batch
+    store = subject.batch
     if len(store) < 2:
         return skipped("there is only one row to train")
-    runner, options = patient.stepper().runner, patient.loss_options
-    alone = patient.plain(patient.network.module)
+    runner, options = subject.stepper().runner, subject.loss_options
+    alone = subject.plain(subject.network.module)
     blocks = [_ragged(store.batch([0])), store.batch(range(1, len(store)))]
     total = weight = 0.0
     with torch.no_grad():
         for block in blocks:
-            loss = patient.method.loss(runner.forward(block.sequences), block, options)
+            loss = subject.method.loss(runner.forward(block.sequences), block, options)
             total, weight = total + float(loss.total), weight + loss.weight
     direct, count, number = 0.0, 0.0, 0
     for block in blocks:
@@ -54,7 +52,7 @@ def check(patient: Patient) -> Finding:
         measured,
         meaning="Tokens of a small block count more than those of a large one (a mean of means), or the sum is divided "
         "by something else than its weights.",
-        lines=[row.place for row in patient.sample],
+        lines=[row.place for row in subject.sample],
         hint="return the block's weighted sum as Loss.total and the sum of its weights as Loss.weight",
     )
 
@@ -68,3 +66,6 @@ def _ragged(batch: Batch) -> Batch:
         kept[last] = own[last]
         weights.append(kept)
     return replace(batch, sequences=Sequences(batch.sequences.ids, tuple(weights)))
+
+
+CHECK = Check(title="the loss is the trained tokens' mean, computed directly", trap=1, check=check)

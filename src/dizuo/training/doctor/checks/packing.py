@@ -7,22 +7,20 @@ import itertools
 import numpy as np
 import torch
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 
-title = "examples that share a batch do not contaminate each other"
-trap = 2
 WORST, MEAN = 1e-3, 1e-4
 """Allowed differences of a log-probability in float32, in nats; SmolLM2-135M: 2e-5 at worst."""
 
 
 @torch.no_grad()
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Compare every trained token's log-probability in the batch with transformers on each sequence alone."""
-    store = patient.batch
+    store = subject.batch
     if not any(store.weights(number).any() for number in range(store.num_sequences)):
         return skipped("no token is trained; the states are looked at by isolation")
-    network = patient.network
-    together = patient.stepper().runner.forward(store.batch(range(len(store))).sequences)
+    network = subject.network
+    together = subject.stepper().runner.forward(store.batch(range(len(store))).sequences)
     counted = [int(np.count_nonzero(store.weights(number))) for number in range(store.num_sequences)]
     if len(together.logprobs) != sum(counted):
         return red(
@@ -30,7 +28,7 @@ def check(patient: Patient) -> Finding:
             meaning="A token is counted that no row trains, such as one that is predicted across a boundary.",
             hint="report the model; set train.layout to padded until then",
         )
-    alone = patient.plain(network.module)
+    alone = subject.plain(network.module)
     values = together.logprobs.double().cpu().numpy()
     differences = np.abs(values - np.concatenate(alone))
     measured = (
@@ -41,10 +39,13 @@ def check(patient: Patient) -> Finding:
         return green(measured)
     starts = np.concatenate(([0], np.cumsum(counted)))
     worst = [float(differences[a:b].max(initial=0.0)) for a, b in itertools.pairwise(starts)]
-    owner = [patient.owner(example) for example in range(len(store)) for _ in store.sequences_of(example)]
+    owner = [subject.owner(example) for example in range(len(store)) for _ in store.sequences_of(example)]
     return red(
         measured,
         meaning="A row's tokens are predicted differently beside other rows than alone, and alone is how it is served.",
         lines=[f"{row.place}: {moved:.1e} nats" for row, moved in zip(owner, worst, strict=True) if moved > WORST],
         hint="set train.layout to padded; if it is padded already, a layer of the model mixes the rows of a batch",
     )
+
+
+CHECK = Check(title="examples that share a batch do not contaminate each other", trap=2, check=check)

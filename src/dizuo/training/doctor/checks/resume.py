@@ -8,31 +8,28 @@ import torch
 from safetensors.torch import load_file
 
 from dizuo.errors import TrainingError
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.doctor.trials import Stopped, copy, stop_at, trained
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor.trials import Stopped, copy_plan, stop_at, train_plan
 from dizuo.training.run import Run
 
-title = "stopping and resuming changes nothing"
-trap = 6
 
-
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Train the small plan once in one go, and once with a stop in every later step."""
-    plan = patient.small
-    steps = int(plan["num_steps"])
+    plan = subject.small
+    steps = plan.use.num_steps
     if steps < 2:
         return skipped("the sample makes a run of one step, which cannot be stopped in between")
-    stops = range(2, steps + 1) if plan["adapter"] != "full" else (steps,)  # a full model's checkpoints are large
+    stops = range(2, steps + 1) if plan.use.adapter != "full" else (steps,)  # a full model's checkpoints are large
     try:
-        whole = trained(patient, copy(plan, "whole"))
-        broken = copy(plan, "broken")
+        whole = train_plan(subject, copy_plan(plan, "whole"))
+        broken = copy_plan(plan, "broken")
         for step in stops:
             try:
-                trained(patient, broken, watch=stop_at(step))
+                train_plan(subject, broken, watch=stop_at(step))
             except Stopped:
                 continue
             break
-        resumed = trained(patient, broken)
+        resumed = train_plan(subject, broken)
     except TrainingError as error:
         if "is nan" in error.message or "is inf" in error.message:
             return skipped(f"the small run does not get that far: {error.message}")
@@ -58,3 +55,6 @@ def _weights(run: Run) -> dict[str, torch.Tensor]:
     for path in sorted(folder.glob("*.safetensors")):
         out |= load_file(path)
     return out
+
+
+CHECK = Check(title="stopping and resuming changes nothing", trap=6, check=check)

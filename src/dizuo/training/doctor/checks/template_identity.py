@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from dizuo.training.doctor import Finding, Patient, green, red, skipped
-from dizuo.training.doctor.turns import turns
-
-title = "training and serving write prompts alike"
-trap = 4
+from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor.turns import find_turns
 
 
-def check(patient: Patient) -> Finding:
+def check(subject: Subject) -> Finding:
     """Render every prompt as serving does and look for it at the start of a training sequence."""
     seen, wrong = 0, []
-    for turn in turns(patient):
+    for turn in find_turns(subject):
         seen += 1
         if turn.sequence is None:
-            wrong.append(f"{turn.place}: {_parting(turn.prompt, [one.ids for one in turn.row.sequences], patient)}")
-        elif patient.trains_tokens and not (turn.sequence.weights[len(turn.prompt) :][:1] > 0).any():
+            wrong.append(f"{turn.place}: {_parting(turn.prompt, [one.ids for one in turn.row.sequences], subject)}")
+        elif subject.trains_tokens and not (turn.sequence.weights[len(turn.prompt) :][:1] > 0).any():
             wrong.append(f"{turn.place}: the token after the prompt is not trained")
     if not seen:
         return skipped("no row is a conversation")
@@ -30,21 +27,24 @@ def check(patient: Patient) -> Finding:
             lines=wrong,
             hint="let the method render prompts with dizuo.data.rendering.conversations, as serving does",
         )
-    several = sum(len(row.sequences) > 1 for row in patient.rows if not patient.method.needs_reference)
+    several = sum(len(row.sequences) > 1 for row in subject.rows if not subject.method.needs_reference)
     note = f"; the template writes earlier turns anew, so {several:,} rows train one sequence per turn"
-    return green(f"{seen:,} prompts{note if several and _is_chat(patient) else ''}")
+    return green(f"{seen:,} prompts{note if several and _is_chat(subject) else ''}")
 
 
-def _is_chat(patient: Patient) -> bool:
-    return any(row.example.__class__.__name__ == "Chat" for row in patient.rows)
+def _is_chat(subject: Subject) -> bool:
+    return any(row.example.__class__.__name__ == "Chat" for row in subject.rows)
 
 
-def _parting(prompt: tuple[int, ...], sequences: list[np.ndarray], patient: Patient) -> str:
+def _parting(prompt: tuple[int, ...], sequences: list[np.ndarray], subject: Subject) -> str:
     """Say where the best of the sequences leaves the served prompt."""
     shared = 0
     for ids in sequences:
         count = min(len(ids), len(prompt))
         different = np.flatnonzero(np.asarray(ids[:count]) != np.asarray(prompt[:count]))
         shared = max(shared, int(different[0]) if len(different) else count)
-    served = patient.tokenizer.decode(list(prompt[shared : shared + 6]))
+    served = subject.tokenizer.decode(list(prompt[shared : shared + 6]))
     return f"they part at token {shared}, where serving sends {served!r}"
+
+
+CHECK = Check(title="training and serving write prompts alike", trap=4, check=check)

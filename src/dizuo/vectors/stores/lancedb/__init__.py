@@ -6,7 +6,7 @@ Facts that shaped this file (lancedb 0.40.0):
 - `merge_insert` inserts twice what comes twice, also when two processes insert the same new id at once: writers of one
   collection take turns through a lock file beside it. An object store has none: there one process writes at a time.
 - JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sortable texts
-  (`dizuo.vectors.exact.sortable`), or a column of its own for each hot key; `metadata` is the exact text.
+  (`dizuo.vectors.exact.sort_keys`), or a column of its own for each hot key; `metadata` is the exact text.
 - Every write adds a version and a fragment; `optimize` merges them, and so does every 200th write.
 - Product quantisation without refinement has a recall of 0.40: the index is IVF_HNSW_SQ, refined, from 50,000 rows.
 - Full-text search takes our tokens through its whitespace tokenizer; rows after the index are searched as well.
@@ -27,18 +27,22 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.sortable import shadow_texts, sortable
+from dizuo.vectors.exact.sort_keys import sort_key, sort_keys_json
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Transient
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted, with_ties
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Transient
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
-from dizuo.vectors.stores.lancedb.filters import among, compiled, row_key, shadow_value
-from dizuo.vectors.writing.columns import flat_columns, shadow_column
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
+from dizuo.vectors.writing.metadata_columns import read_columns, sort_key_column
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 EXACT_ROWS = 50_000
 """Up to here all vectors are compared; beyond it `optimize` builds an index."""
@@ -65,7 +69,7 @@ class Options:
     """How many times k are compared exactly after an index search."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection in that folder, made where it is not there."""
     try:
         import lancedb
@@ -75,7 +79,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
 
     place = url.place or "."
     local = "://" not in place
-    table_name = physical(wanted.collection)
+    table_name = physical_name(request.collection)
     lock: Any = nullcontext()
     if local:
         from filelock import FileLock
@@ -86,16 +90,18 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
             raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
         lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
     database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
-    with lock, _faults(place):
+    with lock, _map_errors(place):
         names = database.list_tables().tables if hasattr(database, "list_tables") else database.table_names()
         if table_name in names:
             table = database.open_table(table_name)
             metadata = table.schema.metadata or {}
             if b"dizuo.metric" not in metadata:
                 raise VectorError(f"the table {table_name} in {place} was not made by dizuo", hint="use another folder")
-            spec = wanted.agreed(table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode())
+            spec = request.check_existing(
+                table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode()
+            )
         else:
-            spec = wanted.new()
+            spec = request.check_new()
             fields = [
                 pa.field("key", pa.string(), nullable=False),
                 pa.field("namespace", pa.string(), nullable=False),
@@ -114,7 +120,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
 
 
 @contextmanager
-def _faults(place: str) -> Iterator[None]:
+def _map_errors(place: str) -> Iterator[None]:
     """Map what LanceDB raises; it knows only RuntimeError, ValueError and OSError."""
     try:
         yield
@@ -130,11 +136,17 @@ class LanceStore:
 
     batch_rows = 20_000
     batch_bytes = 64 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, lexical="own")
 
     def __init__(
-        self, database: Any, table: Any, spec: Spec, options: Options, place: str, lock: AbstractContextManager[Any]
+        self,
+        database: Any,
+        table: Any,
+        spec: CollectionSpec,
+        options: Options,
+        place: str,
+        lock: AbstractContextManager[Any],
     ) -> None:
         self.database, self.table, self.spec, self.options, self.place, self.lock = (
             database, table, spec, options, place, lock,
@@ -158,7 +170,7 @@ class LanceStore:
         }
         for key in keys:
             if key not in self.hot:
-                name = physical(key, prefix="hot_")
+                name = physical_name(key, prefix="hot_")
                 if name not in fields:
                     self.table.add_columns({name: shadow_value(key)})
                 self.table.replace_field_metadata(name, {"dizuo.key": key})
@@ -179,13 +191,13 @@ class LanceStore:
             "words": self._words(block),
         }
         batch = pa.table({name: columns[name] for name in self.table.schema.names})
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             if self._are_new(columns["key"]):
                 self.table.add(batch)
             else:
                 merge = self.table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(batch)
-            self._written()
+            self._count_write()
 
     def _are_new(self, keys: Any) -> bool:
         """Return whether it is certain that no row has one of these keys, as in a first load: adding is half the work.
@@ -215,13 +227,13 @@ class LanceStore:
             "key": pc.binary_join_element_wise(pa.scalar(row_key(namespace, "")), block.ids_arrow, ""),
             "metadata": block.metadata_arrow,
         }
-        columns["shadow"] = _shadow(block, columns["metadata"])
+        columns["shadow"] = _shadow_column(block, columns["metadata"])
         for key, name in self.hot.items():
-            values = [sortable(row[key]) if key in row else None for row in block.metadata]
+            values = [sort_key(row[key]) if key in row else None for row in block.metadata]
             columns[name] = pa.array(values, pa.string())
         return columns
 
-    def _written(self) -> None:
+    def _count_write(self) -> None:
         self.writes += 1
         if self.writes % BETWEEN == 0:
             self.table.optimize(cleanup_older_than=datetime.timedelta(minutes=self.options.keep_minutes))
@@ -229,37 +241,37 @@ class LanceStore:
     def set_metadata(self, namespace: str, block: Block) -> int:
         import pyarrow as pa
 
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             merge = self.table.merge_insert("key").when_matched_update_all()
             result = merge.execute(pa.table(self._rows(namespace, block)))
-            self._written()
+            self._count_write()
         return int(result.num_updated_rows)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        chosen = self._where(namespace, where) if ids is None else among(namespace, ids)
-        with self.lock, _faults(self.place):
+        chosen = self._where(namespace, where) if ids is None else ids_condition(namespace, ids)
+        with self.lock, _map_errors(self.place):
             result = self.table.delete(chosen)
-            self._written()
+            self._count_write()
         return int(result.num_deleted_rows)
 
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        with _faults(self.place):
-            query = self.table.search().where(among(namespace, ids)).select(_names(columns))
+        with _map_errors(self.place):
+            query = self.table.search().where(ids_condition(namespace, ids)).select(_names(columns))
             return _block(query.limit(len(ids)).to_arrow(), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         indexed = not exact and self._vector_index() is not None
         if indexed and where is not None:
             indexed = self.count(namespace, where=where) > FEW
-        return [self._one(namespace, query, k, where, exact, indexed, columns) for query in queries]
+        return [self._search_one(namespace, query, k, where, exact, indexed, columns) for query in queries]
 
-    def _one(
+    def _search_one(
         self, namespace: str, query: Floats, k: int, where: Filter | None, exact: bool, indexed: bool, columns: Columns
-    ) -> Found:
+    ) -> SearchResult:
         """Return the answer to one query.
 
         Filtering by namespace costs more than the search where there is only one. So it is left out until a row of
@@ -270,7 +282,7 @@ class LanceStore:
         names = ["key", *_names(columns)[1:], "_distance"]
         prefix = row_key(namespace, "")
 
-        def ask(n: int) -> Found:
+        def ask(n: int) -> SearchResult:
             # `table.search`, and a builder without row ids, ask for the schema: three round trips, 0.9 ms of 11.
             builder = LanceVectorQueryBuilder(self.table, query, "vector").with_row_id(True)
             builder = builder.distance_type(self.spec.metric)
@@ -283,7 +295,7 @@ class LanceStore:
                 builder = builder.refine_factor(self.options.refine).nprobes(64)
             else:
                 builder = builder.bypass_vector_index()
-            with _faults(self.place):
+            with _map_errors(self.place):
                 answer = builder.to_batches().read_all()
             keys = answer.column("key").to_pylist()
             if not self.mixed and not all(key.startswith(prefix) for key in keys):
@@ -293,36 +305,36 @@ class LanceStore:
             distances = answer.column("_distance").to_numpy()
             to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
             path = "index" if indexed else "exact"
-            return Found(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+            return SearchResult(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
 
         if indexed:
             found = ask(k)
             if len(found.scores) >= k:
                 return found
             indexed = False  # an index that came back short is not asked again
-        return with_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
+        return include_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         from lancedb.query import MatchQuery
 
         tokens = query_tokens(query)
         if not tokens or not self._words_index():
-            return Found(Block([]), np.empty(0))
+            return SearchResult(Block([]), np.empty(0))
         chosen = self._where(namespace, where)
 
-        def ask(n: int) -> Found:
+        def ask(n: int) -> SearchResult:
             builder = self.table.search(MatchQuery(" ".join(tokens), column="words"), query_type="fts")
             builder = builder.where(chosen, prefilter=True).limit(n).select(["id", "_score"])
-            with _faults(self.place):
+            with _map_errors(self.place):
                 answer = builder.to_arrow()
             scores = answer.column("_score").to_numpy().astype(np.float64)
-            return Found(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
+            return SearchResult(Block(answer.column("id").to_pylist()), scores, "index", len(scores))
 
-        return with_ties(ask, k, most=10 * k, budget=10 * k)
+        return include_ties(ask, k, most=10 * k, budget=10 * k)
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         names = _names(columns) + (["namespace"] if namespace is None else [])
-        with _faults(self.place):
+        with _map_errors(self.place):
             query = self.table.search().where(self._where(namespace, where)).select(names)
             for batch in query.to_batches(rows):
                 for start in range(0, batch.num_rows, rows):
@@ -331,7 +343,7 @@ class LanceStore:
                     yield block.in_namespaces(part.column("namespace")) if namespace is None else block
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        with _faults(self.place):
+        with _map_errors(self.place):
             return int(self.table.count_rows(self._where(namespace, where)))
 
     def namespaces(self) -> dict[str, int]:
@@ -340,14 +352,14 @@ class LanceStore:
         import pyarrow.compute as pc
 
         counts: Counter[str] = Counter()
-        with _faults(self.place):
+        with _map_errors(self.place):
             for batch in self.table.search().select(["namespace"]).to_batches(65_536):
                 for pair in pc.value_counts(batch.column("namespace")).to_pylist():
                     counts[pair["values"]] += pair["counts"]
         return dict(sorted(counts.items()))
 
     def _where(self, namespace: str | None, where: Filter | None) -> str:
-        return compiled(where, namespace=namespace, hot=self.hot)
+        return compile_filter(where, namespace=namespace, hot=self.hot)
 
     # ---- the collection
 
@@ -358,7 +370,7 @@ class LanceStore:
         from lancedb.index import BTree, HnswSq
 
         old = datetime.timedelta(minutes=self.options.keep_minutes)
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             rows = self.table.count_rows()
             held = {column for index in self.table.list_indices() for column in index.columns}
             for column in ("key", *self.hot.values()):
@@ -385,7 +397,7 @@ class LanceStore:
         """Return whether there is an index of words; it is built when words are first asked for."""
         if self.has_words_index:
             return True
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             if not any(index.columns == ["words"] for index in self.table.list_indices()):
                 if not self.table.count_rows("words IS NOT NULL"):
                     return False
@@ -404,7 +416,7 @@ class LanceStore:
     def info(self) -> EngineInfo:
         import lancedb
 
-        with _faults(self.place):
+        with _map_errors(self.place):
             index = self._vector_index(fresh=True)
             stats = self.table.stats()
         kind = "none" if index is None else "ivf_hnsw_sq"
@@ -418,19 +430,19 @@ class LanceStore:
         return EngineInfo("LanceDB", lancedb.__version__, kind, rows, f"{self.place}/{self.table.name}.lance", details)
 
     def drop(self) -> None:
-        with self.lock, _faults(self.place):
+        with self.lock, _map_errors(self.place):
             self.database.drop_table(self.table.name, ignore_missing=True)
 
     def close(self) -> None:
         pass
 
 
-def _shadow(block: Block, texts: Any) -> Any:
+def _shadow_column(block: Block, texts: Any) -> Any:
     import pyarrow as pa
 
-    if (flat := block.flat or flat_columns(texts)) is not None:
-        return shadow_column(flat).cast(pa.json_())
-    return pa.array(shadow_texts(block.metadata), pa.json_())
+    if (columns := block.metadata_columns or read_columns(texts)) is not None:
+        return sort_key_column(columns).cast(pa.json_())
+    return pa.array(sort_keys_json(block.metadata), pa.json_())
 
 
 def _names(columns: Columns) -> list[str]:
@@ -456,3 +468,6 @@ def _block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Block:
         column("metadata") if "metadata" in columns else None,
         column("document") if "documents" in columns else None,
     )
+
+
+STORE = Database(options=Options, open=open_store)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dizuo.vectors.exact.sortable import bounds, element, sortable
+from dizuo.vectors.exact.sort_keys import element_key, key_range, sort_key
 from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Or, StartsWith, negations_inside
 
-__all__ = ["among", "compiled", "row_key", "shadow_value"]
+__all__ = ["compile_filter", "ids_condition", "row_key", "shadow_value"]
 
 
-def compiled(where: Filter | None, *, namespace: str | None, hot: Mapping[str, str]) -> str:
+def compile_filter(where: Filter | None, *, namespace: str | None, hot: Mapping[str, str]) -> str:
     """Return a condition; `true` where nothing is left out.
 
     Args:
@@ -23,7 +23,7 @@ def compiled(where: Filter | None, *, namespace: str | None, hot: Mapping[str, s
     return " AND ".join(inside + matching) or "true"
 
 
-def among(namespace: str, ids: Sequence[str]) -> str:
+def ids_condition(namespace: str, ids: Sequence[str]) -> str:
     """Return the condition that a row has one of these ids."""
     return f"key IN ({', '.join(_text(row_key(namespace, id)) for id in ids)})"
 
@@ -51,16 +51,16 @@ def _sql(filter: Filter, hot: Mapping[str, str]) -> str:
         case In(_, ()):
             return "false"
         case In(key, values):
-            return _true(f"{_value(key, hot)} IN ({', '.join(_text(sortable(value)) for value in values)})")
+            return _true(f"{_value(key, hot)} IN ({', '.join(_text(sort_key(value)) for value in values)})")
         case Compare(key, "==", value):
-            return _true(f"{_value(key, hot)} = {_text(sortable(value))}")
+            return _true(f"{_value(key, hot)} = {_text(sort_key(value))}")
         case Contains(key, value):
             text = _value(key, hot)
-            return _true(f"starts_with({text}, 'l') AND contains({text}, {_text(element(value))})")
+            return _true(f"starts_with({text}, 'l') AND contains({text}, {_text(element_key(value))})")
         case StartsWith(key, prefix):
             return _true(f"starts_with({_value(key, hot)}, {_text('s' + prefix)})")
         case Compare(key):
-            low, high = bounds(filter)
+            low, high = key_range(filter)
             text = _value(key, hot)
             return _true(f"{text} >= {_text(low)} AND {text} < {_text(high)}")
     raise AssertionError(filter)

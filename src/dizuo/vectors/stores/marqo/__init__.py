@@ -4,7 +4,7 @@ Upstream no longer works on the open source, so this is best effort: tested agai
 Marqo's own source (2.13), and against a real server where DIZUO_TEST_MARQO_URL names one. Its client is abandoned;
 these are its routes over httpx. One structured index per collection, with the model `no_model`. What bites:
 
-- fields are those of the making, ranges are inclusive: filters are tags only (`_marqo_rows.py`);
+- fields are those of the making, ranges are inclusive: filters are tags only (`rows.py`);
 - 128 documents a request, 100,000 characters a document, 1,000 answers a search;
 - there is no scroll: records have a place by their id, and a scan asks for places that hold less than 1,000;
 - nothing counts what matches: a count is a scan of ids;
@@ -27,19 +27,23 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import FALSE, Condition, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import FALSE, Condition, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.stores.marqo import rows as rows_of
-from dizuo.vectors.stores.marqo.rows import PLACES, fields_of, filter_of, key_of, read, space_of
-from dizuo.vectors.writing.batching import Patience
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.stores.marqo import rows as marqo_rows
+from dizuo.vectors.stores.marqo.rows import PLACES, field_names, read_rows, record_key, space_name, write_filter
+from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.retrying import Patience
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 SPACES = {"cosine": "angular", "dot": "dotproduct", "l2": "euclidean"}
 TOP = 1000
@@ -63,7 +67,7 @@ class Options:
     """Seconds after which a call has failed; the making of an index takes its time."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Marqo:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Marqo:
     """Return the collection, made where it is not there."""
     try:
         import httpx
@@ -76,7 +80,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Marqo:
         headers={"x-api-key": key} if key else {},
         timeout=options.timeout,
     )
-    return opened(Marqo(client, options, str(url)), wanted)
+    return open_or_close(Marqo(client, options, str(url)), request)
 
 
 class Marqo:
@@ -84,21 +88,21 @@ class Marqo:
 
     batch_rows = 128
     batch_bytes = 4 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(max_dim=3000, notes={"lexical": "Marqo's BM25 has tokens of its own"})
-    spec: Spec
+    spec: CollectionSpec
     index: str
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
         self.named: set[str] = set()
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index."""
-        self.index = physical(wanted.collection)
+        self.index = physical_name(request.collection)
         found = self._sent("GET", "/settings", missing=True, opening=True)
         if found is None:
-            spec = wanted.new()
+            spec = request.check_new()
             settings = {
                 "type": "structured",
                 "model": "no_model",
@@ -109,21 +113,21 @@ class Marqo:
                     "spaceType": SPACES[spec.metric],
                     "parameters": {"efConstruction": self.options.ef_construction, "m": self.options.m},
                 },
-                "allFields": rows_of.FIELDS,
+                "allFields": marqo_rows.FIELDS,
                 "tensorFields": ["vector"],
             }
             self._sent("POST", "", settings, existing=True)
             found = self._sent("GET", "/settings")
         ours = {theirs: metric for metric, theirs in SPACES.items()}
         theirs = found["annParameters"]["spaceType"]
-        self.spec = wanted.agreed(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
+        self.spec = request.check_existing(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
 
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         """Marqo's writes are visible when they return, whether waited for or not."""
         space = self._named(namespace)
-        rows, refused = rows_of.written(space, block)
+        rows, refused = marqo_rows.write_rows(space, block)
         by_key = {row["_id"]: id for id, row in rows.items()}
         if rows:
             for item in self._items("POST", list(rows.values())):
@@ -134,10 +138,10 @@ class Marqo:
 
     def _named(self, namespace: str) -> str:
         """Return the space of a namespace that has a record in the registry."""
-        space = space_of(namespace)
+        space = space_name(namespace)
         if namespace not in self.named:
             name = Block([namespace], np.ones((1, self.spec.dim), np.float32), ["{}"], [None])
-            rows, _ = rows_of.written(REGISTRY, name)
+            rows, _ = marqo_rows.write_rows(REGISTRY, name)
             for item in self._items("POST", list(rows.values())):
                 if item["status"] >= 400:
                     raise VectorError(f"Marqo: {item}")
@@ -145,15 +149,15 @@ class Marqo:
         return space
 
     def set_metadata(self, namespace: str, block: Block) -> int:
-        space = space_of(namespace)
+        space = space_name(namespace)
         there = {row["_id"]: row for row in self._held(space, block.ids)}
         changes = []
         for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            if (key := key_of(space, id)) in there:
-                changes.append({"_id": key, **rows_of.seen(metadata, text)})
+            if (key := record_key(space, id)) in there:
+                changes.append({"_id": key, **marqo_rows.metadata_fields(metadata, text)})
         items = self._items("PATCH", changes) if changes else []
         failed = {
-            rows_of.read([there[item["_id"]]], frozenset(), self.spec.dim).ids[0]: str(item.get("message"))
+            marqo_rows.read_rows([there[item["_id"]]], frozenset(), self.spec.dim).ids[0]: str(item.get("message"))
             for item in items
             if item["status"] >= 400 and item["status"] != 404
         }
@@ -162,7 +166,7 @@ class Marqo:
         return sum(item["status"] < 300 for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        space = space_of(namespace)
+        space = space_name(namespace)
         if ids is not None:
             keys = [row["_id"] for row in self._held(space, ids)]
         else:
@@ -180,11 +184,11 @@ class Marqo:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        return read(self._held(space_of(namespace), ids), columns, self.spec.dim)
+        return read_rows(self._held(space_name(namespace), ids), columns, self.spec.dim)
 
     def _held(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        keys = [key_of(space, id) for id in ids]
+        keys = [record_key(space, id) for id in ids]
         for start in range(0, len(keys), self.batch_rows):
             answer = self._sent("GET", "/documents", keys[start : start + self.batch_rows])
             found += [row for row in answer["results"] if row.get("_found")]
@@ -192,28 +196,28 @@ class Marqo:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        condition, same = flatten_filter(where)
         if condition == FALSE:
-            return [Found(read([], columns, self.spec.dim), np.empty(0)) for _ in queries]
+            return [SearchResult(read_rows([], columns, self.spec.dim), np.empty(0)) for _ in queries]
         if not same or k >= TOP:
             rows = self._rows(namespace, where, columns | {"vectors"}, TOP)
-            return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        space, out = space_of(namespace), []
+            return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        space, out = space_name(namespace), []
         for query in queries:
 
-            def ask(number: int, exactly: bool, query: Floats = query) -> Found:
+            def ask(number: int, exactly: bool, query: Floats = query) -> SearchResult:
                 return self._nearest(space, query, number, condition, columns, exactly)
 
             # In exact mode as far as one search goes; a tie of more than a thousand is cut where Vespa cuts it.
-            found = with_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
+            found = include_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
             if found is not None and len(found.scores) == TOP and found.scores.min() == np.sort(found.scores)[-k]:
-                found = nearest(
+                found = find_nearest(
                     self._rows(namespace, where, columns | {"vectors"}, TOP),
                     query[None], k=k, metric=self.spec.metric, columns=columns,
                 )[0]  # fmt: skip
             if found is None:
-                found = with_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
+                found = include_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
                 if len(found.scores) < k:  # either no more match, or the graph did not reach them
                     found = ask(k, True)
             out.append(found)
@@ -221,7 +225,7 @@ class Marqo:
 
     def _nearest(
         self, space: str, query: Floats, number: int, condition: Condition, columns: Columns, exactly: bool
-    ) -> Found:
+    ) -> SearchResult:
         needed = columns | {"vectors"}
         asked = {
             "context": {"tensor": [{"vector": query.tolist(), "weight": 1}]},
@@ -229,44 +233,44 @@ class Marqo:
             "approximate": not exactly,
             **({} if exactly else {"efSearch": max(number, self.options.ef_search)}),
         }
-        hits = self._hits(asked, filter_of(condition, space), needed)
-        block = read(hits, needed, self.spec.dim)
+        hits = self._hits(asked, write_filter(condition, space), needed)
+        block = read_rows(hits, needed, self.spec.dim)
         scores = pairwise(query, block.vectors, self.spec.metric)
-        best = np.argsort(-scores, kind="stable")
-        return Found(block.only(columns).take(best), scores[best], "exact" if exactly else "index", len(hits))
+        order = np.argsort(-scores, kind="stable")
+        return SearchResult(block.only(columns).take(order), scores[order], "exact" if exactly else "index", len(hits))
 
     def _hits(self, asked: dict[str, Any], chosen: str, columns: Columns) -> list[dict[str, Any]]:
         body = {
             "searchMethod": "TENSOR",
             "filter": chosen,
-            "attributesToRetrieve": fields_of(columns),
+            "attributesToRetrieve": field_names(columns),
             "showHighlights": False,
             **asked,
         }
         hits: list[dict[str, Any]] = self._sent("POST", "/search", body)["hits"]
         return hits
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Marqo has no words of ours")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         patience = Patience()  # a scan that was begun cannot be begun again by the front
-        return scanned(
+        return scan_namespaces(
             namespace, lambda: patience(self._names), lambda name: self._rows(name, where, columns, rows, patience)
         )
 
     def _rows(
         self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
     ) -> Iterator[Block]:
-        for page in self._pages(space_of(namespace), where, columns, patience):
+        for page in self._pages(space_name(namespace), where, columns, patience):
             for start in range(0, len(page), rows):
-                yield read(page[start : start + rows], columns, self.spec.dim)
+                yield read_rows(page[start : start + rows], columns, self.spec.dim)
 
     def _pages(
         self, space: str, where: Filter | None, columns: Columns, patience: Patience = ONCE
     ) -> Iterator[list[dict[str, Any]]]:
         """Yield the records that match in the order of their places, less than a thousand at a time."""
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if condition == FALSE:
             return
         needed = columns if same else columns | {"metadata"}
@@ -278,26 +282,26 @@ class Marqo:
         ranges = [(low, high - 1) for low, high in itertools.pairwise(edges)][::-1]
         while ranges:
             low, high = ranges.pop()
-            chosen = filter_of(condition, space, low, high)
+            chosen = write_filter(condition, space, low, high)
             hits = patience(lambda chosen=chosen: self._hits({**anywhere, "limit": TOP}, chosen, needed))  # type: ignore[misc]
             if len(hits) == TOP and low < high:
                 middle = (low + high) // 2
                 ranges += [(middle + 1, high), (low, middle)]
                 continue
             if not same:
-                block = read(hits, frozenset({"metadata"}), self.spec.dim)
-                kept = {id for one in matching([block], where) for id in one.ids}
+                block = read_rows(hits, frozenset({"metadata"}), self.spec.dim)
+                kept = {id for one in filter_blocks([block], where) for id in one.ids}
                 hits = [hit for hit, id in zip(hits, block.ids, strict=True) if id in kept]
             if hits:
                 yield hits
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         names = [namespace] if namespace is not None else self._names()
-        return sum(len(page) for name in names for page in self._pages(space_of(name), where, frozenset()))
+        return sum(len(page) for name in names for page in self._pages(space_name(name), where, frozenset()))
 
     def _names(self) -> list[str]:
         pages = self._pages(REGISTRY, None, frozenset())
-        return sorted(id for page in pages for id in read(page, frozenset(), self.spec.dim).ids)
+        return sorted(id for page in pages for id in read_rows(page, frozenset(), self.spec.dim).ids)
 
     def namespaces(self) -> Mapping[str, int]:
         counts = {name: self.count(name, where=None) for name in self._names()}
@@ -341,7 +345,7 @@ class Marqo:
             existing: None instead of an error where there is one.
             opening: the first call: a server that does not answer is not there.
         """
-        with self._mapped(opening):
+        with self._map_errors(opening):
             url = "/" if path is None else f"/indexes/{self.index}{path}"
             answer = self.client.request(method, url, **({} if body is None else {"json": body}))
         if answer.is_success:
@@ -361,7 +365,7 @@ class Marqo:
         raise VectorError(f"Marqo: {message}", details=[f"{method} {url}: {answer.status_code} {code}"])
 
     @contextmanager
-    def _mapped(self, opening: bool) -> Iterator[None]:
+    def _map_errors(self, opening: bool) -> Iterator[None]:
         import httpx
 
         try:
@@ -375,3 +379,6 @@ class Marqo:
             if not self.client.is_closed:
                 raise
             raise VectorError("the store was closed", hint="connect again") from error
+
+
+STORE = Database(options=Options, open=open_store)

@@ -1,7 +1,7 @@
 """How a record of ours is written in Marqo, and a filter of ours in its language.
 
 A structured index has the fields that it was made with and no others, so numbers of any key cannot be fields of their
-own. They become tags as all else does (`dizuo.vectors.exact.flat_columns`): a number's 64 bits in the order of numbers
+own. They become tags as all else does (`exact/tags_and_numbers.py`): a number's 64 bits in the order of numbers
 are 16 hexadecimal digits, every beginning of which is a tag, and an order is one of at most 240 beginnings. That is
 exact for every float64 and needs nothing but the test whether a list of texts holds one, which Marqo answers by `IN`.
 
@@ -21,12 +21,23 @@ from typing import Any
 
 import numpy as np
 
-from dizuo.vectors.exact.flat_columns import EVERY, All, Any_, Condition, Has, Lacks, Number, flatten
-from dizuo.vectors.exact.sortable import ordered
+from dizuo.vectors.exact.sort_keys import order_bits
+from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, AllOf, AnyOf, Condition, Has, Lacks, Number, flatten
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.store import Columns
 
-__all__ = ["FIELDS", "HELD", "PLACES", "fields_of", "filter_of", "key_of", "read", "seen", "space_of", "written"]
+__all__ = [
+    "FIELDS",
+    "HELD",
+    "PLACES",
+    "field_names",
+    "metadata_fields",
+    "read_rows",
+    "record_key",
+    "space_name",
+    "write_filter",
+    "write_rows",
+]
 
 HELD = 100_000
 """Characters of a document as JSON that Marqo takes (MARQO_MAX_DOC_BYTES)."""
@@ -54,39 +65,39 @@ _REFUSED = re.compile("[\0-\x1f\x7f\ufdd0-\ufdef]|[\ufffe\uffff" + "".join(
 ) + "]")  # fmt: skip
 
 
-def key_of(space: str, id: str) -> str:
+def record_key(space: str, id: str) -> str:
     """Return Marqo's id of a record."""
     return hashlib.sha256(f"{space}:{id}".encode()).hexdigest()[:40]
 
 
-def space_of(namespace: str) -> str:
+def space_name(namespace: str) -> str:
     """Return what stands for a namespace in filters."""
     return "n" + hashlib.sha256(namespace.encode()).hexdigest()[:24]
 
 
-def seen(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
+def metadata_fields(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return the fields that change with a record's metadata."""
     flat = flatten(metadata)
     orders = [tag for column, value in flat.numbers.items() for tag in _beginnings(column, value)]
-    return {"meta": _packed(text), "tags": [*flat.tags, *orders]}
+    return {"meta": _pack(text), "tags": [*flat.tags, *orders]}
 
 
-def written(space: str, block: Block) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def write_rows(space: str, block: Block) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Return the documents of an upsert by our ids, and why some cannot be held."""
     rows: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     columns = (block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents)
     for id, vector, metadata, text, document in zip(*columns, strict=True):
-        key = key_of(space, id)
+        key = record_key(space, id)
         row = {
             "_id": key,
             "vector": {"vector": vector.tolist(), "content": ""},
             "bytes": base64.b64encode(vector.tobytes()).decode("ascii"),
             "ident": _safe(json.dumps(id, ensure_ascii=False)),
-            "document": _packed(json.dumps(document, ensure_ascii=False)),
+            "document": _pack(json.dumps(document, ensure_ascii=False)),
             "space": space,
             "place": int(key[:13], 16),
-            **seen(metadata, text),
+            **metadata_fields(metadata, text),
         }
         size = len(json.dumps(row))
         if size > HELD:
@@ -96,12 +107,12 @@ def written(space: str, block: Block) -> tuple[dict[str, dict[str, Any]], dict[s
     return rows, refused
 
 
-def fields_of(columns: Columns) -> list[str]:
+def field_names(columns: Columns) -> list[str]:
     """Return the fields that an answer with these columns needs."""
     return ["ident", *(NAMES[column] for column in sorted(columns))]
 
 
-def read(rows: Sequence[Mapping[str, Any]], columns: Columns, dim: int) -> Block:
+def read_rows(rows: Sequence[Mapping[str, Any]], columns: Columns, dim: int) -> Block:
     """Return what Marqo sent as a block."""
     vectors: Floats | None = None
     if "vectors" in columns:
@@ -110,35 +121,35 @@ def read(rows: Sequence[Mapping[str, Any]], columns: Columns, dim: int) -> Block
     return Block(
         [json.loads(row["ident"]) for row in rows],
         vectors,
-        [_unpacked(row["meta"]) for row in rows] if "metadata" in columns else None,
-        [json.loads(_unpacked(row["document"])) for row in rows] if "documents" in columns else None,
+        [_unpack(row["meta"]) for row in rows] if "metadata" in columns else None,
+        [json.loads(_unpack(row["document"])) for row in rows] if "documents" in columns else None,
     )
 
 
-def filter_of(condition: Condition, space: str, low: int | None = None, high: int | None = None) -> str:
+def write_filter(condition: Condition, space: str, low: int | None = None, high: int | None = None) -> str:
     """Return a condition in a namespace, and from place `low` to `high` (both included), in Marqo's language."""
     parts = [f"space:{space}"]
     if low is not None:
         parts.append(f"place:[{low} TO {high}]")
-    if condition != All(()):
-        parts.append(_written(condition))
+    if condition != AllOf(()):
+        parts.append(_write_condition(condition))
     return " AND ".join(parts)
 
 
-def _written(condition: Condition) -> str:
+def _write_condition(condition: Condition) -> str:
     match condition:
         case Has(tag):
             return f"tags:{tag}"
         case Lacks(tag):
             # A negation has something to be taken from: Vespa has no other.
-            return f"(tags:{EVERY} AND NOT tags:{tag})"
+            return f"(tags:{ON_EVERY_RECORD} AND NOT tags:{tag})"
         case Number(column, order, value):
             return _in(_ordered_tags(column, order, value))
-        case All(parts):
-            return "(" + " AND ".join(_written(part) for part in parts) + ")"
-        case Any_(parts):
+        case AllOf(parts):
+            return "(" + " AND ".join(_write_condition(part) for part in parts) + ")"
+        case AnyOf(parts):
             having = [part.tag for part in parts if isinstance(part, Has)]
-            rest = [_written(part) for part in parts if not isinstance(part, Has)]
+            rest = [_write_condition(part) for part in parts if not isinstance(part, Has)]
             return "(" + " OR ".join([*([_in(having)] if having else []), *rest]) + ")"
     raise AssertionError(condition)
 
@@ -170,17 +181,17 @@ def _ordered_tags(column: str, order: str, value: float) -> list[str]:
 
 def _digits(value: float) -> str:
     """Return a float64 as 16 hexadecimal digits in the order of numbers."""
-    return f"{ordered(value):016x}"
+    return f"{order_bits(value):016x}"
 
 
-def _packed(text: str) -> str:
+def _pack(text: str) -> str:
     """Return a JSON text that Vespa takes, or `z` and it compressed; no JSON text begins with z."""
     if len(text) < LONG:
         return _safe(text)
     return "z" + base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
-def _unpacked(text: str) -> str:
+def _unpack(text: str) -> str:
     return zlib.decompress(base64.b64decode(text[1:])).decode() if text.startswith("z") else text
 
 

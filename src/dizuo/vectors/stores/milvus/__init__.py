@@ -3,7 +3,7 @@
 Tested against Milvus Lite 3.2.2, which is an implementation of its own, and the real standalone server 2.3.5. Both hold
 a record as: `pk` a hash of namespace and id, `id`, `ns` a hash of the namespace, `v` the vector, `m` and `d` metadata
 and document as pieces of text (a text field ends at 65,535 bytes), `t` tags and `n` numbers for filters
-(`dizuo.vectors.exact.flat_columns`). What bites:
+(`dizuo.vectors.exact.tags_and_numbers`). What bites:
 
 - a quote, a backslash or a line break in an id breaks the expression that pymilvus or Lite makes of it; so no text of
   a user is ever part of an expression, only hashes;
@@ -36,16 +36,20 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number, flatten, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
-from dizuo.vectors.stores.milvus.errors import mapped
-from dizuo.vectors.stores.milvus.lite import lite_done, lite_server
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.milvus.errors import map_errors
+from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
@@ -76,7 +80,7 @@ class Options:
     """Milvus' database, on a server that has several."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus:
     """Return the collection, made where it is not there."""
     try:
         from pymilvus import MilvusClient
@@ -85,12 +89,12 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
     # It writes every failed call to the standard error with a traceback, though it raises it too.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     lite = not url.extra and url.place.endswith(".db")
-    with mapped(str(url), opening=True):
+    with map_errors(str(url), opening=True):
         if lite:
             path = Path(url.place).expanduser().resolve()
             path.parent.mkdir(parents=True, exist_ok=True)
-            client = MilvusClient(uri=lite_server(path), grpc_options=QUIET)
-            return opened(Milvus(client, options, str(url), path), wanted)
+            client = MilvusClient(uri=start_lite_server(path), grpc_options=QUIET)
+            return open_or_close(Milvus(client, options, str(url), path), request)
         scheme = "https" if url.extra == "https" else "http"
         token = f"{url.user}:{url.password}" if url.user else (url.password or "")
         client = MilvusClient(
@@ -99,7 +103,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Milvus:
             db_name=options.database,
             timeout=10.0,
         )
-        return opened(Milvus(client, options, str(url), None), wanted)
+        return open_or_close(Milvus(client, options, str(url), None), request)
 
 
 class Milvus:
@@ -108,13 +112,13 @@ class Milvus:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
 
-    spec: Spec
+    spec: CollectionSpec
     name: str
 
     def __init__(self, client: Any, options: Options, address: str, path: Path | None) -> None:
         self.client, self.options, self.address, self.path = client, options, address, path
         self.lite = path is not None
-        self.beside: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
+        self.sidecar_folder: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
         self.known: set[str] = set()
         self.closed = False
         self.capabilities = Capabilities(
@@ -128,22 +132,24 @@ class Milvus:
             },
         )
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the collection."""
-        self.name = physical(wanted.collection)
-        with self._mapped():
+        self.name = physical_name(request.collection)
+        with self._map_errors():
             if not self.client.has_collection(self.name):
-                self._make(wanted.new())
+                self._make_collection(request.check_new())
             self.client.load_collection(self.name)
             marks = self._query(f'pk == "{MARK}"', ["m"], 1)
             if not marks:  # made by somebody who was killed right after, or who is about to write it
-                self.spec = spec = wanted.new()
-                self._mark(MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}))
+                self.spec = spec = request.check_new()
+                self._write_mark(
+                    MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection})
+                )
                 marks = self._query(f'pk == "{MARK}"', ["m"], 1)
         facts = json.loads("".join(marks[0]["m"]))
-        self.spec = wanted.agreed(facts["dim"], facts["metric"])
+        self.spec = request.check_existing(facts["dim"], facts["metric"])
 
-    def _make(self, spec: Spec) -> None:
+    def _make_collection(self, spec: CollectionSpec) -> None:
         from pymilvus import DataType, MilvusException
 
         self.spec = spec
@@ -170,18 +176,18 @@ class Milvus:
                 raise error
             return
         facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
-        self._mark(MARK, json.dumps(facts))
+        self._write_mark(MARK, json.dumps(facts))
 
-    def _mark(self, key: str, text: str) -> None:
+    def _write_mark(self, key: str, text: str) -> None:
         vector = np.zeros(self.spec.dim, np.float32)
         vector[0] = 1.0
-        row = {"pk": key, "id": "", "ns": MARK, "v": vector, "t": [MARK], "m": _pieces(text), "d": [""], "n": {}}
+        row = {"pk": key, "id": "", "ns": MARK, "v": vector, "t": [MARK], "m": _cut_text(text), "d": [""], "n": {}}
         self.client.upsert(self.name, [row])
 
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        digest = _digest(namespace)
+        digest = _hash_namespace(namespace)
         rows = []
         for id, vector, row, text, document in zip(
             block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
@@ -189,19 +195,19 @@ class Milvus:
             flat = flatten(row)
             rows.append(
                 {
-                    "pk": _key(digest, id),
+                    "pk": _record_key(digest, id),
                     "id": id,
                     "ns": digest,
                     "v": vector,
                     "t": flat.tags,
-                    "m": _pieces(text),
-                    "d": _pieces("" if document is None else f"={document}"),
+                    "m": _cut_text(text),
+                    "d": _cut_text("" if document is None else f"={document}"),
                     "n": flat.numbers,
                 }
             )
-        with self._mapped():
+        with self._map_errors():
             if namespace not in self.known:
-                self._mark(f"{MARK}{digest}", json.dumps(namespace))
+                self._write_mark(f"{MARK}{digest}", json.dumps(namespace))
                 self.known.add(namespace)
             self.client.upsert(self.name, rows)
 
@@ -219,49 +225,49 @@ class Milvus:
             ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
         else:
             ids = self.fetch(namespace, ids, columns=frozenset()).ids
-        digest = _digest(namespace)
-        with self._mapped():
+        digest = _hash_namespace(namespace)
+        with self._map_errors():
             for start in range(0, len(ids), self.batch_rows):
                 part = ids[start : start + self.batch_rows]
-                self.client.delete(self.name, filter=_listed(digest, part), timeout=self.options.timeout)
+                self.client.delete(self.name, filter=_with_ids(digest, part), timeout=self.options.timeout)
         return len(ids)
 
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        digest = _digest(namespace)
+        digest = _hash_namespace(namespace)
         found: list[Mapping[str, Any]] = []
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            with self._mapped():
-                found += self._query(_listed(digest, part), _fields(columns), len(part))
+            with self._map_errors():
+                found += self._query(_with_ids(digest, part), _fields(columns), len(part))
         return self._block(found, columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        condition, same = flatten_filter(where)
         most = WINDOW if self.lite else 10 * k
         if not same or (exact and not self.lite) or k >= WINDOW:
-            return self._compared(namespace, queries, k, where, columns)
-        text = _within(namespace, condition)
+            return self._compare_all(namespace, queries, k, where, columns)
+        text = _in_namespace(namespace, condition)
         # All queries in one call: a strongly consistent one waits for 0.2 s, however many they are.
         want = min(k + 1, most)
         out = []
-        for query, first in zip(queries, self._asked(text, queries, want, columns), strict=True):
+        for query, first in zip(queries, self._search_index(text, queries, want, columns), strict=True):
 
-            def ask(number: int, query: Floats = query, first: Found = first) -> Found:
-                return first if number == want else self._asked(text, query[None], number, columns)[0]
+            def ask(number: int, query: Floats = query, first: SearchResult = first) -> SearchResult:
+                return first if number == want else self._search_index(text, query[None], number, columns)[0]
 
-            found = with_ties(ask, k, most=most)
+            found = include_ties(ask, k, most=most)
             if len(found.scores) < k and not self.lite:  # either no more match, or the graph did not reach them
-                found = self._compared(namespace, query[None], k, where, columns)[0]
+                found = self._compare_all(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
 
-    def _asked(self, text: str, queries: Floats, number: int, columns: Columns) -> list[Found]:
+    def _search_index(self, text: str, queries: Floats, number: int, columns: Columns) -> list[SearchResult]:
         number = min(number, WINDOW)
-        with self._mapped():
+        with self._map_errors():
             answers = self.client.search(
                 self.name,
                 data=list(queries),
@@ -278,52 +284,54 @@ class Milvus:
             distances = np.array([hit["distance"] for hit in got], np.float64)
             found = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
             block = self._block([hit["entity"] for hit in got], columns)
-            out.append(Found(block, found, "exact" if self.lite else "index", len(got)))
+            out.append(SearchResult(block, found, "exact" if self.lite else "index", len(got)))
         return out
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compare_all(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 4000)
-        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("words are in the side-car")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scanned(namespace, self._spaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self._list_namespaces, lambda name: self._rows(name, where, columns, rows))
 
     def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         rows = min(rows, WINDOW)
-        last = _digest(namespace)
-        text = _within(namespace, condition)
+        last = _hash_namespace(namespace)
+        text = _in_namespace(namespace, condition)
         while True:
-            with self._mapped():
+            with self._map_errors():
                 # Only for an iterator does Lite answer in the order of keys.
                 got = self._query(f'{text} and pk > "{last}"', ["pk", *_fields(needed)], rows, iterator="True")
             if not got:
                 return
-            yield from matching([self._block(got, needed)], None if same else where)
+            yield from filter_blocks([self._block(got, needed)], None if same else where)
             if len(got) < rows:
                 return
             last = max(row["pk"] for row in got)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         if namespace is None:
-            return sum(self.count(name, where=where) for name in self._spaces())
-        condition, same = plain(where)
+            return sum(self.count(name, where=where) for name in self._list_namespaces())
+        condition, same = flatten_filter(where)
         if not same:
             return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
-        with self._mapped():
-            got = self._query(_within(namespace, condition), ["count(*)"], None)
+        with self._map_errors():
+            got = self._query(_in_namespace(namespace, condition), ["count(*)"], None)
         return int(got[0]["count(*)"])
 
     def namespaces(self) -> Mapping[str, int]:
-        counts = {name: self.count(name, where=None) for name in self._spaces()}
+        counts = {name: self.count(name, where=None) for name in self._list_namespaces()}
         return {name: count for name, count in counts.items() if count}
 
-    def _spaces(self) -> list[str]:
-        with self._mapped():
+    def _list_namespaces(self) -> list[str]:
+        with self._map_errors():
             marks = self._query(f'ns == "{MARK}"', ["pk", "m"], WINDOW)
         return sorted(json.loads("".join(row["m"])) for row in marks if row["pk"] != MARK)
 
@@ -361,11 +369,11 @@ class Milvus:
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         if self.lite:
             return
-        with self._mapped():
+        with self._map_errors():
             # Sealed, the server indexes a segment; growing ones it compares as they are.
             self.client.flush(self.name, timeout=PATIENCE)
             began, pause = time.monotonic(), 0.05
-            while pending := self._pending():  # the server comes to it later, and says so
+            while pending := self._count_pending():  # the server comes to it later, and says so
                 if time.monotonic() - began > PATIENCE:
                     raise VectorError(
                         f"{self.address} has left {pending:,} rows without an index for {PATIENCE:.0f} s",
@@ -375,14 +383,14 @@ class Milvus:
                 pause = min(2 * pause, 1.0)
             self.client.refresh_load(self.name, timeout=PATIENCE)
 
-    def _pending(self) -> int:
+    def _count_pending(self) -> int:
         """Return how many rows of sealed segments the index does not cover yet."""
         return int(self.client.describe_index(self.name, "v").get("pending_index_rows", 0))
 
     def info(self) -> EngineInfo:
-        with self._mapped():
+        with self._map_errors():
             version = str(self.client.get_server_version())
-            pending = self._pending()
+            pending = self._count_pending()
         rows = sum(self.namespaces().values())
         kind = "none" if self.lite else "hnsw"
         covered = 0 if self.lite else max(0, rows - pending)
@@ -391,7 +399,7 @@ class Milvus:
         return EngineInfo(name, version, kind, covered, where=f"{self.address} {self.name}", details=details)
 
     def drop(self) -> None:
-        with self._mapped():
+        with self._map_errors():
             self.client.drop_collection(self.name)
         self.known.clear()
 
@@ -400,15 +408,15 @@ class Milvus:
             self.closed = True
             self.client.close()
             if self.path is not None:
-                lite_done(self.path)
+                stop_lite_server(self.path)
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        with mapped(self.address):
+    def _map_errors(self) -> Iterator[None]:
+        with map_errors(self.address):
             yield
 
 
-def _digest(namespace: str) -> str:
+def _hash_namespace(namespace: str) -> str:
     return hashlib.sha256(namespace.encode()).hexdigest()[:DIGEST]
 
 
@@ -416,7 +424,7 @@ def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
 
 
-def _pieces(text: str) -> list[str]:
+def _cut_text(text: str) -> list[str]:
     """Return the text cut into pieces of at most 60,000 bytes in UTF-8; one empty piece where it is empty."""
     if len(text) * 4 <= PIECE:
         return [text]
@@ -424,22 +432,22 @@ def _pieces(text: str) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def _key(digest: str, id: str) -> str:
+def _record_key(digest: str, id: str) -> str:
     return digest + base64.b32encode(hashlib.blake2b(id.encode(), digest_size=20).digest()).decode().lower()
 
 
-def _listed(digest: str, ids: Sequence[str]) -> str:
-    keys = ", ".join(f'"{_key(digest, id)}"' for id in ids)
+def _with_ids(digest: str, ids: Sequence[str]) -> str:
+    keys = ", ".join(f'"{_record_key(digest, id)}"' for id in ids)
     return f"pk in [{keys}]"
 
 
-def _within(namespace: str, condition: Condition) -> str:
-    inner = _written(condition)
-    space = f'ns == "{_digest(namespace)}"'
+def _in_namespace(namespace: str, condition: Condition) -> str:
+    inner = _write_condition(condition)
+    space = f'ns == "{_hash_namespace(namespace)}"'
     return space if inner is None else f"{space} and ({inner})"
 
 
-def _written(condition: Condition) -> str | None:
+def _write_condition(condition: Condition) -> str | None:
     """Return a condition as an expression; None is true for all. Tags and columns need no escaping."""
     match condition:
         case Has(tag):
@@ -448,8 +456,15 @@ def _written(condition: Condition) -> str | None:
             return f'not array_contains(t, "{tag}")'
         case Number(column, order, value):
             return f'n["{column}"] {order} {value!r}'
-        case All(parts):
-            return " and ".join(f"({_written(part)})" for part in parts) if parts else None
-        case Any_(parts):
-            return " or ".join(f"({_written(part)})" for part in parts) if parts else f'array_contains(t, "{MARK}")'
+        case AllOf(parts):
+            return " and ".join(f"({_write_condition(part)})" for part in parts) if parts else None
+        case AnyOf(parts):
+            return (
+                " or ".join(f"({_write_condition(part)})" for part in parts)
+                if parts
+                else f'array_contains(t, "{MARK}")'
+            )
     raise AssertionError(condition)
+
+
+STORE = Database(options=Options, open=open_store)

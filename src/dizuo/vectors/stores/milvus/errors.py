@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dizuo.errors import VectorError
-from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
 
-__all__ = ["mapped"]
+__all__ = ["map_errors"]
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -22,7 +22,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 @contextmanager
-def mapped(address: str, *, opening: bool = False) -> Iterator[None]:
+def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
     """Turn pymilvus' exceptions into ours."""
     import grpc
     from pymilvus import MilvusException

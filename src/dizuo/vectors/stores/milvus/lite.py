@@ -7,15 +7,15 @@ import threading
 from pathlib import Path
 
 from dizuo.errors import MissingPackage
-from dizuo.vectors.protocol.faults import Unreachable
+from dizuo.vectors.protocol.errors import Unreachable
 
-__all__ = ["lite_done", "lite_server"]
+__all__ = ["start_lite_server", "stop_lite_server"]
 
 _open: dict[Path, int] = {}
 _lock = threading.Lock()
 
 
-def lite_server(path: Path) -> str:
+def start_lite_server(path: Path) -> str:
     """Return the address of Lite's server for this file, which runs in this process and locks the file."""
     try:
         from milvus_lite.server_manager import server_manager_instance
@@ -31,7 +31,7 @@ def lite_server(path: Path) -> str:
     return str(address)
 
 
-def lite_done(path: Path) -> None:
+def stop_lite_server(path: Path) -> None:
     """Stop the server with its last store: pymilvus would hold the file until the process ends."""
     from milvus_lite.server_manager import server_manager_instance
 

@@ -8,7 +8,7 @@ Tested against an emulator of ours behind a proxy that validates every request b
   does not show a deletion's number, so a removed record is fetched until it is gone;
 - vectors of zeros are refused whatever the metric, so under dot and l2 every vector has one number more, a 1, and a
   query a 0 or a 1: scores stay what they are;
-- ids are ASCII, values flat, 40 KB a record, 2 MB a request (`_pinecone_rows.py`);
+- ids are ASCII, values flat, 40 KB a record, 2 MB a request (`rows.py`);
 - there is no exact search: `exact=True` reads the matching vectors and compares them here. The score of l2 is a squared
   distance in float32, so it is computed from the vectors of the hits;
 - the number of records that a namespace claims lags, so counting asks for an update of what matches, as a dry run.
@@ -20,7 +20,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,32 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import FALSE, TRUE, Condition, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import FALSE, TRUE, Condition, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, RowErrors, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, opened, with_ties
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import RowErrors, Transient
+from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.stores.pinecone import rows as rows_of
-from dizuo.vectors.stores.pinecone.rows import HELD, NUMBER, filter_of, key_of, read, size_of, space_of
-from dizuo.vectors.writing.batching import Patience
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.stores.pinecone import rows as pinecone_rows
+from dizuo.vectors.stores.pinecone.errors import map_errors
+from dizuo.vectors.stores.pinecone.rows import (
+    HELD,
+    NUMBER,
+    count_bytes,
+    read_rows,
+    record_key,
+    space_name,
+    write_filter,
+)
+from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.retrying import Patience
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 METRICS = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
 TOP = 10_000
@@ -71,7 +84,7 @@ class Options:
     """Seconds after which a call has failed, or a write that cannot be seen yet."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Pinecone:
     """Return the collection, made where it is not there."""
     try:
         import pinecone
@@ -89,7 +102,9 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Pinecone:
         timeout=options.timeout,
         retry_config=pinecone.RetryConfig(max_retries=0),  # the front tries again, and says so
     )
-    return opened(Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), wanted)
+    return open_or_close(
+        Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), request
+    )
 
 
 class Pinecone:
@@ -97,9 +112,9 @@ class Pinecone:
 
     batch_rows = 1000
     batch_bytes = 2 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(max_dim=19_999, notes={"lexical": "Pinecone's dense indexes have no words"})
-    spec: Spec
+    spec: CollectionSpec
     index: Any
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
@@ -108,29 +123,29 @@ class Pinecone:
         self.committed: dict[str, int] = {}
         self.reconciled: dict[str, int] = {}
 
-    def open(self, wanted: Wanted) -> None:
+    def open(self, request: CollectionRequest) -> None:
         """Find or make the index, and wait until it is ready."""
         import pinecone
 
-        self.name = physical(wanted.collection, limit=45).replace("_", "-")
+        self.name = physical_name(request.collection, limit=45).replace("_", "-")
         for _ in self._patiently(f"the index {self.name} is not ready"):
-            with self._mapped(opening=True):
+            with self._map_errors(opening=True):
                 found = self._described()
                 if found is None or found.status.state == "Terminating":
-                    spec = wanted.new()
+                    spec = request.check_new()
                     if found is None:
                         self._create(spec, pinecone)
                     continue
             ours = {theirs: metric for metric, theirs in METRICS.items()}
             metric = ours.get(found.metric, found.metric)
-            self.spec = wanted.agreed(found.dimension - (metric != "cosine"), metric)
+            self.spec = request.check_existing(found.dimension - (metric != "cosine"), metric)
             if found.status.ready:
                 break
         assert found is not None
         self.one_more = self.spec.metric != "cosine"
         self.index = self.client.index(host=found.host)
 
-    def _create(self, spec: Spec, pinecone: Any) -> None:
+    def _create(self, spec: CollectionSpec, pinecone: Any) -> None:
         try:
             self.client.indexes.create(
                 name=self.name,
@@ -154,10 +169,12 @@ class Pinecone:
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         stamp = secrets.token_hex(6)
-        rows, refused = rows_of.written(block, one_more=self.one_more, stamp=stamp, keep=self.options.keep_bytes)
-        space = space_of(namespace)
-        for part in rows_of.parts(rows):
-            with self._mapped():
+        rows, refused = pinecone_rows.write_rows(
+            block, one_more=self.one_more, stamp=stamp, keep=self.options.keep_bytes
+        )
+        space = space_name(namespace)
+        for part in pinecone_rows.parts(rows):
+            with self._map_errors():
                 self._wrote(space, self.index.upsert(vectors=part, namespace=space, show_progress=False))
         if wait:
             self._settle(space)
@@ -165,19 +182,19 @@ class Pinecone:
             raise RowErrors(refused)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
-        space = space_of(namespace)
-        held = self._fetched(space, [key_of(id) for id in block.ids])
+        space = space_name(namespace)
+        held = self._fetched(space, [record_key(id) for id in block.ids])
         refused: dict[str, str] = {}
         for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            key = key_of(id)
+            key = record_key(id)
             if key not in held:
                 continue
-            new = rows_of.seen(metadata, text)
-            size = size_of({**held[key].metadata, **new})
+            new = pinecone_rows.metadata_fields(metadata, text)
+            size = count_bytes({**held[key].metadata, **new})
             if size > HELD:
                 refused[id] = f"its metadata would take {size:,} bytes in Pinecone, which holds {HELD:,}"
                 continue
-            with self._mapped():
+            with self._map_errors():
                 self._wrote(space, self.index.update(id=key, set_metadata=new, namespace=space))
         self._settle(space)
         if refused:
@@ -185,7 +202,7 @@ class Pinecone:
         return len(held)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        space = space_of(namespace)
+        space = space_name(namespace)
         if ids is None and where is None:
             first, _ = self._page(space, TRUE, 1, None)
             there = self._count(space, TRUE) if first else 0
@@ -193,7 +210,7 @@ class Pinecone:
                 self._remove(space, first, everything=True)
             return there
         if ids is not None:
-            held = list(self._fetched(space, [key_of(id) for id in ids]).values())
+            held = list(self._fetched(space, [record_key(id) for id in ids]).values())
         else:
             # Read to the end first: rows that go would shift the pages.
             held = [row for page in self._pages(space, where, 1000) for row in page]
@@ -218,8 +235,8 @@ class Pinecone:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        rows = self._fetched(space_of(namespace), [key_of(id) for id in ids])
-        return read(list(rows.values()), columns, self.spec.dim, self.address)
+        rows = self._fetched(space_name(namespace), [record_key(id) for id in ids])
+        return read_rows(list(rows.values()), columns, self.spec.dim, self.address)
 
     def _fetched(self, space: str, keys: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -231,26 +248,26 @@ class Pinecone:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, same = plain(where)
+    ) -> list[SearchResult]:
+        condition, same = flatten_filter(where)
         if condition == FALSE:
-            return [Found(read([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
+            return [SearchResult(read_rows([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
         if exact or not same or k >= TOP or not queries.any(axis=1).all():
-            return self._compared(namespace, queries, k, where, columns)
-        space, out = space_of(namespace), []
+            return self._compare_all(namespace, queries, k, where, columns)
+        space, out = space_name(namespace), []
         for query in queries:
 
-            def ask(number: int, query: Floats = query) -> Found:
+            def ask(number: int, query: Floats = query) -> SearchResult:
                 return self._nearest(space, query, number, condition, columns)
 
-            found = with_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
+            found = include_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
             # Fewer than k: either no more match, or the index did not reach them.
             if len(found.scores) < k and self._count(space, condition) > len(found.scores):
-                found = self._compared(namespace, query[None], k, where, columns)[0]
+                found = self._compare_all(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
 
-    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> Found:
+    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> SearchResult:
         """Return the answer of one query; where it would be too large, ids first and then their records."""
         l2, dim = self.spec.metric == "l2", self.spec.dim
         needed = columns | {"vectors"} if l2 else columns
@@ -259,7 +276,7 @@ class Pinecone:
         vector = query.tolist() + ([1.0] if l2 else [0.0] if self.one_more else [])
         asked: dict[str, Any] = {"include_metadata": at_once, "include_values": at_once and "vectors" in needed}
         if condition != TRUE:
-            asked["filter"] = filter_of(condition)
+            asked["filter"] = write_filter(condition)
         call = lambda: self.index.query(vector=vector, top_k=number, namespace=space, **asked)  # noqa: E731
         answer = self._asked(space, call)
         matches = [] if answer is None else list(answer.matches)
@@ -268,45 +285,47 @@ class Pinecone:
             held = self._fetched(space, [match.id for match in matches])
             matches = [match for match in matches if match.id in held]
             rows = [held[match.id] for match in matches]
-        block = read(rows, needed, dim, self.address)
+        block = read_rows(rows, needed, dim, self.address)
         if l2:
             scores = pairwise(query, block.vectors, "l2")
-            best = np.argsort(-scores, kind="stable")
-            scores = scores[best]
-            block = block.only(columns).take(best)
+            order = np.argsort(-scores, kind="stable")
+            scores = scores[order]
+            block = block.only(columns).take(order)
         else:
             scores = np.array([match.score for match in matches], np.float64)
-        return Found(block, scores, "index", len(rows))
+        return SearchResult(block, scores, "index", len(rows))
 
-    def _compared(self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns) -> list[Found]:
+    def _compare_all(
+        self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
+    ) -> list[SearchResult]:
         rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
-        return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+        return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Pinecone has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         patience = Patience()  # a scan that was begun cannot be begun again by the front
-        return scanned(
+        return scan_namespaces(
             namespace, lambda: patience(self.namespaces), lambda name: self._rows(name, where, columns, rows, patience)
         )
 
     def _rows(
         self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
     ) -> Iterator[Block]:
-        for page in self._pages(space_of(namespace), where, rows, patience):
-            yield read(page, columns, self.spec.dim, self.address)
+        for page in self._pages(space_name(namespace), where, rows, patience):
+            yield read_rows(page, columns, self.spec.dim, self.address)
 
     def _pages(self, space: str, where: Filter | None, rows: int, patience: Patience = ONCE) -> Iterator[list[Any]]:
         """Yield the records that match, page by page, never more than an answer may hold."""
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         limit = max(1, min(rows, 1000, ANSWER // (NUMBER * (self.spec.dim + 1) + 1000)))
         token: str | None = None
         while condition != FALSE:
             page, token = patience(lambda token=token: self._page(space, condition, limit, token))  # type: ignore[misc]
             if not same:
-                block = read(page, frozenset({"metadata"}), self.spec.dim, self.address)
-                kept = {id for one in matching([block], where) for id in one.ids}
+                block = read_rows(page, frozenset({"metadata"}), self.spec.dim, self.address)
+                kept = {id for one in filter_blocks([block], where) for id in one.ids}
                 page = [row for row in page if row.metadata["i"] in kept]
             if page:
                 yield page
@@ -314,7 +333,7 @@ class Pinecone:
                 return
 
     def _page(self, space: str, condition: Condition, limit: int, token: str | None) -> tuple[list[Any], str | None]:
-        chosen = filter_of(condition)
+        chosen = write_filter(condition)
         call = lambda: self.index.fetch_by_metadata(  # noqa: E731
             filter=chosen, namespace=space, limit=limit, pagination_token=token
         )
@@ -324,17 +343,17 @@ class Pinecone:
         return list(answer.vectors.values()), answer.pagination.next if answer.pagination else None
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        condition, same = plain(where)
+        condition, same = flatten_filter(where)
         if namespace is None:
             return sum(self.count(name, where=where) for name in self.namespaces())
         if not same:
-            return sum(len(page) for page in self._pages(space_of(namespace), where, 1000))
-        return self._count(space_of(namespace), condition)
+            return sum(len(page) for page in self._pages(space_name(namespace), where, 1000))
+        return self._count(space_name(namespace), condition)
 
     def _count(self, space: str, condition: Condition) -> int:
         if condition == FALSE:
             return 0
-        chosen = filter_of(condition)
+        chosen = write_filter(condition)
         call = lambda: self.index.update(  # noqa: E731
             filter=chosen, set_metadata={"u": ""}, namespace=space, dry_run=True
         )
@@ -342,9 +361,9 @@ class Pinecone:
         return 0 if answer is None else int(answer.matched_records or 0)
 
     def namespaces(self) -> Mapping[str, int]:
-        with self._mapped():
+        with self._map_errors():
             listed = [one.name for page in self.index.list_namespaces() for one in page.namespaces]
-        counts = {rows_of.logical(space): self._count(space, TRUE) for space in {*listed, *self.committed}}
+        counts = {pinecone_rows.namespace_name(space): self._count(space, TRUE) for space in {*listed, *self.committed}}
         return {name: counts[name] for name in sorted(counts) if counts[name]}
 
     # ---- the collection
@@ -368,13 +387,13 @@ class Pinecone:
     def drop(self) -> None:
         from pinecone import NotFoundError
 
-        with self._mapped():
+        with self._map_errors():
             try:
                 self.client.indexes.delete(self.name, timeout=-1)
             except NotFoundError:
                 return
         for _ in self._patiently(f"the index {self.name} is still being removed"):
-            with self._mapped():
+            with self._map_errors():
                 if self._described() is None:
                     return
 
@@ -403,7 +422,7 @@ class Pinecone:
         probe = [1.0] + [0.0] * (self.spec.dim - 1 + self.one_more)
         for _ in self._patiently(f"what was written to {space} is not seen yet"):
             try:
-                with self._mapped():
+                with self._map_errors():
                     answer = self.index.query(vector=probe, top_k=1, namespace=space)
             except NotFoundError:
                 continue  # a namespace that was just made
@@ -423,7 +442,7 @@ class Pinecone:
         self._settle(space)
         for _ in self._patiently(f"the answers from {space} lag behind"):
             try:
-                with self._mapped():
+                with self._map_errors():
                     answer = call()
             except NotFoundError:
                 return None
@@ -442,31 +461,8 @@ class Pinecone:
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 
-    @contextmanager
-    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
-        import pinecone
-
-        try:
-            yield
-        except pinecone.UnauthorizedError as error:
-            raise Denied(f"{self.address} refused the API key", hint="check the key") from error
-        except pinecone.ForbiddenError as error:  # the key's permissions, or the project's quota
-            raise Denied(f"{self.address} does not allow this: {error}", hint="see the project's limits") from error
-        except pinecone.RateLimitError as error:
-            raise Transient(f"{self.address} is busy: {error}", after=error.retry_after) from error
-        except pinecone.ServiceError as error:
-            raise Transient(f"{self.address} is in trouble: {error}") from error
-        except pinecone.NotFoundError as error:
-            if opening or "namespace" in str(error).lower():
-                raise
-            raise VectorError(f"Pinecone: {error}", hint="was the collection dropped?") from error
-        except (pinecone.PineconeConnectionError, pinecone.PineconeTimeoutError) as error:
-            if opening:
-                hint = "is this machine on the net, and the host right?"
-                raise Unreachable(f"no Pinecone answers at {self.address}", hint=hint) from error
-            raise Transient(f"{self.address} does not answer: {error}", hint="is this machine on the net?") from error
-        except pinecone.PineconeError as error:
-            raise VectorError(f"Pinecone: {error}") from error
+    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
+        return map_errors(self.address, opening=opening)
 
 
 class _Closed:
@@ -485,3 +481,6 @@ def _number(answer: Any, names: Sequence[str]) -> int | None:
         if text is not None and text.isdecimal():
             return int(text)
     return None
+
+
+STORE = Database(options=Options, open=open_store)

@@ -2,7 +2,7 @@
 
 Pinecone holds text, float64 numbers, booleans and lists of text, 40 KB a record. So a record's metadata there are `i`
 its id, `m` its metadata and `d` its document as JSON texts (compressed from 4,000 characters on), `t` and some numbers
-for filters (`dizuo.vectors.exact.flat_columns`), `c` a checksum of the vector, `u` the stamp of the call that wrote it,
+for filters (`exact/tags_and_numbers.py`), `c` a checksum of the vector, `u` the stamp of the call that wrote it,
 and `v` the vector's bytes, where numbers may not survive the way.
 """
 
@@ -19,11 +19,22 @@ from typing import Any
 import numpy as np
 
 from dizuo.errors import VectorError
-from dizuo.vectors.exact.flat_columns import EVERY, All, Any_, Condition, Has, Lacks, Number, flatten
+from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, AllOf, AnyOf, Condition, Has, Lacks, Number, flatten
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.store import Columns
 
-__all__ = ["HELD", "filter_of", "key_of", "logical", "parts", "read", "seen", "size_of", "space_of", "written"]
+__all__ = [
+    "HELD",
+    "count_bytes",
+    "metadata_fields",
+    "namespace_name",
+    "parts",
+    "read_rows",
+    "record_key",
+    "space_name",
+    "write_filter",
+    "write_rows",
+]
 
 HELD = 40 * 1024
 """Bytes of metadata that a record holds."""
@@ -39,12 +50,12 @@ _PLAIN_SPACE = re.compile(r"(?!b32-)[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
 
 
-def key_of(id: str) -> str:
+def record_key(id: str) -> str:
     """Return Pinecone's id of a record: the same where it is plain ASCII, else a hash."""
     return id if _PLAIN_KEY.fullmatch(id) else "sha-" + hashlib.sha256(id.encode()).hexdigest()[:40]
 
 
-def space_of(namespace: str) -> str:
+def space_name(namespace: str) -> str:
     """Return Pinecone's name of a namespace."""
     if not namespace:
         return "__default__"
@@ -53,7 +64,7 @@ def space_of(namespace: str) -> str:
     return "b32-" + base64.b32encode(namespace.encode()).decode().rstrip("=").lower()
 
 
-def logical(space: str) -> str:
+def namespace_name(space: str) -> str:
     """Return our name of one of Pinecone's namespaces."""
     if space in ("", "__default__"):
         return ""
@@ -63,18 +74,18 @@ def logical(space: str) -> str:
     return base64.b32decode(text + "=" * (-len(text) % 8)).decode()
 
 
-def seen(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
+def metadata_fields(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return the fields that change with a record's metadata."""
     flat = flatten(metadata)
-    return {"m": _packed(text), "t": flat.tags, **flat.numbers}
+    return {"m": _pack(text), "t": flat.tags, **flat.numbers}
 
 
-def size_of(fields: Mapping[str, Any]) -> int:
+def count_bytes(fields: Mapping[str, Any]) -> int:
     """Return the bytes of a record's metadata as JSON."""
     return len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def written(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def write_rows(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the rows of an upsert, and why some cannot be held, by id.
 
     Args:
@@ -88,18 +99,18 @@ def written(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple[li
     columns = (block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents)
     for id, vector, metadata, text, document in zip(*columns, strict=True):
         raw = vector.tobytes()
-        fields: dict[str, Any] = {"i": id, "d": _packed(json.dumps(document, ensure_ascii=False)), "u": stamp}
-        fields |= {"c": zlib.crc32(raw), **seen(metadata, text)}
+        fields: dict[str, Any] = {"i": id, "d": _pack(json.dumps(document, ensure_ascii=False)), "u": stamp}
+        fields |= {"c": zlib.crc32(raw), **metadata_fields(metadata, text)}
         if keep or _fragile(vector):
             fields["v"] = base64.b64encode(raw).decode("ascii")
-        size = size_of(fields)
+        size = count_bytes(fields)
         if size > HELD:
             refused[id] = f"its metadata and document take {size:,} bytes in Pinecone, which holds {HELD:,}"
             continue
         values = vector.tolist()
         if one_more:
             values.append(1.0)
-        rows.append({"id": key_of(id), "values": values, "metadata": fields})
+        rows.append({"id": record_key(id), "values": values, "metadata": fields})
     return rows, refused
 
 
@@ -114,7 +125,7 @@ def parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     part: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        more = NUMBER * len(row["values"]) + size_of(row["metadata"]) + 200
+        more = NUMBER * len(row["values"]) + count_bytes(row["metadata"]) + 200
         if part and (len(part) == REQUEST_ROWS or size + more > REQUEST_BYTES):
             yield part
             part, size = [], 0
@@ -124,7 +135,7 @@ def parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield part
 
 
-def read(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> Block:
+def read_rows(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> Block:
     """Return what Pinecone sent as a block.
 
     Raises:
@@ -148,12 +159,12 @@ def read(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> Block
     return Block(
         [held["i"] for held in fields],
         vectors,
-        [_unpacked(held["m"]) for held in fields] if "metadata" in columns else None,
-        [json.loads(_unpacked(held["d"])) for held in fields] if "documents" in columns else None,
+        [_unpack(held["m"]) for held in fields] if "metadata" in columns else None,
+        [json.loads(_unpack(held["d"])) for held in fields] if "documents" in columns else None,
     )
 
 
-def filter_of(condition: Condition) -> dict[str, Any]:
+def write_filter(condition: Condition) -> dict[str, Any]:
     """Return a condition in Pinecone's language; there is none for the one that is never true."""
     match condition:
         case Has(tag):
@@ -162,13 +173,13 @@ def filter_of(condition: Condition) -> dict[str, Any]:
             return {"t": {"$nin": [tag]}}
         case Number(column, order, value):
             return {column: {_ORDERS[order]: value}}
-        case All(parts):
+        case AllOf(parts):
             lacking = [part.tag for part in parts if isinstance(part, Lacks)]
-            rest = [filter_of(part) for part in parts if not isinstance(part, Lacks)]
-            return _joined("$and", [*_lists("$nin", lacking), *rest] or [{"t": {"$in": [EVERY]}}])
-        case Any_(parts) if parts:
+            rest = [write_filter(part) for part in parts if not isinstance(part, Lacks)]
+            return _joined("$and", [*_lists("$nin", lacking), *rest] or [{"t": {"$in": [ON_EVERY_RECORD]}}])
+        case AnyOf(parts) if parts:
             having = [part.tag for part in parts if isinstance(part, Has)]
-            rest = [filter_of(part) for part in parts if not isinstance(part, Has)]
+            rest = [write_filter(part) for part in parts if not isinstance(part, Has)]
             return _joined("$or", [*_lists("$in", having), *rest])
     raise AssertionError(condition)
 
@@ -181,12 +192,12 @@ def _joined(operator: str, inner: list[dict[str, Any]]) -> dict[str, Any]:
     return inner[0] if len(inner) == 1 else {operator: inner}
 
 
-def _packed(text: str) -> str:
+def _pack(text: str) -> str:
     """Return a JSON text, or `z` and it compressed; no JSON text begins with z."""
     if len(text) < LONG:
         return text
     return "z" + base64.b85encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
-def _unpacked(text: str) -> str:
+def _unpack(text: str) -> str:
     return zlib.decompress(base64.b85decode(text[1:])).decode() if text.startswith("z") else text

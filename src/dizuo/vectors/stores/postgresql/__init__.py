@@ -10,7 +10,7 @@ Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
   match and lie to one side); relaxed order over more rows, put in order afterwards, does not.
 - HNSW takes at most 2,000 numbers, 4,000 as halfvec; beyond that everything is exact.
 - `SET LOCAL` inside a transaction, so that a connection pooler in between hands no settings on.
-- U+0000 is rejected in text and jsonb (`_postgresql_filters.hold`).
+- U+0000 is rejected in text and jsonb (`dizuo.vectors.stores.postgresql.filters.escape_nul`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,21 @@ from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Store, Wanted
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.stores.postgresql import wire as wire
-from dizuo.vectors.stores.postgresql.filters import compiled, facts, facts_texts, give, held_texts
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.stores.postgresql.filters import (
+    compile_filter,
+    escape_nul_texts,
+    facts,
+    to_facts_texts,
+    unescape_nul,
+)
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 EXACT_ROWS = 50_000
 """Up to here all vectors are compared; beyond it `optimize` builds an index."""
@@ -67,7 +76,7 @@ class Options:
     """maintenance_work_mem while the index is built; a build that outgrows it is many times slower."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection in that database, made where it is not there."""
     try:
         import psycopg  # noqa: F401
@@ -78,14 +87,14 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Store:
     pool = Pool(url, connect_timeout=options.connect_timeout, sslmode=options.sslmode)
     try:
         with pool.connection() as connection, connection.transaction():
-            return _opened(pool, connection, wanted, options)
+            return _open_collection(pool, connection, request, options)
     except BaseException:
         pool.close()
         raise
 
 
-def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> PostgresStore:
-    name = physical(wanted.collection, limit=40)
+def _open_collection(pool: Any, connection: Any, request: CollectionRequest, options: Options) -> PostgresStore:
+    name = physical_name(request.collection, limit=40)
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dizuo open {name}"])
     if connection.execute("SHOW server_encoding").fetchone()[0] != "UTF8":
         raise VectorError(f"the database {pool.shown} is not in UTF-8", hint="CREATE DATABASE … ENCODING 'UTF8'")
@@ -99,25 +108,25 @@ def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> Pos
         mark, _, metric = (found[1] or "").partition(":")
         if mark != "dizuo":
             raise VectorError(f"the table {name} in {pool.shown} was not made by dizuo", hint="use another collection")
-        return PostgresStore(pool, wanted.agreed(found[0], metric), options, table)
-    spec = wanted.new()
+        return PostgresStore(pool, request.check_existing(found[0], metric), options, table)
+    spec = request.check_new()
     if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
     import psycopg
 
-    from dizuo.vectors.stores.postgresql.pool import know_vectors
+    from dizuo.vectors.stores.postgresql.pool import register_types
 
     try:
         if options.schema:
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{options.schema}"')
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dizuo extension', 0))")
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        know_vectors(connection)
+        register_types(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise VectorError(f"the extension vector is not in {pool.shown}", hint="CREATE EXTENSION vector") from None
     except psycopg.errors.FeatureNotSupported as error:
         raise VectorError("the server has no pgvector", hint="install the package pgvector beside it") from error
-    words, counts = _beside(table, "words"), _beside(table, "counts")
+    words, counts = _name_table(table, "words"), _name_table(table, "counts")
     for statement in (
         f'CREATE TABLE {table} (row bigint GENERATED ALWAYS AS IDENTITY UNIQUE, namespace text COLLATE "C" NOT NULL,'
         f' id text COLLATE "C" NOT NULL, vector vector({spec.dim}) NOT NULL, metadata text NOT NULL,'
@@ -134,7 +143,7 @@ def _opened(pool: Any, connection: Any, wanted: Wanted, options: Options) -> Pos
     return PostgresStore(pool, spec, options, table)
 
 
-def _beside(table: str, what: str) -> str:
+def _name_table(table: str, what: str) -> str:
     return f'{table[:-1]}_{what}"'
 
 
@@ -143,12 +152,12 @@ class PostgresStore:
 
     batch_rows = 10_000
     batch_bytes = 32 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, lexical="portable")
 
-    def __init__(self, pool: Any, spec: Spec, options: Options, table: str) -> None:
+    def __init__(self, pool: Any, spec: CollectionSpec, options: Options, table: str) -> None:
         self.pool, self.spec, self.options, self.table = pool, spec, options, table
-        self.words, self.counts = _beside(table, "words"), _beside(table, "counts")
+        self.words, self.counts = _name_table(table, "words"), _name_table(table, "counts")
         self.index = f'"{table.split(chr(34))[-2]}_hnsw"'
         self.known: tuple[float, bool] = (-60.0, False)
         self.mixed = False
@@ -165,8 +174,8 @@ class PostgresStore:
             wire.text_fields(block.ids_arrow),
             wire.vector_fields(block.vectors),
             wire.text_fields(block.metadata_arrow),
-            wire.json_fields(facts_texts(block.metadata_arrow)),
-            wire.text_fields(held_texts(block.documents_arrow)),
+            wire.json_fields(to_facts_texts(block.metadata_arrow)),
+            wire.text_fields(escape_nul_texts(block.documents_arrow)),
             wire.int_fields(lengths),
         ]
         with self.pool.connection() as connection, connection.transaction():
@@ -238,7 +247,7 @@ class PostgresStore:
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         if ids is None:
-            condition, parameters = compiled(where)
+            condition, parameters = compile_filter(where)
         else:
             condition, parameters = "t.id = ANY(%s::text[])", [list(ids)]
         which = f"t.namespace = %s AND {condition}"
@@ -260,8 +269,8 @@ class PostgresStore:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
-        condition, parameters = compiled(where)
+    ) -> list[SearchResult]:
+        condition, parameters = compile_filter(where)
         with self.pool.connection() as connection:
             matching = 0
             if not exact and self._has_index(connection):
@@ -280,7 +289,7 @@ class PostgresStore:
     def _asked(
         self, connection: Any, namespace: str, query: Floats, k: int, condition: str, parameters: list[Any],
         columns: Columns, indexed: bool,
-    ) -> Found:  # fmt: skip
+    ) -> SearchResult:  # fmt: skip
         """Return the answer to one query, from the index or from all that match.
 
         Looking at the namespace of every row takes 80 ns where its distance takes 500. So it is left out, in
@@ -324,7 +333,7 @@ class PostgresStore:
                 rows = cursor.fetchall()
         distances = np.array([row[-1] for row in rows], np.float64)
         scores = 1.0 - distances if self.spec.metric == "cosine" else -distances
-        return Found(self._block(rows, columns), scores, path, len(rows))
+        return SearchResult(self._block(rows, columns), scores, path, len(rows))
 
     def _halfway(self, distance: str) -> str:
         return distance.replace("vector ", f"vector::halfvec({self.spec.dim}) ").replace("%s", "%s::halfvec")
@@ -334,14 +343,14 @@ class PostgresStore:
         if where is None:
             row = connection.execute(f"SELECT rows FROM {self.counts} WHERE namespace = %s", [namespace]).fetchone()
             return int(row[0]) if row else 0
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inner = f"SELECT 1 FROM {self.table} WHERE namespace = %s AND {condition} LIMIT {FEW + 1}"
         counted = connection.execute(f"SELECT count(*) FROM ({inner}) AS few", [namespace, *parameters]).fetchone()
         return int(counted[0])
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = sorted(set(query_tokens(query)))
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         share = SQL_WEIGHT.format(
             documents="c.documents", matching="m.matching", count="w.count", length="t.length",
             average="(c.tokens::float8 / c.documents)",
@@ -356,12 +365,12 @@ class PostgresStore:
         )
         with self.pool.connection() as connection:
             rows = connection.execute(statement, [namespace, tokens, namespace, *parameters, k]).fetchall()
-        return Found(
+        return SearchResult(
             Block([row[0] for row in rows]), np.array([row[1] for row in rows], np.float64), "exact", len(rows)
         )
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
         names = _names(columns) + (", namespace" if namespace is None else "")
         with self.pool.connection() as connection, connection.transaction():
@@ -384,11 +393,11 @@ class PostgresStore:
         if "metadata" in columns:
             metadata = list(held.get("metadata", ()))
         if "documents" in columns:
-            documents = [None if text is None else give(text) for text in held.get("document", ())]
+            documents = [None if text is None else unescape_nul(text) for text in held.get("document", ())]
         return Block(list(held.get("id", ())), vectors, metadata, documents)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        condition, parameters = compiled(where)
+        condition, parameters = compile_filter(where)
         inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
         if where is None:
             statement = f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts} WHERE {inside}"
@@ -481,3 +490,6 @@ def _copy(connection: Any, table: str, columns: list[wire.Fields], rows: int) ->
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
         for piece in wire.copy_stream(columns, rows):
             copy.write(piece)
+
+
+STORE = Database(options=Options, open=open_store)

@@ -18,21 +18,21 @@ from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, I
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["compiled", "facts", "facts_texts", "give", "held_texts", "hold"]
+__all__ = ["compile_filter", "escape_nul", "escape_nul_texts", "facts", "to_facts_texts", "unescape_nul"]
 
 FEW = 16
 """Values of `in` up to which each is looked up by itself, which the index can do."""
 
 
-def hold(text: str) -> str:
-    """Return text without U+0000 that orders and begins as the text does; `give` is the inverse."""
+def escape_nul(text: str) -> str:
+    """Return text without U+0000 that orders and begins as the text does; `unescape_nul` is the inverse."""
     if "\0" in text or "\x01" in text:
         return text.replace("\x01", "\x01\x02").replace("\0", "\x01\x01")
     return text
 
 
-def give(text: str) -> str:
-    """Return the text that `hold` was given."""
+def unescape_nul(text: str) -> str:
+    """Return the text that `escape_nul` was given."""
     return text.replace("\x01\x01", "\0").replace("\x01\x02", "\x01") if "\x01" in text else text
 
 
@@ -43,12 +43,12 @@ def facts(text: str) -> str:
     return text
 
 
-def held_texts(texts: pa.Array) -> pa.Array:
-    """Return `hold` of a string array; mostly the same array."""
-    return texts if _lacks(texts, b"\0", b"\x01") else _each(texts, hold)
+def escape_nul_texts(texts: pa.Array) -> pa.Array:
+    """Return `escape_nul` of a string array; mostly the same array."""
+    return texts if _lacks(texts, b"\0", b"\x01") else _each(texts, escape_nul)
 
 
-def facts_texts(texts: pa.Array) -> pa.Array:
+def to_facts_texts(texts: pa.Array) -> pa.Array:
     """Return `facts` of a string array; mostly the same array."""
     return texts if _lacks(texts, b"\\u0000", b"\\u0001", b"e+") else _each(texts, facts)
 
@@ -71,11 +71,11 @@ def _each(texts: pa.Array, change: Callable[[str], str]) -> pa.Array:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return hold(value)
+        return escape_nul(value)
     if isinstance(value, float) and abs(value) >= 2.0**53:
         return int(value)
     if isinstance(value, dict):
-        return {hold(key): _plain(item) for key, item in value.items()}
+        return {escape_nul(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
@@ -83,7 +83,7 @@ def _json(value: Any) -> str:
     return json.dumps(_plain(value), ensure_ascii=False)
 
 
-def compiled(filter: Filter | None) -> tuple[str, list[Any]]:
+def compile_filter(filter: Filter | None) -> tuple[str, list[Any]]:
     """Return a condition over the column `facts` that is never null, and its parameters."""
     parameters: list[Any] = []
     return _sql(filter, parameters) if filter is not None else "true", parameters
@@ -98,7 +98,7 @@ def _sql(filter: Filter, out: list[Any]) -> str:
         case Not(inner):
             return f"(NOT {_sql(inner, out)})"
         case Exists(key):
-            out.append(hold(key))
+            out.append(escape_nul(key))
             return "(facts ? %s::text)"
         case Compare(key, "==", value):
             out.append(_json({key: value}))
@@ -110,20 +110,20 @@ def _sql(filter: Filter, out: list[Any]) -> str:
             out.extend(_json({key: value}) for value in values)
             return f"({' OR '.join(['facts @> %s::jsonb'] * len(values))})" if values else "false"
         case In(key, values):
-            out += [hold(key), [_json(value) for value in values]]
+            out += [escape_nul(key), [_json(value) for value in values]]
             return "coalesce((facts -> %s::text) = ANY(%s::text[]::jsonb[]), false)"
         case Contains(key, value):
             out.append(_json({key: [value]}))
             return "(facts @> %s::jsonb)"
         case StartsWith(key, prefix):
-            out += [hold(key), hold(key), hold(prefix)]
+            out += [escape_nul(key), escape_nul(key), escape_nul(prefix)]
             return "coalesce(jsonb_typeof(facts -> %s::text) = 'string' AND starts_with(facts ->> %s::text, %s), false)"
         case Compare(key, operator, str(value)):
-            out += [hold(key), hold(key), hold(value)]
+            out += [escape_nul(key), escape_nul(key), escape_nul(value)]
             test = f'(facts ->> %s::text) COLLATE "C" {operator} %s::text'
             return f"coalesce(jsonb_typeof(facts -> %s::text) = 'string' AND {test}, false)"
         case Compare(key, operator, value):
-            out += [hold(key), hold(key), _json(value)]
+            out += [escape_nul(key), escape_nul(key), _json(value)]
             test = f"(facts -> %s::text) {operator} %s::jsonb"
             return f"coalesce(jsonb_typeof(facts -> %s::text) = 'number' AND {test}, false)"
     raise AssertionError(filter)

@@ -14,13 +14,13 @@ from psycopg.pq import Format
 from dizuo.errors import VectorError
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.points import Floats
-from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
 from dizuo.vectors.stores.postgresql.wire import TEXTS, text_array, to_wire
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Pool", "know_vectors"]
+__all__ = ["Pool", "register_types"]
 
 IDLE = 8
 """Connections kept for the next call."""
@@ -108,7 +108,7 @@ class Pool:
         except psycopg.OperationalError as error:
             raise self._refused(error) from None
         connection.adapters.register_dumper(_Texts, _TextsDumper)
-        know_vectors(connection)
+        register_types(connection)
         return connection
 
     def _refused(self, error: Exception) -> VectorError:
@@ -137,7 +137,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def know_vectors(connection: Any) -> None:
+def register_types(connection: Any) -> None:
     """Teach a connection to send vectors; the type's number differs from database to database."""
     row = connection.execute("SELECT to_regtype('vector')::oid").fetchone()
     if row is None or row[0] is None:

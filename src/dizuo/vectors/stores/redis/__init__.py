@@ -1,7 +1,7 @@
 """Redis with the search module, `redis://:password@host:6379/0`; `redis+tls://` for TLS.
 
 Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` the vector's bytes, `m` the metadata as JSON,
-`d` the document, `t` the tags and further fields the numbers that filters ask for (`dizuo.vectors.exact.flat_columns`),
+`d` the document, `t` the tags and further fields the numbers that filters ask for (`exact/tags_and_numbers.py`),
 `o` a hash of the id that scans walk along. Every namespace has an index of its own. What bites, and what is done:
 
 - a number can only be filtered by if its field is in the index's schema, and adding one builds the whole index anew,
@@ -10,7 +10,7 @@ Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` the vecto
 - a server that restarted builds its indexes behind our back: after every new connection they are waited for;
 - answers are cut at 10 rows, and at whatever was found after 500 ms, unless the command says otherwise: it does;
 - `exact=True` is the module's own brute force, which wants a filter: the tag that all records have;
-- its BM25 is wrong after records were replaced: dizuo keeps postings of its own in Redis (`_redis_words.py`).
+- its BM25 is wrong after records were replaced: dizuo keeps postings of its own in Redis (`words.py`).
 """
 
 from __future__ import annotations
@@ -31,18 +31,22 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
-from dizuo.vectors.exact.flat_columns import EVERY, flatten, plain
-from dizuo.vectors.exact.scan import matching, nearest, scanned
+from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, flatten, flatten_filter
+from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
 from dizuo.vectors.points import Block, Floats
-from dizuo.vectors.protocol.faults import Denied, Transient, Unreachable
-from dizuo.vectors.protocol.store import Capabilities, Columns, EngineInfo, Found, Spec, Wanted, with_ties
-from dizuo.vectors.stores.redis.filters import columns_of, written
+from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
+from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
+from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.store import Columns, SearchResult
+from dizuo.vectors.stores.redis.filters import number_columns, write_condition
 from dizuo.vectors.stores.redis.words import Words
-from dizuo.vectors.writing.naming import physical
+from dizuo.vectors.writing.naming import physical_name
 
-__all__ = ["Options", "open_store"]
+__all__ = ["STORE"]
 
 DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 PLACES = 2**53
@@ -81,7 +85,7 @@ class Options:
     """Seconds after which a call that got no answer has failed."""
 
 
-def open_store(url: Url, wanted: Wanted, options: Options) -> Redis:
+def open_store(url: Url, request: CollectionRequest, options: Options) -> Redis:
     """Return the collection, made where it is not there."""
     try:
         import redis
@@ -104,7 +108,7 @@ def open_store(url: Url, wanted: Wanted, options: Options) -> Redis:
         socket_timeout=options.timeout,
         retry=Retry(NoBackoff(), 0),  # the front tries again, and says so
     )
-    return Redis(client, wanted, options, str(url))
+    return Redis(client, request, options, str(url))
 
 
 class Redis:
@@ -112,12 +116,12 @@ class Redis:
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
-    beside: Path | None = None
+    sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, lexical="portable")
 
-    def __init__(self, client: Any, wanted: Wanted, options: Options, address: str) -> None:
+    def __init__(self, client: Any, request: CollectionRequest, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
-        self.root = physical(wanted.collection)
+        self.root = physical_name(request.collection)
         self.ready: set[str] = set()
         """Namespaces whose index is known to be whole."""
         self.slots: dict[str, str] = {}
@@ -126,18 +130,18 @@ class Redis:
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
         self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
         self.words = Words(client)
-        self.spec = self._open(wanted)
+        self.spec = self._open(request)
 
     def _on_connect(self, connection: Any) -> None:
         connection.on_connect()
         # Perhaps the server was restarted and is building its indexes.
         self.ready.clear()
 
-    def _open(self, wanted: Wanted) -> Spec:
-        with self._mapped(opening=True):
+    def _open(self, request: CollectionRequest) -> CollectionSpec:
+        with self._map_errors(opening=True):
             found = self.client.get(self.root)
             if found is None:
-                spec = wanted.new()
+                spec = request.check_new()
                 facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 facts |= {"slots": self.options.slots, "words": TOKENIZER}
                 self.client.execute_command("FT._LIST")  # is the module there?
@@ -145,8 +149,8 @@ class Redis:
                 found = self.client.get(self.root)
         facts = json.loads(found)
         self.most = int(facts["slots"])
-        wanted.agreed_words(facts.get("words"))
-        return wanted.agreed(facts["dim"], facts["metric"])
+        request.check_tokenizer(facts.get("words"))
+        return request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
 
@@ -158,7 +162,7 @@ class Redis:
             rows[place] |= {"v": raw[place].tobytes(), "o": _place(id)}
             if document is not None:
                 rows[place]["d"] = document
-        with self._mapped():
+        with self._map_errors():
             pipe = self.client.pipeline(transaction=True)
             self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
             pipe.execute()
@@ -169,7 +173,7 @@ class Redis:
         if name is None:
             return 0
         rows = self._fields(block)
-        with self._mapped():
+        with self._map_errors():
             pipe = self.client.pipeline(transaction=True)
             for id, row in zip(block.ids, rows, strict=True):
                 pairs = [part for pair in row.items() for part in pair]
@@ -183,7 +187,7 @@ class Redis:
         if ids is None:
             ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
         removed = 0
-        with self._mapped():
+        with self._map_errors():
             for start in range(0, len(ids), self.batch_rows):
                 pipe = self.client.pipeline(transaction=True)
                 self.words.remove(pipe, name, ids[start : start + self.batch_rows])
@@ -200,7 +204,7 @@ class Redis:
     def _read(self, name: str | None, ids: Sequence[str], columns: Columns) -> Block:
         # `m` tells a record that is there from one that is not.
         wanted = list(dict.fromkeys(["m", *(NAMES[column] for column in sorted(columns))]))
-        with self._mapped():
+        with self._map_errors():
             pipe = self.client.pipeline(transaction=False)
             for id in ids:
                 pipe.hmget(f"{name}:{id}", wanted)
@@ -222,34 +226,38 @@ class Redis:
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
-    ) -> list[Found]:
+    ) -> list[SearchResult]:
         name = self._index(namespace)
         if name is None:
-            return [Found(self._block([], [], columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._block([], [], columns), np.empty(0)) for _ in queries]
         text, same = self._query(where)
         if not same:
             rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
-            return nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
+            return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         out = []
         for query in queries:
             found = None
             if not exact:
-                found = with_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
+                found = include_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
             if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
                 most = self._total(name, text)
-                found = with_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
+                found = include_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
             out.append(found)
         return out
 
-    def _asking(self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool) -> Callable[[int], Found]:
-        return lambda number: self._asked(name, text, query, number, exact, columns)
+    def _asking(
+        self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool
+    ) -> Callable[[int], SearchResult]:
+        return lambda number: self._search_index(name, text, query, number, exact, columns)
 
-    def _asked(self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns) -> Found:
+    def _search_index(
+        self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns
+    ) -> SearchResult:
         if number < 1:
-            return Found(self._block([], [], columns), np.empty(0))
+            return SearchResult(self._block([], [], columns), np.empty(0))
         if exact:
             how = "HYBRID_POLICY ADHOC_BF "
-            text = f"@t:{{{EVERY}}}" if text == "*" else text
+            text = f"@t:{{{ON_EVERY_RECORD}}}" if text == "*" else text
         else:
             how = f"EF_RUNTIME {max(number, self.options.ef_runtime)} "
         first = text if text == "*" else f"({text})"
@@ -257,7 +265,7 @@ class Redis:
         command: list[str | bytes] = ["FT.SEARCH", name, f"{first}=>[KNN {number} @v $q {how}AS s]"]
         command += ["PARAMS", "2", "q", query.tobytes(), "RETURN", str(len(fields) + 1), "s", *fields]
         command += ["SORTBY", "s", "LIMIT", "0", str(number), "TIMEOUT", "0", "DIALECT", "2"]
-        with self._mapped():
+        with self._map_errors():
             _, *answer = self.client.execute_command(*command)
         skip = len(name) + 1
         ids = [key.decode()[skip:] for key in answer[::2]]
@@ -265,15 +273,15 @@ class Redis:
         distances = np.array([float(row["s"]) for row in rows])
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
         path = "exact" if exact else "index"
-        return Found(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+        return SearchResult(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
 
-    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> Found:
+    def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         name, tokens = self._index(namespace), query_tokens(query)
         hits: list[tuple[str, float]] = []
         fetched = 0
         if name is not None and tokens:
             text, same = self._query(where)
-            with self._mapped():
+            with self._map_errors():
                 for page in self.words.ranked(name, tokens, k if where is None else 4 * k):
                     if where is not None:
                         allowed = self._allowed(name, text, [id for id, _ in page], None if same else where)
@@ -283,7 +291,7 @@ class Redis:
                     if len(hits) >= k:
                         break
         hits = hits[:k]
-        return Found(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
+        return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
     def _allowed(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
         """Return which of these records match; `where` is the filter if the text is not the same."""
@@ -296,10 +304,10 @@ class Redis:
         there = [key.decode()[skip:] for key in found]
         if where is None or not there:
             return set(there)
-        return {id for block in matching([self._read(name, there, METADATA)], where) for id in block.ids}
+        return {id for block in filter_blocks([self._read(name, there, METADATA)], where) for id in block.ids}
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scanned(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
 
     def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         name = self._index(namespace)
@@ -314,13 +322,13 @@ class Redis:
         edges = [PLACES * n // windows for n in range(windows + 1)]
         for low, high in pairwise(edges):
             window = f"@o:[{low} ({high}]" if text == "*" else f"@o:[{low} ({high}] ({text})"
-            with self._mapped():
+            with self._map_errors():
                 _, *keys = self.client.execute_command(
                     "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", "1000000", "TIMEOUT", "0", "DIALECT", "2"
                 )
             for start in range(0, len(keys), 2 * rows):
                 block = self._read(name, [key.decode()[skip:] for key in keys[start : start + 2 * rows]], needed)
-                yield from matching([block] if len(block) else [], None if same else where)
+                yield from filter_blocks([block] if len(block) else [], None if same else where)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         if namespace is None:
@@ -334,14 +342,14 @@ class Redis:
         return self._total(name, text)
 
     def _total(self, name: str, text: str) -> int:
-        with self._mapped():
+        with self._map_errors():
             answer = self.client.execute_command(
                 "FT.SEARCH", name, text, "LIMIT", "0", "0", "TIMEOUT", "0", "DIALECT", "2"
             )
         return int(answer[0])
 
     def namespaces(self) -> Mapping[str, int]:
-        with self._mapped():
+        with self._map_errors():
             names = sorted(one.decode() for one in self.client.hkeys(f"{self.root}:namespaces"))
         counts = {name: self.count(name, where=None) for name in names}
         return {name: count for name, count in counts.items() if count}
@@ -353,12 +361,12 @@ class Redis:
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         # The module keeps its HNSW graph by itself.
-        with self._mapped():
+        with self._map_errors():
             for name in self.client.hvals(f"{self.root}:namespaces"):
                 self.words.compact(name.decode())
 
     def info(self) -> EngineInfo:
-        with self._mapped():
+        with self._map_errors():
             version = str(self.client.info("server")["redis_version"])
             modules = {
                 _text(one[b"name"]): one[b"ver"] for one in map(_pairs, self.client.execute_command("MODULE", "LIST"))
@@ -372,7 +380,7 @@ class Redis:
     def drop(self) -> None:
         import redis
 
-        with self._mapped():
+        with self._map_errors():
             for name in self.client.hvals(f"{self.root}:namespaces"):
                 with suppress(redis.ResponseError):  # somebody else dropped it
                     self.client.execute_command("FT.DROPINDEX", name, "DD")
@@ -393,7 +401,7 @@ class Redis:
         name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
         if namespace in self.ready:
             return name
-        with self._mapped():
+        with self._map_errors():
             if not self.client.hexists(f"{self.root}:namespaces", namespace):
                 if not make:
                     return None
@@ -418,7 +426,7 @@ class Redis:
         """Wait until the index covers all records."""
         pause = 0.005
         while True:
-            with self._mapped():
+            with self._map_errors():
                 facts = _pairs(self.client.execute_command("FT.INFO", name))
             if not int(facts[b"indexing"]) and float(facts[b"percent_indexed"]) >= 1:
                 return
@@ -430,7 +438,7 @@ class Redis:
         flats = [flatten(row) for row in block.metadata]
         new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
         if new and len(self.slots) < self.most:
-            with self._mapped():
+            with self._map_errors():
                 self._held(self.assign(keys=[f"{self.root}:slots"], args=[self.most, *sorted(new)]))
         slots = self.slots
         return [
@@ -444,18 +452,18 @@ class Redis:
 
     def _query(self, where: Filter | None) -> tuple[str, bool]:
         """Return a filter in the module's language, and whether that is the same."""
-        condition, same = plain(where)
-        missing = columns_of(condition) - self.slots.keys()
+        condition, same = flatten_filter(where)
+        missing = number_columns(condition) - self.slots.keys()
         if missing:
-            with self._mapped():
+            with self._map_errors():
                 self._held([part for pair in self.client.hgetall(f"{self.root}:slots").items() for part in pair])
             missing -= self.slots.keys()
         if missing and len(self.slots) >= self.most:
             return "*", False
-        return written(condition, self.slots), same
+        return write_condition(condition, self.slots), same
 
     @contextmanager
-    def _mapped(self, *, opening: bool = False) -> Iterator[None]:
+    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
         import redis
 
         try:
@@ -486,3 +494,6 @@ def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+STORE = Database(options=Options, open=open_store)

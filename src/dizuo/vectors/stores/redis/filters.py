@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dizuo.vectors.exact.flat_columns import All, Any_, Condition, Has, Lacks, Number
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number
 
-__all__ = ["columns_of", "written"]
+__all__ = ["number_columns", "write_condition"]
 
 NEVER = "@t:{none}"
 
 
-def columns_of(condition: Condition) -> set[str]:
+def number_columns(condition: Condition) -> set[str]:
     match condition:
         case Number(column, _, _):
             return {column}
-        case All(parts) | Any_(parts):
-            return {name for part in parts for name in columns_of(part)}
+        case AllOf(parts) | AnyOf(parts):
+            return {name for part in parts for name in number_columns(part)}
     return set()
 
 
-def written(condition: Condition, slots: Mapping[str, str]) -> str:
+def write_condition(condition: Condition, slots: Mapping[str, str]) -> str:
     match condition:
         case Has(tag):
             return f"@t:{{{tag}}}"
@@ -34,8 +34,8 @@ def written(condition: Condition, slots: Mapping[str, str]) -> str:
                 "==": f"{value!r} {value!r}",
             }  # fmt: skip
             return f"@{slots[column]}:[{bounds[order]}]"
-        case All(parts):
-            return " ".join(f"({written(part, slots)})" for part in parts) or "*"
-        case Any_(parts):
-            return " | ".join(f"({written(part, slots)})" for part in parts) or NEVER
+        case AllOf(parts):
+            return " ".join(f"({write_condition(part, slots)})" for part in parts) or "*"
+        case AnyOf(parts):
+            return " | ".join(f"({write_condition(part, slots)})" for part in parts) or NEVER
     raise AssertionError(condition)

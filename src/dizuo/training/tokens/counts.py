@@ -1,0 +1,24 @@
+"""How many tokens a split has, and what was cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["TokenCounts"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """The counts of one split as it is trained."""
+
+    examples: int
+    sequences: int
+    tokens: int
+    """Over all sequences, before anything is shared."""
+    trained_tokens: int
+    longest: int
+    """Tokens of the longest sequence."""
+    cut_rows: int
+    """Rows whose prompt was cut."""
+    cut_tokens: int
+    """Tokens that were lost by it."""

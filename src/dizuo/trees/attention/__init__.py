@@ -1,0 +1,9 @@
+"""Attention over a token tree: position i sees position j exactly when j <= i < end[j].
+
+In come queries, keys and values of the T packed tokens, and the tree's `end`; out comes what each query attended to.
+
+blocks.py       which keys each block of queries must gather: the plan, from a tree or from a dense mask
+row_blocks.py   what the plan says, in batched matrix products; rotary embedding with it. For CPUs
+flex.py         the same by PyTorch's FlexAttention, for GPUs
+dense.py        the same over a dense mask, with the variants that row blocks lack (softcap, sinks, position bias)
+"""
