@@ -49,11 +49,12 @@ QUICK = {
     "recipe": ("tests/test_recipe.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
-        "tests/serving/test_detokenize.py",
+        "tests/serving/test_detokenizing.py",
         "tests/serving/test_serving_security.py",
+        "tests/serving/test_stop_strings.py",
     ),
     "steps": ("tests/steps/test_manifest.py",),
-    "testing": ("tests/vectors/test_memory_store.py",),
+    "testing": ("tests/vectors/stores/test_memory_store.py",),
     "training": (
         "tests/training/methods/test_preference_losses.py",
         "tests/training/test_method.py",
@@ -63,13 +64,15 @@ QUICK = {
     "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
     "vectors": (
         "tests/vectors/documents/test_chunking.py",
+        "tests/vectors/exact",
+        "tests/vectors/filters",
         "tests/vectors/lexical/test_bm25.py",
         "tests/vectors/lexical/test_tokenizer.py",
-        "tests/vectors/test_columns.py",
-        "tests/vectors/test_filters.py",
-        "tests/vectors/test_front.py",
+        "tests/vectors/stores/test_memory_store.py",
         "tests/vectors/test_knowledge_base.py",
-        "tests/vectors/test_memory_store.py",
+        "tests/vectors/test_points.py",
+        "tests/vectors/test_vector_store.py",
+        "tests/vectors/writing",
     ),
 }
 EVERYWHERE = ("tests/test_docs.py", "tests/test_house.py", "tests/test_public_surface.py", "tests/test_significance.py")

@@ -1,4 +1,4 @@
-"""Step four: is the tuned model better, and does it have to be a language model at all?"""
+"""Step four tells whether the tuned model is better, and whether it has to be a language model at all."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def evaluate_step(
     force: bool = False,
     watch: Watcher = ignore,
 ) -> tuple[Report, str | None]:
-    """Return the report in `folder`, computed when model, data, run or options changed."""
+    """Return the report in `folder`, and why it was computed anew, if it was: model, data, run or options changed."""
     from dizuo import evaluation
 
     work = evaluate_work(model, data, run, folder, options=options, origins=origins)
     why = work.why(force=force)
     if why is not None:
-        with work.making() as partial:
+        with work.make_folder() as partial:
             evaluation.evaluate(
                 model, data, adapter=run.adapter, weights=run.weights, options=options, out=partial, watch=watch
             )

@@ -1,18 +1,15 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-    BaselineSuite       a baseline of an evaluation (`dizuo.evaluation.baselines`)
-    CheckSuite          a check of the doctor (`dizuo.training.doctor.checks`)
-    EngineSuite         an engine of models (`dizuo.engines.kinds`)
-    FigureSuite         a figure of a whole set of answers (`dizuo.evaluation.figures`)
-    FormatSuite         a record format (`dizuo.data.formats`)
-    LauncherSuite       a way to start ranks (`dizuo.training.launchers`)
-    MethodSuite         a training method (`dizuo.training.methods`)
-    MetricSuite         what a single answer is worth (`dizuo.evaluation.metrics`)
-    ReaderSuite         a reader of a container format (`dizuo.data.readers`)
-    SourceSuite         a source of models and data (`dizuo.artifacts.sources`)
-    TaskKindSuite       a kind of task that is evaluated (`dizuo.evaluation.kinds`)
-    TrackerSuite        a tool that runs are shown in (`dizuo.training.trackers`)
-    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
+sources.py    SourceSuite: a source of models and data (`dizuo.artifacts.sources`)
+formats.py    FormatSuite: a record format (`dizuo.data.formats`)
+readers.py    ReaderSuite: a reader of a container format (`dizuo.data.readers`)
+training/     MethodSuite, CheckSuite, LauncherSuite, TrackerSuite: a training method, a check of the doctor, a way to
+              start ranks, a tool that runs are shown in (`dizuo.training.methods`, `.doctor.checks`, `.launchers`,
+              `.trackers`)
+evaluation/   BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite: what an evaluation is made of
+              (`dizuo.evaluation.baselines`, `.figures`, `.metrics`, `.kinds`)
+engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
+vectors/      VectorStoreSuite: a vector database (`dizuo.vectors.stores`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 

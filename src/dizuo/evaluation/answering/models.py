@@ -27,7 +27,7 @@ def open_runner(setting: Setting, *, tuned: bool) -> Iterator[tuple[Runner, Any]
     from dizuo.models import adapters, load
     from dizuo.trees import Runner
 
-    quantize = adapters.base_quantization(setting.adapter) if tuned and setting.adapter is not None else "none"
+    quantize = adapters.read_base_quantization(setting.adapter) if tuned and setting.adapter is not None else "none"
     model = load(setting.tuned_spec() if tuned else setting.spec, quantize=quantize, plain=True)
     module: Any = model.module
     if tuned and setting.adapter is not None:
