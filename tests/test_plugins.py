@@ -177,6 +177,38 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         LAUNCHER = Launcher(launch=launch)
         """,
+    "dizuo.evaluation.metrics:METRICS": """
+        import numpy as np
+        from dizuo.evaluation.metrics import Metric
+        def bleu(answers, references):
+            return np.zeros(len(answers))
+        METRIC = Metric(title="BLEU", items=bleu)
+        """,
+    "dizuo.evaluation.figures:FIGURES": """
+        from dizuo.evaluation.figures import Figure
+        def kappa(answered):
+            return 0.0
+        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
+        """,
+    "dizuo.evaluation.baselines:BASELINES": """
+        from dizuo.evaluation.answering.answers import Answers
+        from dizuo.evaluation.baselines import Baseline, CheapModel
+        def fit(rows, *, labels, options, watch=print):
+            return lambda texts: Answers([rows[0][1]] * len(texts))
+        BASELINE = Baseline(title="the first label", answers=("label",), how=CheapModel(fit))
+        """,
+    "dizuo.evaluation.kinds:KINDS": """
+        from dizuo.evaluation.kinds import TaskKind
+        def applies(task, head):
+            return False
+        def items(rows, task, limit):
+            return []
+        def entries(setting, score, absent):
+            return []
+        KIND = TaskKind(
+            title="ranking", answers="ranking", applies=applies, items=items, entries=entries, own_score="NDCG"
+        )
+        """,
     "dizuo.training.doctor.checks:CHECKS": """
         from dizuo.training.doctor import Check, green
         def check(subject):
