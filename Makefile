@@ -3,6 +3,8 @@
 #   make quickstart   the five steps on real data, about six minutes on two cores after set-up
 #   make test         formatting, types, layers, and the tests that take minutes
 #   make test-all     the same, then the slow tests (kill loops, servers, several processes)
+#   make check        formatting, types, layers, and quick tests of all rooms: under a minute on two cores
+#   make check ROOM=vectors   the same for one room, under 20 seconds; installs what this room's tests need and no more
 #   make lint         formatting, types and layers only
 #   make docs         write docs/reference from the code
 #
@@ -23,9 +25,12 @@ BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 RUN := $(VENV)/stamp-run-$(KEY)
 DEV := $(VENV)/stamp-dev-$(KEY)
+# A room is checked with what its extra in pyproject.toml brings, dev-core where it has none, unless all is there.
+EXTRA := $(or $(shell sed -n 's/^\(dev-$(ROOM)\) = .*/\1/p' pyproject.toml),dev-core)
+CHECKED := $(if $(ROOM),$(or $(wildcard $(DEV)),$(VENV)/stamp-$(EXTRA)-$(KEY)),$(DEV))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help quickstart test test-all lint docs clean
+.PHONY: help quickstart test test-all check lint docs clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -38,6 +43,9 @@ test: lint
 
 test-all: test
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+check: $(CHECKED)
+	@$(BIN)/python tests/check.py $(ROOM)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -76,4 +84,9 @@ $(RUN): | $(VENV)/bin/python
 $(DEV): $(RUN)
 	@echo "installing what the tests need" >&2
 	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+$(VENV)/stamp-dev-%-$(KEY): $(RUN)
+	@echo "installing what the tests of this room need (dev-$*)" >&2
+	@$(PIP) install -c constraints.txt -e ".[dev-$*]"
 	@touch $@

@@ -1,5 +1,6 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
-stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`).
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), and
+the pictures of docs/concepts (`pictures.py`).
 
 `make docs` runs it; a test runs `pages()` and compares.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 import methods_page
+import pictures
 
 from dizuo import recipe
 from dizuo.cli import dizuo
@@ -195,3 +197,4 @@ if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     for name, text in pages().items():
         (HERE / name).write_text(text, "utf-8")
+    pictures.write()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pictures
 import pytest
 from generate import pages
 
@@ -43,6 +44,96 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_every_block_says_its_language(path: Path) -> None:
     for language, _ in BLOCK.findall(path.read_text("utf-8")):
         assert language in {"console", "python", "yaml", "text", "json"}
+
+
+def test_every_page_is_linked_from_the_front_page_of_the_docs() -> None:
+    front = (ROOT / "docs" / "README.md").read_text("utf-8")
+    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", front)}
+    lost = [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path.resolve() not in linked]
+    assert lost == ["docs/README.md"]
+
+
+TREE = [
+    path.relative_to(ROOT).as_posix()
+    for folder in ("src", "tests", "docs", "benchmarks", "recipes", ".ci")
+    for path in (ROOT / folder).rglob("*")
+    if "__pycache__" not in path.parts
+]
+NOT_OURS = re.compile(r"(.*/)?(mine|mydb|bleu)(\.py|$)")
+"""Plugins of a reader's own, as examples name them."""
+MOVED = ROOT / "docs" / "decisions" / "004-rooms.md"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_every_file_and_folder_that_is_named_exists(path: Path) -> None:
+    text = path.read_text("utf-8")
+    text = text if path != MOVED else text.partition("## Where files went")[0]
+    named = re.findall(r"(?<![\w/.])((?:src/dizuo|tests|benchmarks)/[\w/.*-]*\w|[\w/]+\.py)\b", text)
+    lost = [
+        name for name in named
+        if not NOT_OURS.match(name) and not any(f"/{file}".endswith(f"/{name}") for file in TREE)
+    ]  # fmt: skip
+    assert not lost
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_every_module_that_is_named_exists(path: Path) -> None:
+    for name in set(re.findall(r"\bdizuo(?:\.[A-Za-z_]\w*)+", path.read_text("utf-8"))):
+        parts = name.split(".")
+        while not (found := [f"src/{'/'.join(parts)}{end}" for end in ("/__init__.py", ".py")
+                             if f"src/{'/'.join(parts)}{end}" in TREE]):  # fmt: skip
+            parts.pop()
+        left = name.split(".")[len(parts) :]
+        text = (ROOT / found[0]).read_text("utf-8")
+        assert not left or re.search(rf"\b{left[0]}\b", text), f"{name}: {found[0]} has no {left[0]}"
+
+
+def functions_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=IDS)
+def test_every_test_that_is_named_exists(path: Path) -> None:
+    for file, name in re.findall(r"([\w/]+\.py)::(\w+)", path.read_text("utf-8")):
+        files = [ROOT / known for known in TREE if f"/{known}".endswith(f"/{file}")]
+        assert any(name in functions_of(known) for known in files), f"{file} has no {name}"
+
+
+def test_every_mistake_has_a_test_or_is_said_to_have_none() -> None:
+    """Numbers are those of the doctor's checks, and every check stands with the mistake that it guards."""
+    text, _, lacking = (ROOT / "docs" / "concepts" / "mistakes.md").read_text("utf-8").partition("## Not held yet")
+    entries = {int(number): body for number, body in re.findall(r"^### (\d+)\. (.*?)(?=^##|\Z)", text, re.M | re.S)}
+    assert sorted(entries) == list(range(1, 26))
+    open_ones = lacking.partition("Of entries with tests")[0]
+    untested = {int(n) for line in re.findall(r"^- ([\d, ]+):", open_ones, re.M) for n in line.split(",")}
+    assert untested == {number for number, body in entries.items() if "::test_" not in body}
+    checks = ROOT / "src/dizuo/training/doctor/checks"
+    for path in sorted(checks.glob("[a-z]*.py")):
+        (number,) = re.findall(r"\btrap\s*=\s*(\d+)", path.read_text("utf-8"))
+        assert f"`{path.stem}`" in entries[int(number)], f"{path.name} guards {number}"
+
+
+@pytest.mark.parametrize("walk", pictures.WALKS, ids=lambda walk: walk.slug)
+def test_a_walk_is_drawn_as_it_is_listed_and_passes_at_most_ten_rooms(walk: pictures.Walk) -> None:
+    assert (pictures.PICTURES / f"{walk.slug}.svg").read_text("utf-8") == pictures.svg(walk), "run `make docs`"
+    assert not [stop.file for stop in walk.stops if not (ROOT / "src/dizuo" / stop.file).is_file()]
+    assert max(map(len, walk.legs)) <= 10
+
+
+def test_the_lists_of_the_walks_are_those_of_the_pictures() -> None:
+    text = pictures.PAGE.read_text("utf-8")
+    assert pictures.page(text) == text, "run `make docs`"
+
+
+def test_the_table_of_moved_files_leads_to_files_that_exist() -> None:
+    table = MOVED.read_text("utf-8").partition("## Where files went")[2]
+    rows = re.findall(r"^\| `([\w/.]+)` \| (.+) \|$", table, re.M)
+    assert len(rows) > 100
+    for old, new in rows:
+        there = re.findall(r"`([\w/.]+)`", new)
+        assert there or new.startswith("gone"), old
+        assert not [name for name in there if f"src/dizuo/{name}" not in TREE], old
 
 
 def commands() -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Everything dizuo raises for a user to read.
+"""The errors that dizuo raises for a user to read.
 
     DizuoError
     ├── RecipeError        a recipe or an option is wrong (all wrong fields at once)

@@ -1,4 +1,4 @@
-"""What a long piece of work tells its watcher.
+"""The events that a long piece of work sends to its watcher.
 
 The library never prints. Long functions take `watch: Watcher = ignore` and call it with events; the command
 line draws them, a notebook may collect them, a test asserts on them.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from dizuo.records import Json
 
 __all__ = ["Event", "Finished", "Metric", "Note", "Progress", "Started", "Warned", "Watcher", "ignore"]
 
@@ -27,7 +29,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So much is done."""
+    """A part of the work is done."""
 
     work: str
     done: float
@@ -51,14 +53,14 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth a line, such as a choice that dizuo made and why."""
+    """A fact worth a line, such as a choice that dizuo made and why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something the user should know of, such as a value of theirs that was overridden."""
+    """A fact that the user should know of, such as a value of theirs that was overridden."""
 
     text: str
 
@@ -70,7 +72,7 @@ class Finished:
     work: str
     seconds: float
     summary: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict)
 
 
 Event: TypeAlias = Started | Progress | Metric | Note | Warned | Finished

@@ -1,4 +1,4 @@
-"""Names of a package that are bound when they are first used, so that importing the package stays instant.
+"""Binds the names of a package when they are first used, so that importing the package stays instant.
 
     if TYPE_CHECKING:
         from dizuo.data.dataset import Dataset

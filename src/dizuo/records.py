@@ -1,4 +1,4 @@
-"""The examples every step speaks of: frozen facts with a stable id and their origin.
+"""The examples that every step works on: frozen facts with a stable id and their origin.
 
 An example's `id` is the digest of its content alone, so that the same row has the same id in any file,
 on any line, on any machine; `origin` says where this copy came from.

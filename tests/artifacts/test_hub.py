@@ -16,6 +16,7 @@ import pytest
 from dizuo.artifacts import digest_file, parse, resolve
 from dizuo.artifacts.hubs import choose_files
 from dizuo.errors import ArtifactError
+from dizuo.testing import SourceSuite
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CARD = b"---\nlicense: apache-2.0\n---\n"
@@ -142,3 +143,16 @@ def test_one_gguf_needs_no_inner_path(hub: list[str]) -> None:
 def test_without_a_listing_everything_but_pickles_and_code_is_asked_for() -> None:
     assert "*.bin" in choose_files(parse("hf:org/name"), None)["ignore_patterns"]
     assert choose_files(parse("modelscope:org/name/x.gguf"), None)["allow_patterns"][0] == "x.gguf"
+
+
+class TestHuggingFace(SourceSuite):
+    name = "hf"
+    malformed = ("hf:", "hf:name", "hf:org/name@", "hf:org/../name", "hf:org/name/../x")
+
+    @pytest.fixture
+    def address(self, hub: list[str]) -> str:
+        return "hf:org/both"
+
+    @pytest.fixture
+    def missing(self, hub: list[str]) -> str:
+        return "hf:org/both/nothing-here"

@@ -1,4 +1,4 @@
-"""SHA-256 of files and of folders.
+"""Computes the SHA-256 of files and of folders.
 
 A folder's digest is that of its listing, one line `<hex digest>  <path>` per file, sorted by path. It depends on
 names and contents only, not on times, modes or empty folders, so `sha256sum` can reproduce it:

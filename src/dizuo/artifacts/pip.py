@@ -1,6 +1,6 @@
-"""Downloading wheels through the user's own pip, so that mirrors, proxies and certificates set up for it apply.
+"""Downloads wheels through the user's own pip, so that mirrors, proxies and certificates set up for it apply.
 
-Only wheels: for a source distribution `pip download` would execute its `setup.py`.
+Only wheels are fetched: for a source distribution `pip download` would execute its `setup.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From an address to a verified path on this machine: `parse` takes it apart, `resolve` fetches what it names.
+"""Takes an address apart (`parse`), and fetches what it names to a verified path on this machine (`resolve`).
 
 The grammar of each scheme is in its file under `sources/`.
 """

@@ -1,4 +1,4 @@
-"""Reading a wheel as an archive of data: every member is checked before and while it is read, nothing is imported.
+"""Reads a wheel as an archive of data: checks every member before and while it is read, and imports nothing.
 
 The format is that of the Python Packaging User Guide, "Binary distribution format" and "Recording installed projects".
 """
@@ -170,10 +170,10 @@ def _check_name(path: Path, info: zipfile.ZipInfo) -> None:
 
 def _info_folder(path: Path, members: dict[str, zipfile.ZipInfo]) -> str:
     folders = {name.split("/", 1)[0] for name in members if "/" in name}
-    found = sorted(folder for folder in folders if folder.endswith(".dist-info"))
-    if len(found) != 1:
-        raise _refuse(path, f"it has {len(found)} .dist-info folders instead of one")
-    return found[0]
+    infos = sorted(folder for folder in folders if folder.endswith(".dist-info"))
+    if len(infos) != 1:
+        raise _refuse(path, f"it has {len(infos)} .dist-info folders instead of one")
+    return infos[0]
 
 
 def _read_record(path: Path, folder: str, text: str, members: dict[str, zipfile.ZipInfo]) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Writing so that a killed process leaves nothing half-done that looks done.
+"""Writes files and folders so that a killed process leaves nothing half done that looks done.
 
 A file or folder is written under a temporary name beside its final one, flushed to disk, and renamed when whole.
 """

@@ -1,6 +1,18 @@
-"""The command line. One file per verb; this one loads click and the standard library only.
+"""The command line has one file per verb; this one loads click and the standard library only.
 
-Verbs stand in a static table and are imported when they are called, so that `dizuo --help` answers at once.
+Verbs stand in a static table and are imported when they are called, so that `dizuo --help` answers at once. A verb
+reads its flags, runs steps or asks a room, and prints what came of it:
+
+flags.py      flags that verbs share, and the recipe that they make
+running.py    runs a recipe's steps and tells what became of them
+results.py    scores, answers and commands after a recipe
+render.py     tables, bars and JSON: the only file that draws
+clean.py      text from data and models, made safe for a terminal
+crash.py      what a person sees when dizuo itself is at fault
+vectors/      the verbs of `dizuo vectors`
+
+run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs and recipe are verbs.
+
 What a command was asked for goes to stdout, everything else to stderr. Exit status 0 is success, 1 is a failure
 that the message explains, 2 is a wrong command, option or recipe.
 """
@@ -38,7 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 
 class Verbs(click.Group):
-    """A group whose commands are imported when called, and which answers every error in dizuo's own form."""
+    """A group of commands that are imported when called; every error is printed in dizuo's own form."""
 
     def __init__(self, *args: Any, table: dict[str, tuple[str, str]], package: str, **extra: Any) -> None:
         super().__init__(*args, **extra)

@@ -1,4 +1,4 @@
-"""`dizuo chat NAME`: one conversation with a deployed model, without a server."""
+"""`dizuo chat NAME` holds one conversation with a deployed model, without a server."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def _answer(conversation: Conversation, text: str, as_json: bool) -> None:
     from dizuo.cli.render import emit, line, stream
 
     if conversation.classifies:
-        found = conversation.classify(text)
+        answer = conversation.classify(text)
         if as_json:
-            emit({"text": text, "label": found.label, "probabilities": dict(found.probabilities)})
+            emit({"text": text, "label": answer.label, "probabilities": dict(answer.probabilities)})
         else:
-            others = sorted(found.probabilities.items(), key=lambda item: -item[1])
+            others = sorted(answer.probabilities.items(), key=lambda item: -item[1])
             line("  ".join(f"{label} {100 * share:.1f} %" for label, share in others[:3]))
     elif as_json:
         emit({"text": text, "answer": "".join(conversation.say(text))})

@@ -1,4 +1,4 @@
-"""Text from data, models and files, made safe for a terminal."""
+"""Text from data, models and files is made safe for a terminal."""
 
 from __future__ import annotations
 

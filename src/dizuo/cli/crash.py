@@ -1,4 +1,4 @@
-"""What a person sees when dizuo itself is at fault: one line, and where the traceback was kept."""
+"""When dizuo itself is at fault a person sees one line, and where the traceback was kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["report"]
 
 
 def report(error: BaseException) -> str:
-    """Save the traceback and return the message for it."""
+    """Save the traceback and return the message that tells of it."""
     text = redact("".join(traceback.format_exception(error)))
     summary = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
     try:

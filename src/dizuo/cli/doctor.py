@@ -1,4 +1,4 @@
-"""`dizuo doctor RECIPE`: every known mistake of training, looked for on your own model and data."""
+"""`dizuo doctor RECIPE` looks for every known mistake of training on your own model and data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, flags, read_recipe, runs_root
+from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, RecipeFlags, flags, recipe_flags, runs_root
 
 if TYPE_CHECKING:
     from dizuo.training.doctor import Diagnosis, Result
@@ -18,18 +18,10 @@ STYLES = {"green": "green", "red": "bold red", "skipped": "dim"}
 
 @click.command(name="doctor")
 @click.argument("recipe", metavar="RECIPE")
-@flags(MODEL, DATA, ROWS, SET)
+@recipe_flags(MODEL, DATA, ROWS, SET)
 @click.option("--all-rows", is_flag=True, help="Look at every training row, not at 2,000.")
 @flags(JSON)
-def command(
-    recipe: str,
-    model: str | None,
-    data: tuple[str, ...],
-    rows: str | None,
-    overrides: tuple[str, ...],
-    all_rows: bool,
-    as_json: bool,
-) -> int:
+def command(given: RecipeFlags, all_rows: bool) -> int:
     """Check RECIPE for the mistakes that training makes silently.
 
     Runs a few short rows through the model in about a minute and looks at many as tokens. Green is well; for each red
@@ -39,39 +31,41 @@ def command(
     from dizuo.steps.doctor import diagnose
     from dizuo.training.doctor.examining import ROWS as SOME
 
-    read = read_recipe(recipe, model=model, data=data, overrides=overrides, rows=rows)
-    with watching(as_json=as_json) as watch:
-        found = diagnose(read, folder=runs_root(), rows=None if all_rows else SOME, watch=watch)
-    if as_json:
-        emit(_json(found))
+    recipe = given.read()
+    with watching(as_json=given.as_json) as watch:
+        diagnosis = diagnose(recipe, folder=runs_root(), rows=None if all_rows else SOME, watch=watch)
+    if given.as_json:
+        emit(_json(diagnosis))
     else:
-        _show(found)
-    return 0 if found.healthy else 1
+        _show(diagnosis)
+    return 0 if diagnosis.healthy else 1
 
 
-def _json(found: Diagnosis) -> dict[str, Any]:
+def _json(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
-        "healthy": found.healthy,
-        "rows": found.num_rows,
-        "train_rows": found.num_train,
-        "seconds": found.seconds,
-        "checks": list(found.results),
+        "healthy": diagnosis.healthy,
+        "rows": diagnosis.num_rows,
+        "train_rows": diagnosis.num_train,
+        "seconds": diagnosis.seconds,
+        "checks": list(diagnosis.results),
     }
 
 
-def _show(found: Diagnosis) -> None:
+def _show(diagnosis: Diagnosis) -> None:
     from dizuo.cli.render import duration, line, table
 
-    rows = [[result.finding.state, result.title, result.finding.measured] for result in found.results]
+    rows = [[result.finding.state, result.title, result.finding.measured] for result in diagnosis.results]
     table(["", "check", "measured"], rows, styles=STYLES)
-    for result in found.red:
+    for result in diagnosis.red:
         _explain(result)
     line()
-    looked = f"{found.num_rows:,} of {found.num_train:,} training rows looked at, in {duration(found.seconds)}"
-    if found.healthy:
+    looked = (
+        f"{diagnosis.num_rows:,} of {diagnosis.num_train:,} training rows looked at, in {duration(diagnosis.seconds)}"
+    )
+    if diagnosis.healthy:
         line(f"nothing found: {looked}", style="bold green")
     else:
-        line(f"{len(found.red)} of {len(found.results)} checks are red: {looked}", style="bold red")
+        line(f"{len(diagnosis.red)} of {len(diagnosis.results)} checks are red: {looked}", style="bold red")
 
 
 def _explain(result: Result) -> None:
@@ -81,5 +75,5 @@ def _explain(result: Result) -> None:
     heading(f"red: {result.title}")
     line(finding.meaning)
     rows = [("found", finding.measured)]
-    rows += [("" if number else "where", place) for number, place in enumerate(finding.lines)]
+    rows += [("" if number else "where", row) for number, row in enumerate(finding.lines)]
     pairs([*rows, ("hint", finding.hint)])

@@ -1,34 +1,24 @@
-"""`dizuo evaluate`: steps one to four, and the report."""
+"""`dizuo evaluate` runs steps one to four and prints the report."""
 
 from __future__ import annotations
 
 import click
 
-from dizuo.cli.flags import DATA, FORCE, JSON, MODEL, QUARANTINE, ROWS, SET, flags, read_recipe
+from dizuo.cli.flags import DATA, FORCE, JSON, MODEL, QUARANTINE, ROWS, SET, RecipeFlags, recipe_flags
 
 __all__ = ["command"]
 
 
 @click.command(name="evaluate")
 @click.argument("recipe", metavar="[RECIPE]", required=False)
-@flags(MODEL, DATA, ROWS, QUARANTINE, SET, FORCE, JSON)
-def command(
-    recipe: str | None,
-    model: str | None,
-    data: tuple[str, ...],
-    rows: str | None,
-    quarantine: str | None,
-    overrides: tuple[str, ...],
-    force: bool,
-    as_json: bool,
-) -> None:
+@recipe_flags(MODEL, DATA, ROWS, QUARANTINE, SET, FORCE, JSON)
+def command(given: RecipeFlags) -> None:
     """Evaluate a trained model beside the untuned one and cheap baselines, on the same test items.
 
     Takes a RECIPE, or --model and --data; the steps before come first where they have not been done.
     """
     from dizuo.cli.results import show_report
-    from dizuo.cli.steps import go
+    from dizuo.cli.running import run_steps
 
-    read = read_recipe(recipe, model=model, data=data, overrides=overrides, rows=rows, quarantine=quarantine)
-    outcome = go(read, until="evaluate", force=("evaluate",) if force else (), as_json=as_json)
-    show_report(outcome, as_json=as_json)
+    outcome = run_steps(given.read(), until="evaluate", force=given.forced("evaluate"), as_json=given.as_json)
+    show_report(outcome, as_json=given.as_json)

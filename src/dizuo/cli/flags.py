@@ -1,10 +1,20 @@
-"""The few flags that verbs share, and the recipe that they make together with a recipe file."""
+"""The few flags that verbs share, and the recipe that they make together with a recipe file.
+
+    @click.command(name="run")
+    @click.argument("recipe", metavar="RECIPE")
+    @recipe_flags(MODEL, DATA, SET, FORCE, JSON)
+    def command(given: RecipeFlags) -> None:
+        recipe = given.read()
+
+A verb without a recipe takes its flags one by one, with `flags(SET, JSON)`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,13 +33,16 @@ __all__ = [
     "ROWS",
     "RUNS",
     "SET",
+    "RecipeFlags",
     "flags",
     "options_from",
     "read_recipe",
+    "recipe_flags",
     "runs_root",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 T = TypeVar("T")
 RUNS = Path("runs")
 
@@ -52,6 +65,61 @@ def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
         for option in reversed(options):
             function = option(function)
         return function
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFlags:
+    """What a verb was given about its recipe; a flag that the verb does not have keeps its default."""
+
+    recipe: str | None = None
+    """Path of the recipe file; None where the flags make a recipe of their own."""
+    model: str | None = None
+    data: tuple[str, ...] = ()
+    rows: str | None = None
+    quarantine: str | None = None
+    ranks: int | None = None
+    overrides: tuple[str, ...] = ()
+    """What `--set` says, as `section.field=value`."""
+    force: bool = False
+    as_json: bool = False
+
+    def read(self) -> Recipe:
+        """Return the recipe file with the flags' values over it."""
+        return read_recipe(
+            self.recipe,
+            model=self.model,
+            data=self.data,
+            overrides=self.overrides,
+            rows=self.rows,
+            quarantine=self.quarantine,
+            ranks=self.ranks,
+        )
+
+    def forced(self, *steps: str) -> tuple[str, ...]:
+        """Return the steps that run although nothing changed: these with `--force`, else none."""
+        return steps if self.force else ()
+
+
+_RECIPE_FLAGS = tuple(item.name for item in dataclasses.fields(RecipeFlags))
+
+
+def recipe_flags(
+    *options: Callable[[Callable[..., R]], Callable[..., R]],
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Put several options on a command, in this order, and call it with a `RecipeFlags` of what was given.
+
+    Options and arguments that are no field of it are passed by their own names.
+    """
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def collect(**values: Any) -> R:
+            given = RecipeFlags(**{name: values.pop(name) for name in _RECIPE_FLAGS if name in values})
+            return function(given, **values)
+
+        return flags(*options)(collect)
 
     return decorate
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, flags, read_recipe, runs_root
+from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, RecipeFlags, flags, recipe_flags, runs_root
 
 if TYPE_CHECKING:
     from dizuo.steps.planning import RecipePlan
@@ -18,18 +18,10 @@ __all__ = ["command"]
 
 @click.command(name="plan")
 @click.argument("recipe", metavar="RECIPE")
-@flags(MODEL, DATA, ROWS, SET)
+@recipe_flags(MODEL, DATA, ROWS, SET)
 @click.option("--no-measure", is_flag=True, help="Do not run a block of training for memory and time.")
 @flags(JSON)
-def command(
-    recipe: str,
-    model: str | None,
-    data: tuple[str, ...],
-    rows: str | None,
-    overrides: tuple[str, ...],
-    no_measure: bool,
-    as_json: bool,
-) -> None:
+def command(given: RecipeFlags, no_measure: bool) -> None:
     """Show what RECIPE would do and why; nothing is trained.
 
     The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
@@ -38,10 +30,10 @@ def command(
     from dizuo.cli.render import emit, watching
     from dizuo.steps.planning import plan
 
-    read = read_recipe(recipe, model=model, data=data, overrides=overrides, rows=rows)
-    with watching(as_json=as_json) as watch:
-        planned = plan(read, folder=runs_root(), measure=not no_measure, watch=watch)
-    if as_json:
+    recipe = given.read()
+    with watching(as_json=given.as_json) as watch:
+        planned = plan(recipe, folder=runs_root(), measure=not no_measure, watch=watch)
+    if given.as_json:
         emit(_json(planned))
     else:
         _show(planned)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dizuo.cli.flags import FORCE, JSON, QUARANTINE, ROWS, SET, flags, read_recipe
+from dizuo.cli.flags import FORCE, JSON, QUARANTINE, ROWS, SET, RecipeFlags, recipe_flags
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -17,37 +18,25 @@ __all__ = ["command"]
 @click.command(name="prepare")
 @click.argument("sources", metavar="RECIPE|DATA…", nargs=-1, required=True)
 @click.option("--check", is_flag=True, help="Report format, counts and every bad row; write nothing.")
-@flags(ROWS, QUARANTINE, SET, FORCE, JSON)
-def command(
-    sources: tuple[str, ...],
-    check: bool,
-    rows: str | None,
-    quarantine: str | None,
-    overrides: tuple[str, ...],
-    force: bool,
-    as_json: bool,
-) -> None:
+@recipe_flags(ROWS, QUARANTINE, SET, FORCE, JSON)
+def command(given: RecipeFlags, sources: tuple[str, ...], check: bool) -> None:
     """Prepare data: a recipe's, or files, folders and addresses given here.
 
     The format is found from the columns, every row is checked, and the split cannot leak.
     """
     from dizuo.cli.render import emit
-    from dizuo.cli.steps import go, steps_json
+    from dizuo.cli.running import run_steps, steps_json
 
     is_recipe = len(sources) == 1 and sources[0].endswith((".yaml", ".yml"))
-    recipe = read_recipe(
-        sources[0] if is_recipe else None,
-        data=() if is_recipe else sources,
-        overrides=overrides,
-        rows=rows,
-        quarantine=quarantine,
-    )
+    named = replace(given, recipe=sources[0]) if is_recipe else replace(given, data=sources)
+    recipe = named.read()
     if check:
-        data, folder, steps = *_check(recipe, as_json), {}
+        data, folder, steps = *_check(recipe, given.as_json), {}
     else:
-        outcome = go(recipe, until="prepare", force=("prepare",) if force else (), as_json=as_json)
+        outcome = run_steps(recipe, until="prepare", force=given.forced("prepare"), as_json=given.as_json)
+        assert outcome.data is not None
         data, folder, steps = outcome.data, str(outcome.data.folder), steps_json(outcome)
-    if as_json:
+    if given.as_json:
         emit({**steps, "folder": folder, "card": data.card.to_json()})
     else:
         _show(data, folder)

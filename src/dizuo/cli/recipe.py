@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dizuo.cli.flags import JSON, SET, flags, read_recipe
+from dizuo.cli.flags import JSON, SET, RecipeFlags, recipe_flags
 
 __all__ = ["command"]
 
@@ -26,14 +26,14 @@ def schema() -> None:
 
 @command.command(name="check")
 @click.argument("recipe", metavar="RECIPE")
-@flags(SET, JSON)
-def check(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
+@recipe_flags(SET, JSON)
+def check(given: RecipeFlags) -> None:
     """Check RECIPE without starting anything; every wrong field is reported with its line."""
     from dizuo.cli.render import emit, line
     from dizuo.steps.settings import bind
 
-    settings = bind(read_recipe(recipe, overrides=overrides), needs=())
-    if as_json:
-        emit({"recipe": recipe, "name": settings.name, "ok": True})
+    settings = bind(given.read(), needs=())
+    if given.as_json:
+        emit({"recipe": given.recipe, "name": settings.name, "ok": True})
     else:
-        line(f"{recipe} is right: {settings.name}")
+        line(f"{given.recipe} is right: {settings.name}")

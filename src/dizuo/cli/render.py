@@ -1,4 +1,4 @@
-"""The only file that draws. Progress goes to stderr, results to stdout.
+"""This is the only file that draws: progress goes to stderr, results go to stdout.
 
 On a terminal rich draws live bars; elsewhere there is one line every few seconds; with `--json` every event and
 every result is one line of JSON. Whatever comes from data, models or files is cleaned of control characters.
@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def watching(*, as_json: bool = False) -> Iterator[Watcher]:
-    """Yield a watcher that draws what it is told, in the way that suits stderr."""
+    """Yield a watcher that draws the events it is told of: bars on a terminal, else lines, or JSON."""
     if as_json:
         yield _json_line
     elif sys.stderr.isatty():
@@ -172,7 +172,7 @@ def _json_line(event: Event) -> None:
 
 
 class _Lines:
-    """One line when work begins and ends, and one every few seconds between."""
+    """Prints a line when work begins and ends, and one every few seconds between."""
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}
@@ -195,7 +195,7 @@ class _Lines:
 
 
 class _Bars:
-    """Live bars; a finished piece of work becomes a line above them."""
+    """Draws live bars; a finished piece of work becomes a line above them."""
 
     def __init__(self) -> None:
         self.progress = Progress(

@@ -26,9 +26,10 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
 def show_report(outcome: Outcome, *, as_json: bool) -> None:
     """Print the report's table, its verdict, and a few answers of both models."""
     from dizuo.cli.render import emit, heading, line, side_by_side
-    from dizuo.cli.steps import steps_json
+    from dizuo.cli.running import steps_json
 
-    report: Report = outcome.report
+    report = outcome.report
+    assert report is not None
     if as_json:
         value = report.to_json()
         kept = {name: value[name] for name in ("metric", "split", "n", "rows", "verdict", "samples", "absent")}
@@ -48,7 +49,7 @@ def show_report(outcome: Outcome, *, as_json: bool) -> None:
 def show_release(outcome: Outcome, *, as_json: bool) -> None:
     """Print what was registered."""
     from dizuo.cli.render import emit
-    from dizuo.cli.steps import steps_json
+    from dizuo.cli.running import steps_json
 
     if as_json:
         emit({**steps_json(outcome), "release": _release(outcome)})
@@ -58,7 +59,7 @@ def show_release(outcome: Outcome, *, as_json: bool) -> None:
 
 def _next(outcome: Outcome) -> None:
     from dizuo.cli.render import heading, line
-    from dizuo.cli.steps import command_path
+    from dizuo.cli.running import command_path
 
     release = outcome.release
     if release is None:

@@ -25,14 +25,14 @@ def ls(as_json: bool) -> None:
     """List the runs in ./runs, the newest first."""
     from dizuo.cli.render import emit, line, table
 
-    found = [_facts(folder) for folder in _folders()]
-    found.sort(key=lambda facts: str(facts["finished"]), reverse=True)
+    runs = [_facts(folder) for folder in _folders()]
+    runs.sort(key=lambda facts: str(facts["finished"]), reverse=True)
     if as_json:
-        emit(found)
-    elif not found:
+        emit(runs)
+    elif not runs:
         line(f"no runs in {runs_root()}/")
     else:
-        rows = [[f["name"], f["steps"], f["model"], _percent(f["score"]), f["finished"]] for f in found]
+        rows = [[r["name"], r["steps"], r["model"], _percent(r["score"]), r["finished"]] for r in runs]
         table(["run", "steps done", "model", "score", "finished"], rows, right=(3,))
 
 
@@ -67,13 +67,13 @@ def compare(names: tuple[str, ...], as_json: bool) -> None:
     folders = [_folder(name) for name in names]
     settings = [_settings(folder) for folder in folders]
     facts = [_facts(folder) for folder in folders]
-    keys = sorted({key for one in settings for key in one})
-    differing = [key for key in keys if len({json.dumps(one.get(key)) for one in settings}) > 1]
+    keys = sorted({key for run in settings for key in run})
+    differing = [key for key in keys if len({json.dumps(run.get(key)) for run in settings}) > 1]
     if as_json:
-        emit({"runs": facts, "settings": {key: [one.get(key) for one in settings] for key in differing}})
+        emit({"runs": facts, "settings": {key: [run.get(key) for run in settings] for key in differing}})
         return
-    rows = [[key, *(str(one.get(key, "")) for one in settings)] for key in differing]
-    rows += [["score", *(_percent(one["score"]) for one in facts)]]
+    rows = [[key, *(str(run.get(key, "")) for run in settings)] for key in differing]
+    rows += [["score", *(_percent(run["score"]) for run in facts)]]
     table(["", *names], rows)
 
 
@@ -108,7 +108,9 @@ def _manifests(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _settings(folder: Path) -> dict[str, Any]:
     manifests = _manifests(folder)
-    return {f"{step}.{key}": value for step, one in manifests.items() for key, value in one["settings"].items()}
+    return {
+        f"{step}.{key}": value for step, manifest in manifests.items() for key, value in manifest["settings"].items()
+    }
 
 
 def _facts(folder: Path) -> dict[str, Any]:

@@ -87,18 +87,18 @@ def _probe(
     is_recipe = len(data) == 1 and data[0].endswith((".yaml", ".yml"))
     recipe = read_recipe(data[0] if is_recipe else None, data=() if is_recipe else data, overrides=overrides)
     with watching(as_json=as_json) as watch:
-        found = compare(addresses, recipe, sample=sample, watch=watch)
+        comparison = compare(addresses, recipe, sample=sample, watch=watch)
     if as_json:
-        emit(found)
+        emit(comparison)
         return
-    heading(f"{found.probes[0].metric} of untrained models on {found.probes[0].row.n:,} rows of your data")
-    _probes(found)
-    if found.cheap or found.absent:
-        heading(f"cheap baselines on the same rows, trained on the {found.probes[0].num_training:,} others")
-        _cheap(found)
-    _notes([(probe.address, probe.licence, probe.licence_files, probe.notes) for probe in found.probes])
+    heading(f"{comparison.probes[0].metric} of untrained models on {comparison.probes[0].row.n:,} rows of your data")
+    _probes(comparison)
+    if comparison.cheap or comparison.absent:
+        heading(f"cheap baselines on the same rows, trained on the {comparison.probes[0].num_training:,} others")
+        _cheap(comparison)
+    _notes([(probe.address, probe.licence, probe.licence_files, probe.notes) for probe in comparison.probes])
     line()
-    line(f"take {found.recommendation.address}: {found.recommendation.reason}", style="bold")
+    line(f"take {comparison.recommendation.address}: {comparison.recommendation.reason}", style="bold")
 
 
 def _notes(models: list[tuple[str, str | None, tuple[str, ...], tuple[str, ...]]]) -> None:
@@ -116,7 +116,7 @@ def _notes(models: list[tuple[str, str | None, tuple[str, ...], tuple[str, ...]]
         pairs(lines)
 
 
-def _probes(found: Comparison) -> None:
+def _probes(comparison: Comparison) -> None:
     from dizuo.cli.render import duration, table
 
     headers = ["model", "score", "interval", "bits/byte", "tokens/s", "answering", "LoRA", "licence", "probed in"]
@@ -132,12 +132,12 @@ def _probes(found: Comparison) -> None:
             probe.licence or "not stated",
             duration(probe.seconds),
         ]
-        for probe in found.probes
+        for probe in comparison.probes
     ]
     table(headers, rows, right=(1, 2, 3, 4, 5, 6, 8))
 
 
-def _cheap(found: Comparison) -> None:
+def _cheap(comparison: Comparison) -> None:
     from dizuo.cli.render import duration, table
 
     rows = [
@@ -147,7 +147,7 @@ def _cheap(found: Comparison) -> None:
             f"{100 * row.low:.1f}–{100 * row.high:.1f}",
             duration(row.seconds_train or 0.0),
         ]
-        for row in found.cheap
+        for row in comparison.cheap
     ]
-    rows += [[title, f"absent: {why}", "", ""] for title, why in found.absent.items()]
+    rows += [[title, f"absent: {why}", "", ""] for title, why in comparison.absent.items()]
     table(["", "score", "interval", "training"], rows, right=(1, 2, 3))

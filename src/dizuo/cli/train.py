@@ -1,4 +1,4 @@
-"""`dizuo train`: steps one to three."""
+"""`dizuo train` runs steps one to three, or searches for better settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dizuo.cli.flags import DATA, FORCE, JSON, MODEL, QUARANTINE, RANKS, ROWS, SET, flags, read_recipe
+from dizuo.cli.flags import DATA, FORCE, JSON, MODEL, QUARANTINE, RANKS, ROWS, SET, RecipeFlags, recipe_flags
 
 if TYPE_CHECKING:
     from dizuo.recipe import Recipe
@@ -18,37 +18,25 @@ HELP = "Try N settings of learning rate, rank and epochs on the validation rows 
 
 @click.command(name="train")
 @click.argument("recipe", metavar="[RECIPE]", required=False)
-@flags(MODEL, DATA, ROWS, QUARANTINE, RANKS, SET, FORCE, JSON)
+@recipe_flags(MODEL, DATA, ROWS, QUARANTINE, RANKS, SET, FORCE, JSON)
 @click.option("--search", "trials", metavar="N", type=click.IntRange(min=1), help=HELP)
-def command(
-    recipe: str | None,
-    model: str | None,
-    data: tuple[str, ...],
-    rows: str | None,
-    quarantine: str | None,
-    ranks: int | None,
-    overrides: tuple[str, ...],
-    force: bool,
-    as_json: bool,
-    trials: int | None,
-) -> None:
+def command(given: RecipeFlags, trials: int | None) -> None:
     """Train a model; selecting it and preparing the data come first where they have not been done.
 
     Takes a RECIPE, or --model and --data.
     """
     from dizuo.cli.render import emit, pairs
-    from dizuo.cli.steps import go, steps_json
+    from dizuo.cli.running import run_steps, steps_json
 
-    read = read_recipe(
-        recipe, model=model, data=data, overrides=overrides, rows=rows, quarantine=quarantine, ranks=ranks
-    )
+    recipe = given.read()
     if trials is not None:
-        _search(read, trials, as_json=as_json)
+        _search(recipe, trials, as_json=given.as_json)
         return
-    outcome = go(read, until="train", force=("train",) if force else (), as_json=as_json)
+    outcome = run_steps(recipe, until="train", force=given.forced("train"), as_json=given.as_json)
     run = outcome.run
+    assert run is not None
     finished = run.finished or {}
-    if as_json:
+    if given.as_json:
         emit({**steps_json(outcome), "adapter": run.adapter, "weights": run.weights, "finished": finished})
         return
     pairs(
@@ -64,13 +52,13 @@ def _search(recipe: Recipe, trials: int, *, as_json: bool) -> None:
     """Search, and print the table with the best trial in bold."""
     from dizuo.cli.flags import runs_root
     from dizuo.cli.render import duration, emit, heading, line, table, watching
-    from dizuo.cli.steps import command_path
+    from dizuo.cli.running import command_path
     from dizuo.steps.search import search
 
     with watching(as_json=as_json) as watch:
-        found = search(recipe, trials=trials, folder=runs_root(), watch=watch)
+        outcome = search(recipe, trials=trials, folder=runs_root(), watch=watch)
     if as_json:
-        emit(found)
+        emit(outcome)
         return
     rows = [
         [
@@ -80,11 +68,11 @@ def _search(recipe: Recipe, trials: int, *, as_json: bool) -> None:
             f"{trial.epochs:g}",
             "" if trial.score is None else f"{trial.score:.4f}",
             duration(trial.seconds),
-            "best" if trial is found.best else trial.state,
+            "best" if trial is outcome.best else trial.state,
         ]
-        for trial in found.trials
+        for trial in outcome.trials
     ]
     headers = ["trial", "learning rate", "rank", "epochs", "validation score", "time", ""]
-    table(headers, rows, right=range(6), strong=[found.trials.index(found.best)])
+    table(headers, rows, right=range(6), strong=[outcome.trials.index(outcome.best)])
     heading("the best trial as a recipe")
-    line(f"{command_path()} run {found.recipe}")
+    line(f"{command_path()} run {outcome.recipe}")

@@ -51,8 +51,8 @@ class Removed:
 
     def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; an empty path is left out."""
-        place = {"file": self.file, "line": self.line, **({"path": self.path} if self.path else {})}
-        return {"why": self.why, **place, "reason": self.reason}
+        origin: dict[str, Json] = {"file": self.file, "line": self.line, **({"path": self.path} if self.path else {})}
+        return {"why": self.why, **origin, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)

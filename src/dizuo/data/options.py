@@ -1,4 +1,4 @@
-"""The options of `prepare`. Standard library only."""
+"""The options of `prepare`. This module imports the standard library only."""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledg
     with path.open("w", encoding="utf-8") as file:
         for number, fault in staged.faults:
             name = fault.file or parts[number].source.name
-            place = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
-            entry = {**place, "reason": fault.reason, "row": fault.raw}
+            origin = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
+            entry = {**origin, "reason": fault.reason, "row": fault.raw}
             file.write(json.dumps(entry, ensure_ascii=True) + "\n")
             ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
 

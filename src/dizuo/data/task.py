@@ -21,7 +21,7 @@ KINDS = ("classification", "generation", "text", "preference", "feedback")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked."""
+    """What a data set asks of a model."""
 
     kind: str
     """One of `KINDS`."""

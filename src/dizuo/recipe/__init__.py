@@ -1,6 +1,11 @@
-"""The recipe: one YAML file with a name, a seed and at most five sections named after the steps.
+"""A YAML file goes in; a recipe comes out: a name, a seed and at most five sections named after the steps.
 
-This module knows sections and line numbers, not options. A section is a `Block`: values, each with its place.
+    reading.py       the file, and what `--set` changes of it
+    values.py        Recipe, Block and Value: what a recipe is made of
+    binding.py       a section's values bound to the dataclass that declares them
+    describing.py    where values come from, and the JSON Schema
+
+This package knows sections and line numbers, not options. A section is a `Block`: values, each with its place.
 Its owner's options, a frozen dataclass, bind it:
 
     recipe = recipe.read("tickets.yaml")

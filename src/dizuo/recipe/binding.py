@@ -1,4 +1,4 @@
-"""Binding a block's values to the dataclass that declares them, with every wrong field reported together."""
+"""Binds a block's values to the dataclass that declares them, and reports every wrong field together."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def bind_all(
     Returns:
         for each block the bound options, in the order of its dataclasses.
     """
-    found = list(faults)
-    bound = [_bind_block(section, kinds, found) for section, kinds in pairs]
-    if found:
-        raise_faults(file, found, hint=hint)
+    every = list(faults)
+    bound = [_bind_block(section, kinds, every) for section, kinds in pairs]
+    if every:
+        raise_faults(file, every, hint=hint)
     return bound
 
 
@@ -87,7 +87,7 @@ def _construct(
 
 
 def _located(message: str, values: Mapping[str, Value], prefix: str, place: str) -> str:
-    """Put a dataclass's own complaint at the line of the first of its fields that it names."""
+    """Return a dataclass's own complaint with the line of the first field that it names."""
     named = {word: values[word] for word in re.findall(r"\w+", message) if word in values}
     if not named:
         return f"{place or 'line 1'}: {prefix.rstrip('.')}: {message}"
@@ -114,7 +114,7 @@ _WRONG = object()
 
 
 def _try(value: Value, hint: Any, name: str, faults: list[str]) -> Any:
-    """Return the value as the declared type, or `_WRONG`; faults inside it are reported where they stand."""
+    """Return the value as the declared type, or `_WRONG`; faults inside the value go to `faults`."""
     data, origin, arguments = value.data, typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return plain(value)
@@ -130,7 +130,7 @@ def _try(value: Value, hint: Any, name: str, faults: list[str]) -> Any:
             return _WRONG
         if not isinstance(data, str) and value.text is None:
             return _WRONG
-        text = value.text if value.text is not None else data
+        text = value.text if value.text is not None else str(data)
         return Path(text) if hint is Path else text
     if hint is bool:
         return data if isinstance(data, bool) else _WRONG
@@ -139,7 +139,7 @@ def _try(value: Value, hint: Any, name: str, faults: list[str]) -> Any:
     if hint is float:
         return _try_float(value)
     if origin in (tuple, list, Sequence) and isinstance(data, tuple):
-        return _try_sequence(value, origin, arguments, name, faults)
+        return _try_sequence(data, origin, arguments, name, faults)
     if origin in (dict, Mapping) and isinstance(data, dict):
         return {key: _convert(item, arguments[1], f"{name}.{key}", faults) for key, item in data.items()}
     if dataclasses.is_dataclass(hint) and isinstance(data, dict):
@@ -150,11 +150,11 @@ def _try(value: Value, hint: Any, name: str, faults: list[str]) -> Any:
 
 def _try_union(value: Value, members: Sequence[Any], name: str, faults: list[str]) -> Any:
     order = {int: 0, float: 2, str: 3, Path: 3}  # a float takes whole numbers and text takes anything
-    for member in sorted(members, key=lambda one: order.get(one, 1)):
-        found: list[str] = []
-        out = _try(value, member, name, found)
+    for member in sorted(members, key=lambda member: order.get(member, 1)):
+        inside: list[str] = []
+        out = _try(value, member, name, inside)
         if out is not _WRONG:
-            faults.extend(found)
+            faults.extend(inside)
             return out
     return _WRONG
 
@@ -171,8 +171,9 @@ def _try_float(value: Value) -> Any:
     return float(data)
 
 
-def _try_sequence(value: Value, origin: Any, arguments: tuple[Any, ...], name: str, faults: list[str]) -> Any:
-    items = value.data
+def _try_sequence(
+    items: tuple[Value, ...], origin: Any, arguments: tuple[Any, ...], name: str, faults: list[str]
+) -> Any:
     if origin is tuple and arguments[-1:] != (Ellipsis,):
         if len(items) != len(arguments):
             return _WRONG
@@ -186,6 +187,7 @@ def _same(choice: Any, data: Any) -> bool:
 
 
 def field_hints(kind: type[Any]) -> dict[str, Any]:
+    """Return the declared type of every field that a recipe may set."""
     hints = typing.get_type_hints(kind)
     return {item.name: hints[item.name] for item in dataclasses.fields(kind) if item.init}
 
@@ -210,6 +212,6 @@ def _expected(hint: Any) -> str:
         if origin is tuple and arguments[-1:] != (Ellipsis,):
             return f"a list of {len(arguments)}"
         inner = {"text": "texts", "a whole number": "whole numbers", "a number": "numbers"}
-        one = _expected(arguments[0])
-        return f"a list of {inner.get(one, one)}"
+        item = _expected(arguments[0])
+        return f"a list of {inner.get(item, item)}"
     return "a mapping of fields"

@@ -1,4 +1,4 @@
-"""What a recipe may say: where values come from, what fields mean, and the JSON Schema of it all."""
+"""Describes what a recipe may say: where values come from, what fields mean, and the JSON Schema of both."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Literal, Union
 
 from dizuo.recipe.binding import field_hints
 from dizuo.recipe.values import NAME, Block
+from dizuo.records import Json
 
 __all__ = ["describe", "origins", "schema"]
 
@@ -42,9 +43,9 @@ def describe(options: type[Any]) -> dict[str, str]:
     return out
 
 
-def schema(tables: Mapping[str, Sequence[type[Any]]]) -> dict[str, Any]:
+def schema(tables: Mapping[str, Sequence[type[Any]]]) -> dict[str, Json]:
     """Return the JSON Schema (2020-12) of recipes whose sections bind these dataclasses."""
-    properties: dict[str, Any] = {
+    properties: dict[str, Json] = {
         "name": {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "Names the run's folder."},
         "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "All randomness hangs off it."},
     }
@@ -64,8 +65,9 @@ def schema(tables: Mapping[str, Sequence[type[Any]]]) -> dict[str, Any]:
     }
 
 
-def _fields_schema(kind: type[Any]) -> dict[str, Any]:
-    texts, hints, out = describe(kind), field_hints(kind), {}
+def _fields_schema(kind: type[Any]) -> dict[str, Json]:
+    texts, hints = describe(kind), field_hints(kind)
+    out: dict[str, Json] = {}
     for item in dataclasses.fields(kind):
         if not item.init:
             continue
@@ -78,7 +80,7 @@ def _fields_schema(kind: type[Any]) -> dict[str, Any]:
     return out
 
 
-def _type_schema(hint: Any) -> dict[str, Any]:
+def _type_schema(hint: Any) -> dict[str, Json]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     simple = {str: "string", Path: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
     if hint in simple:

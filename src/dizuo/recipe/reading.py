@@ -1,4 +1,4 @@
-"""Reading YAML with line numbers, and the command line's `--set` on top of it."""
+"""Reads YAML with line numbers, and puts the command line's `--set` on top of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -89,7 +88,7 @@ def from_yaml(text: str, *, file: str = "recipe", overrides: Sequence[str] = (),
     return recipe
 
 
-def override(recipe: Recipe, field_path: str, data: Any, *, place: str) -> Recipe:
+def override(recipe: Recipe, field_path: str, data: object, *, place: str) -> Recipe:
     """Return the recipe with one field replaced, as `--model` replaces `select.model`; `place` names the flag."""
     section, _, key = field_path.partition(".")
     old = recipe.section(section)
@@ -256,7 +255,7 @@ def _apply(top: dict[str, Value], item: str, faults: list[str]) -> None:
         if old is not None and old.data is not None and not isinstance(old.data, dict):
             faults.append(f"{named}: {key} is not a section")
             return
-        new = dict(old.data) if old is not None and old.data else {}
+        new = dict(old.data) if old is not None and isinstance(old.data, dict) else {}
         inner[key] = Value(new, old.place if old is not None else "--set", "command line")
         inner = new
     inner[keys[-1]] = value

@@ -1,31 +1,34 @@
-"""What a recipe is made of: values with their places, blocks of them, and how both are shown in errors."""
+"""What a recipe is made of: values with their places, and blocks of values; and how errors show them."""
 
 from __future__ import annotations
 
+import datetime
 import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from dizuo.errors import RecipeError
+from dizuo.records import Json
 
 __all__ = ["NAME", "SECTIONS", "Block", "Recipe", "Value", "block", "lift", "plain", "raise_faults", "shown"]
 
 SECTIONS = ("select", "prepare", "train", "evaluate", "deploy")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
-
 HINT = "`dizuo recipe schema` lists every section and field"
+
+Data: TypeAlias = bool | int | float | str | datetime.date | tuple["Value", ...] | dict[str, "Value"] | None
+"""What YAML can say: a scalar, a list or a mapping. A date is one that was written without quotes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value of a recipe and where it stands."""
 
-    data: Any
-    """None, bool, int, float, str, a tuple of `Value`, or a dict of `Value`."""
+    data: Data
     place: str = ""
     """As errors show it: `line 7`, or `--set train.epochs`."""
     origin: str = "recipe"
@@ -60,20 +63,21 @@ class Recipe:
         return self.sections.get(name, Block(name, file=self.file))
 
 
-def block(values: Mapping[str, Any], *, name: str = "", place: str = "the call", origin: str = "call") -> Block:
+def block(values: Mapping[str, object], *, name: str = "", place: str = "the call", origin: str = "call") -> Block:
     """Return plain Python values as a block, so that keyword arguments are checked as recipes are."""
     return Block(name, {key: lift(item, place, origin) for key, item in values.items()}, place, place)
 
 
-def lift(data: Any, place: str, origin: str) -> Value:
+def lift(data: object, place: str, origin: str) -> Value:
+    """Return a plain Python value as one of a recipe; what no recipe can hold is refused when it is bound."""
     if isinstance(data, Mapping):
         return Value({str(key): lift(item, place, origin) for key, item in data.items()}, place, origin)
     if isinstance(data, list | tuple):
         return Value(tuple(lift(item, place, origin) for item in data), place, origin)
-    return Value(str(data) if isinstance(data, Path) else data, place, origin)
+    return Value(str(data) if isinstance(data, Path) else typing.cast(Data, data), place, origin)
 
 
-def plain(value: Value | Block | Recipe) -> Any:
+def plain(value: Value | Block | Recipe) -> Json:
     """Return plain Python values, without places."""
     if isinstance(value, Recipe):
         sections = {name: plain(section) for name, section in value.sections.items()}
@@ -90,6 +94,7 @@ def plain(value: Value | Block | Recipe) -> Any:
 
 
 def shown(value: Value) -> str:
+    """Return a value as an error shows it."""
     if value.text is not None and value.data is not None:
         return repr(value.text) if isinstance(value.data, str) else value.text
     if isinstance(value.data, dict):
@@ -103,6 +108,7 @@ def shown(value: Value) -> str:
 
 
 def raise_faults(file: str, faults: Sequence[str], *, hint: str = HINT) -> typing.NoReturn:
+    """Raise the one error that lists every fault of a recipe, in the order of its lines."""
     count = f"{len(faults)} wrong fields" if len(faults) > 1 else "a wrong field"
     order = sorted(faults, key=lambda text: int(text[5 : text.index(":")]) if text.startswith("line ") else 10**9)
     raise RecipeError(f"{file} has {count}", details=order, hint=hint)

@@ -1,11 +1,28 @@
-"""Vectors: one meaning on every database.
+"""Vectors on nine databases, with one meaning on all of them.
 
     store = dizuo.connect("lancedb://./index", dim=384)
     store.upsert(Point(id, vector, {"lang": "zh"}, text) for …)
     store.search(query, k=10, where=field("lang") == "zh")
 
-`store.py` says how an engine is added, `filters.py` what a filter means. This package loads neither torch nor any
-database client before one is asked for.
+In go points and queries, out come hits. On the way they pass through these rooms:
+
+    connecting/        a URL becomes an open store
+    vector_store.py    `VectorStore`, which users hold, and asynchronous.py, the same awaited
+    writing/           what goes in is checked, cut into batches and sent
+    filters/           conditions on metadata: the tree, its text form, its meaning
+    protocol/          what a database implements and what it may answer
+    stores/            one file or package per database
+    exact/             what dizuo computes where a database cannot
+    lexical/           search by words, and hybrid search
+    points.py          points, hits and the blocks that carry them; scores.py puts hits in order
+
+    moving/            copies, exports, imports
+    knowledge/         a folder of documents, kept as vectors and searched
+    embedders/         texts become vectors; rerankers/ put hits in a better order
+    integrations/      LangChain, LlamaIndex, Haystack
+    benchmarking/      how fast a database is, on this machine
+
+Importing this package loads neither torch nor a client of a database.
 """
 
 from __future__ import annotations

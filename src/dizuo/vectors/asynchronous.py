@@ -1,11 +1,11 @@
-"""The async face of a store: the same methods, awaited; one bridge and no second implementation.
+"""A vector store whose methods are awaited. It calls those of `VectorStore`; there is no second implementation.
 
     async with await connect_async("lancedb://./index", dim=384) as store:
         await store.upsert(points)                        # any iterable, also an async one
         hits = await store.search(vector, k=10)
         async for block in store.scan("year >= 2020"): …
 
-Calls run in threads of the store's own; several searches may be awaited at once.
+Calls run in threads that belong to the store. Several searches may be awaited at once.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["AsyncVectorStore", "connect_async"]
 
-_STREAMS = frozenset({"scan", "points"})
-_PLAIN = frozenset({"dim", "metric", "collection", "capabilities", "name", "url"})
+_ITERATORS = frozenset({"scan", "points"})
+_PROPERTIES = frozenset({"dim", "metric", "collection", "capabilities", "name", "url"})
 
 
 async def connect_async(url: str, **arguments: Any) -> AsyncVectorStore:
-    """Return `connect(url, …)` with an async face; the arguments are the same."""
+    """Return what `connect(url, …)` returns, with methods that are awaited; the arguments are the same."""
     pool = ThreadPoolExecutor(8, thread_name_prefix="dizuo-vectors")
     try:
         call = functools.partial(connect, url, **arguments)
@@ -38,11 +38,11 @@ async def connect_async(url: str, **arguments: Any) -> AsyncVectorStore:
 
 
 class AsyncVectorStore:
-    """Every method of `VectorStore` as a coroutine; `scan` and `points` as async iterators; facts as they are.
+    """A `VectorStore` whose methods are coroutines, `scan` and `points` async iterators, and properties as they are.
 
     Args:
-        store: what does the work.
-        pool: threads to do it in; closed with the store.
+        store: does the work.
+        pool: the threads that it runs in; closed with the store.
     """
 
     def __init__(self, store: VectorStore, pool: ThreadPoolExecutor) -> None:
@@ -59,16 +59,16 @@ class AsyncVectorStore:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.store, name)
-        if name.startswith("_") or name in _PLAIN:
+        if name.startswith("_") or name in _PROPERTIES:
             return value
-        if name in _STREAMS:
+        if name in _ITERATORS:
             return functools.wraps(value)(lambda *args, **more: self._stream(value, *args, **more))
 
         @functools.wraps(value)
         async def call(*args: Any, **more: Any) -> Any:
             loop = asyncio.get_running_loop()
-            args = tuple(_pulled(arg, loop) if isinstance(arg, AsyncIterable) else arg for arg in args)
-            more = {key: _pulled(arg, loop) if isinstance(arg, AsyncIterable) else arg for key, arg in more.items()}
+            args = tuple(_iterate(arg, loop) if isinstance(arg, AsyncIterable) else arg for arg in args)
+            more = {key: _iterate(arg, loop) if isinstance(arg, AsyncIterable) else arg for key, arg in more.items()}
             return await loop.run_in_executor(self._pool, functools.partial(value, *args, **more))
 
         return call
@@ -88,7 +88,7 @@ class AsyncVectorStore:
             yield item
 
 
-def _pulled(items: AsyncIterable[Any], loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
+def _iterate(items: AsyncIterable[Any], loop: asyncio.AbstractEventLoop) -> Iterator[Any]:
     """Yield the items of an async iterable in a thread that is not the loop's."""
     source, end = aiter(items), object()
     while (item := asyncio.run_coroutine_threadsafe(_next(source, end), loop).result()) is not end:

@@ -1,8 +1,8 @@
-"""What goes into a store and what comes out: points, hits, and the columns that both are made of underneath.
+"""Records and hits: what goes into a store, what comes out, and the columns that carry both.
 
-A `Point` is one record, a `Hit` one answer. Between the front and a store there are only `Block`s: columns of ids,
-float32 vectors, metadata and documents, each in whichever form it came (Python lists or Arrow) and converted once,
-when somebody asks for the other form. That is how a bulk path spends no Python object per row.
+A `Point` is one record, a `Hit` is one answer of a search. `VectorStore` and a database exchange `Block`s only: columns
+of ids, float32 vectors, metadata and documents. A column stays in the form in which it came (Python lists or Arrow)
+and is converted once, when somebody reads the other form. So writing in bulk makes no Python object per row.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "Hits",
     "Metadata",
     "Part",
+    "Parts",
     "Point",
     "Vector",
     "Vectors",
@@ -67,19 +68,24 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one leg of a hybrid search said of a hit."""
+    """Score and rank that a hit has in one of the two searches of a hybrid search."""
 
     score: float
     rank: int
-    """1 is the leg's best."""
+    """1 is the best."""
+
+
+Parts: TypeAlias = Mapping[str, Mapping[str, Part]]
+"""The parts of the hits of a hybrid search, by id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hit:
     """One answer.
 
-    `score` is higher where nearer, always: the cosine in [−1, 1], the inner product, or minus the true distance. In a
-    hybrid search it is the fused score, and `parts` has the components: `hit.parts["dense"]`, `hit.parts["lexical"]`.
+    `score` is always higher where vectors are nearer: the cosine in [−1, 1], the inner product, or minus the true
+    distance. In a hybrid search it is the fused score, and `parts` has the components: `hit.parts["dense"]`,
+    `hit.parts["lexical"]`.
     """
 
     id: str
@@ -89,10 +95,11 @@ class Hit:
     vector: Floats | None = None
     """Only where `vectors=True` was asked for."""
     parts: Mapping[str, Part] = field(default_factory=dict)
+    """Of a hybrid search, by `dense` and `lexical`; empty otherwise."""
 
 
 class Hits(list[Hit]):
-    """The answers to one query, best first, ties by id; and how they were found."""
+    """The hits of one query, best first, ties by id; and how they were found."""
 
     __slots__ = ("fetched", "path")
 
@@ -101,7 +108,7 @@ class Hits(list[Hit]):
         self.path = path
         """`exact` or `index`: whether all matching vectors were compared or an approximate index was asked."""
         self.fetched = fetched
-        """Rows that the engine sent for this answer."""
+        """Rows that the database sent for this answer."""
 
     @property
     def ids(self) -> list[str]:
@@ -109,7 +116,7 @@ class Hits(list[Hit]):
         return [hit.id for hit in self]
 
 
-# Made once: json.dumps with arguments makes an encoder for every call, which costs more than the encoding.
+# json.dumps with arguments makes an encoder for every call, which costs more than the encoding itself.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -127,8 +134,8 @@ def decode(text: str) -> dict[str, Any]:
 def decode_all(texts: Sequence[str]) -> list[Any] | None:
     """Return the JSON values of many texts in one reading, or None where one of them is no JSON by itself.
 
-    One call instead of one per text saves most of the time. A mark that no text can know stands between them, so that
-    two broken texts never make a whole one together.
+    One call for all instead of one for each saves most of the time. A random mark stands between the texts, so that two
+    broken texts never make a valid one together.
     """
     mark = secrets.token_hex(16)
     try:
@@ -141,7 +148,7 @@ def decode_all(texts: Sequence[str]) -> list[Any] | None:
 
 
 class Block:
-    """Columns of n records; a column that was not asked for is absent and must not be read.
+    """Columns of n records. A column that was not asked for is absent and must not be read.
 
     Args:
         ids: list of text, or an Arrow string array.
@@ -149,8 +156,9 @@ class Block:
         metadata: list of dictionaries, list of JSON texts (`encode`), or an Arrow string array of these.
         documents: list of text or None, or an Arrow string array.
         namespaces: only in scans over all namespaces: list of text, or an Arrow string array.
-        parsed: the metadata as dictionaries too, where they are at hand beside the texts; nobody changes them.
-        flat: the metadata as columns too (`columns.py`), where they are at hand; parts of the block do not have them.
+        parsed: the metadata as dictionaries too, where somebody has read the texts already; nobody changes them.
+        metadata_columns: the metadata as Arrow columns too (`writing/metadata_columns.py`), where somebody has read
+            them already. Parts of a block do not have them.
 
     Read a column in the form you need; the conversion happens once:
 
@@ -172,11 +180,11 @@ class Block:
         documents: Sequence[str | None] | pa.Array | None = None,
         namespaces: Sequence[str] | pa.Array | None = None,
         parsed: list[dict[str, Any]] | None = None,
-        flat: Mapping[str, pa.Array] | None = None,
+        metadata_columns: Mapping[str, pa.Array] | None = None,
     ) -> None:
         self._ids, self._vectors, self._metadata = ids, vectors, metadata
         self._documents, self._namespaces, self._parsed = documents, namespaces, parsed
-        self.flat = flat
+        self.metadata_columns = metadata_columns
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -186,19 +194,19 @@ class Block:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that are there besides the ids."""
+        """The names of the columns that are there, ids not counted."""
         held = {"vectors": self._vectors, "metadata": self._metadata, "documents": self._documents}
         return tuple(name for name, column in held.items() if column is not None)
 
     @cached_property
     def ids(self) -> list[str]:
         """The ids."""
-        return _listed(self._ids)
+        return _to_list(self._ids)
 
     @cached_property
     def ids_arrow(self) -> pa.Array:
         """The ids as an Arrow string array."""
-        return _arrow(self._ids)
+        return _to_arrow(self._ids)
 
     @property
     def vectors(self) -> Floats:
@@ -228,32 +236,32 @@ class Block:
     def metadata_texts(self) -> list[str]:
         """The metadata as JSON text."""
         assert self._metadata is not None, "this block has no metadata"
-        column = _listed(self._metadata)
+        column = _to_list(self._metadata)
         return column if not column or isinstance(column[0], str) else [encode(row) for row in column]
 
     @cached_property
     def metadata_arrow(self) -> pa.Array:
         """The metadata as an Arrow array of JSON text."""
         if isinstance(self._metadata, list):
-            return _arrow(self.metadata_texts)
+            return _to_arrow(self.metadata_texts)
         assert self._metadata is not None, "this block has no metadata"
-        return _arrow(self._metadata)
+        return _to_arrow(self._metadata)
 
     @cached_property
     def documents(self) -> list[str | None]:
         """The documents; None where a record has none."""
         assert self._documents is not None, "this block has no documents"
-        return _listed(self._documents)
+        return _to_list(self._documents)
 
     @cached_property
     def documents_arrow(self) -> pa.Array:
         """The documents as an Arrow string array."""
         assert self._documents is not None, "this block has no documents"
-        return _arrow(self._documents)
+        return _to_arrow(self._documents)
 
     @cached_property
     def tokens(self) -> list[list[str]]:
-        """The documents as tokens for a BM25 leg, the same on every engine."""
+        """The documents as tokens for BM25, the same on every database."""
         from dizuo.vectors.lexical import document_tokens
 
         return [[] if document is None else document_tokens(document) for document in self.documents]
@@ -262,7 +270,7 @@ class Block:
     def namespaces(self) -> list[str]:
         """The namespaces, in scans over all of them."""
         assert self._namespaces is not None, "this block has no namespaces"
-        return _listed(self._namespaces)
+        return _to_list(self._namespaces)
 
     def take(self, rows: Sequence[int] | NDArray[np.intp]) -> Block:
         """Return the block of these rows, in this order."""
@@ -292,7 +300,7 @@ class Block:
         )
 
     def slice(self, start: int, stop: int) -> Block:
-        """Return rows start (included) to stop (excluded), over the same memory."""
+        """Return the rows from start (included) to stop (excluded), over the same memory."""
 
         def cut(column: Any) -> Any:
             if column is None or isinstance(column, list | np.ndarray):
@@ -318,7 +326,7 @@ class Block:
         each = np.full(len(self), 0 if self._vectors is None else 4 * self._vectors.shape[1], np.int64)
         for column in (self._ids, self._metadata, self._documents):
             if isinstance(column, list):
-                each += np.fromiter(map(_size_of, column), np.int64, len(column))
+                each += np.fromiter(map(_count_bytes, column), np.int64, len(column))
             elif column is not None:
                 import pyarrow.compute as pc
 
@@ -334,13 +342,13 @@ class Block:
         return [Point(*row) for row in zip(self.ids, self.vectors, self.metadata, self.documents, strict=True)]
 
 
-def _listed(column: Any) -> list[Any]:
+def _to_list(column: Any) -> list[Any]:
     if isinstance(column, list):
         return column
     return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
 
 
-def _arrow(column: Any) -> Any:
+def _to_arrow(column: Any) -> Any:
     import pyarrow as pa
 
     if isinstance(column, pa.ChunkedArray):
@@ -350,7 +358,7 @@ def _arrow(column: Any) -> Any:
     return pa.array(column, pa.string())
 
 
-def _size_of(value: Any) -> int:
+def _count_bytes(value: Any) -> int:
     if value is None:
         return 0
     text = value if isinstance(value, str) else encode(value)

@@ -1,14 +1,15 @@
-"""Scores: higher is nearer, always. From an engine's own number to ours, and the order of answers.
+"""Scores are always higher where vectors are nearer; here databases' own numbers become ours, and hits are ordered.
 
-cosine is the cosine in [−1, 1]; dot the inner product; l2 minus the true distance (not squared).
+The score of `cosine` is the cosine in [−1, 1], that of `dot` is the inner product, and that of `l2` is minus the true
+distance (not squared).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dizuo.vectors.points import Floats
 
@@ -18,13 +19,13 @@ Metric: TypeAlias = Literal["cosine", "dot", "l2"]
 METRICS: tuple[Metric, ...] = ("cosine", "dot", "l2")
 
 
-def from_cosine_distance(distance: Any) -> NDArray[np.float64]:
-    """Return scores from 1 − x, as Chroma, LanceDB, RediSearch and pgvector give cosine (and some give dot)."""
+def from_cosine_distance(distance: ArrayLike) -> NDArray[np.float64]:
+    """Return scores x of distances 1 − x, as Chroma, LanceDB, RediSearch and pgvector give cosine (and some dot)."""
     return np.asarray(1.0 - np.asarray(distance, np.float64))
 
 
-def from_squared_distance(distance: Any) -> NDArray[np.float64]:
-    """Return scores from squared distances; rounding below zero counts as zero."""
+def from_squared_distance(distance: ArrayLike) -> NDArray[np.float64]:
+    """Return scores of squared distances; what rounding brought below zero counts as zero."""
     return np.asarray(-np.sqrt(np.maximum(np.asarray(distance, np.float64), 0.0)))
 
 
@@ -42,7 +43,8 @@ def _scores(query: Floats, vectors: Floats, metric: Metric) -> NDArray[np.float6
     left, right = query.astype(np.float64), vectors.astype(np.float64)
     if metric == "l2":
         return np.asarray(-np.sqrt(np.square(right - left).sum(axis=1)))
-    # Row by row, not as a matrix product: BLAS gives a row another last bit beside other rows, and equal vectors tie.
+    # Summed row by row and not as a matrix product: BLAS gives a row another last bit when other rows stand beside it,
+    # but equal vectors must have equal scores.
     scores = (right * left).sum(axis=1)
     if metric == "cosine":
         scores = scores / (np.sqrt(np.square(right).sum(axis=1)) * np.sqrt(np.square(left).sum()))
@@ -50,11 +52,11 @@ def _scores(query: Floats, vectors: Floats, metric: Metric) -> NDArray[np.float6
 
 
 def top_k(scores: NDArray[np.float64], ids: list[str], k: int) -> list[int]:
-    """Return the places of the k best scores, best first, ties by id."""
+    """Return the rows of the k best scores, best first, ties by id."""
     if k < len(ids):
         edge = np.partition(scores, len(ids) - k)[len(ids) - k]
         chosen = np.flatnonzero(scores >= edge).tolist()
     else:
         chosen = list(range(len(ids)))
-    chosen.sort(key=lambda place: (-scores[place], ids[place]))
+    chosen.sort(key=lambda row: (-scores[row], ids[row]))
     return chosen[:k]

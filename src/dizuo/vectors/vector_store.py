@@ -2,7 +2,7 @@
 
 Everything that databases can share is done here or called from here: rows and queries are checked, batches are cut and
 sent again where it may help, errors are collected by row, the text form of filters is read, answers are put in order
-and cut at k, and the two legs of a hybrid search are fused. A database's `Store` only ever gets clean blocks.
+and cut at k, and the two rankings of a hybrid search are fused. A database's `Store` only ever gets clean blocks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
-from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Part, Point, Vector, Vectors, encode
+from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
@@ -478,14 +478,7 @@ class VectorStore:
     def _fetch(self, ids: Sequence[str], columns: Columns) -> Block:
         return self._call(lambda: self.store.fetch(self.name, ids, columns=columns))
 
-    def _fill(
-        self,
-        scores: Mapping[str, float],
-        *,
-        vectors: bool,
-        fetched: int,
-        parts: Mapping[str, Mapping[str, Part]] | None = None,
-    ) -> Hits:
+    def _fill(self, scores: Mapping[str, float], *, vectors: bool, fetched: int, parts: Parts | None = None) -> Hits:
         """Return hits of these ids, in their order, with what the store holds of them."""
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
         hits: dict[str, Hit] = {}

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from preference_samples import feedback, move, preferences, rows_for, stepper_of, store_of, texts
+from preference_samples import move, rows_for, stepper_of, store_of
 
 from dizuo import models
 from dizuo.data.rendering import conversations
 from dizuo.records import Feedback, Message, Origin, Preference
-from dizuo.testing.training.samples import words
+from dizuo.testing.training.samples import feedback, preferences, texts, words
 from dizuo.training.methods import METHODS
 from dizuo.training.tokens.batching import cut_blocks
 

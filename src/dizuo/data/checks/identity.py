@@ -1,4 +1,4 @@
-"""What makes two rows the same: keys of what the model reads and of what it is taught.
+"""Says when two rows are the same: by keys of what the model reads and of what it is taught.
 
 Texts are compared after Unicode NFKC, folding of case, white space and sentence punctuation, so that copies which
 differ only in typography are found ("Is my top-up done?" and "is my top up done"). Signs that carry meaning stay:

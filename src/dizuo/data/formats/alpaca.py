@@ -16,7 +16,7 @@ from dizuo.records import Chat, Message, Origin
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string `instruction` with a string `output` or a list of instances."""
+    """Return the columns of a row with an `instruction` and an `output`, both strings, or a list of instances."""
     if not isinstance(columns.get(row, "instruction"), str):
         return None
     if isinstance(columns.get(row, "output"), str):
@@ -28,7 +28,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per answer; an instance that cannot be used is one bad row."""
+    """Yield one conversation per answer; an instance that cannot be used is one bad row."""
     instruction = columns.string(row, "instruction")
     before: list[Message] = []
     system = columns.get(row, "system")
@@ -56,18 +56,18 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat
         raise RowError(f"instances is {describe(instances)}, not a list")
     name = columns.name(row, "instances")
     for number, instance in enumerate(instances, start=1):
-        place = f"{name}[{number - 1}]"
+        path = f"{name}[{number - 1}]"
         output = instance.get("output") if isinstance(instance, Mapping) else None
         if not isinstance(instance, Mapping) or not isinstance(output, str):
-            yield RowError(f"instance {number} has no output", path=place)
+            yield RowError(f"instance {number} has no output", path=path)
             continue
         given = instance.get("input") or ""
         if not output.strip():
-            yield RowError(f"the output of instance {number} is empty", path=place)
+            yield RowError(f"the output of instance {number} is empty", path=path)
         elif not isinstance(given, str):
-            yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=place)
+            yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=path)
         else:
-            yield replace(_chat(before, instruction, given, output), origin=Origin(path=place))
+            yield replace(_chat(before, instruction, given, output), origin=Origin(path=path))
 
 
 def _chat(before: list[Message], instruction: str, given: str, output: str) -> Chat:

@@ -1,4 +1,4 @@
-"""A text and its label, or a list of labels: a text column and `label`, `category`, `intent`, …"""
+"""Classification, a text and its label or labels: a text column and `label`, `category`, `intent`, …"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dizuo.records import Json, Labelled
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string text with a label that is a string, a whole number, true/false, or a list of strings."""
+    """Return the columns of a string text and a label: a string, a whole number, true or false, or a list of them."""
     if not isinstance(columns.get(row, "text"), str) or columns.name(row, "text") == columns.name(row, "label"):
         return None
     label = columns.get(row, "label")
@@ -25,7 +25,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Labelled]:
-    """One labelled text; several labels are sorted."""
+    """Yield one labelled text; several labels are sorted."""
     text = columns.string(row, "text").strip()
     value = columns.need(row, "label")
     column = str(columns.name(row, "label"))

@@ -18,7 +18,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """An answer to a prompt with a true-or-false column."""
+    """Return the columns of a prompt, an answer and a true-or-false value."""
     for role in ("prompt", "completion"):
         value = columns.get(row, role)
         if not isinstance(value, str) and not is_turn_list(value):
@@ -30,7 +30,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Feedback]:
-    """One judged answer."""
+    """Yield one judged answer."""
     value = columns.need(row, "desirable")
     wanted = _TRUTH.get(str(value).strip().lower())
     if wanted is None:

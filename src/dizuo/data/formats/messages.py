@@ -13,7 +13,7 @@ from dizuo.records import Chat
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A list of objects with roles."""
+    """Return the column that holds a list of objects with roles."""
     turns = columns.get(row, "messages")
     if not is_turn_list(turns) or "role" not in turns[0]:
         return None
@@ -21,7 +21,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
-    """One conversation."""
+    """Yield one conversation."""
     messages = messages_from(columns.need(row, "messages"), column="messages")
     check_answered(messages, column="messages")
     yield Chat(messages, tools=tools_from(columns.get(row, "tools")))

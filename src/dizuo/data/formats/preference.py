@@ -16,7 +16,7 @@ from dizuo.records import Json, Message, Preference
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """Two answers, each a string, a turn or a list of turns."""
+    """Return the columns of two answers, each a string, a turn or a list of turns, and of their prompt."""
     for role in ("chosen", "rejected"):
         value = columns.get(row, role)
         if not isinstance(value, str) and not is_turn_list([value] if isinstance(value, dict) else value):
@@ -26,7 +26,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Preference]:
-    """One pair."""
+    """Yield one pair."""
     prompt = _prompt(row, columns)
     chosen = _side(columns.need(row, "chosen"), "chosen", has_prompt=bool(prompt))
     rejected = _side(columns.need(row, "rejected"), "rejected", has_prompt=bool(prompt))

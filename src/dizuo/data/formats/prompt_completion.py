@@ -1,4 +1,4 @@
-"""`prompt` and `completion`: strings, or message lists.
+"""Prompts with their completions: `prompt` and `completion`, strings or message lists.
 
 Strings are trained as they stand, without the chat template, unless `as_chat` or an `instruction` asks for it.
 """
@@ -18,7 +18,7 @@ from dizuo.records import Chat, Message, Text
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """Two strings, or message lists."""
+    """Return the columns of a prompt and a completion, each a string or a message list."""
     values = columns.get(row, "prompt"), columns.get(row, "completion")
     if not all(isinstance(value, str) or is_turn_list(value) for value in values):
         return None
@@ -26,7 +26,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text | Chat]:
-    """Running text with its prompt, or a conversation."""
+    """Yield running text with its prompt, or a conversation."""
     prompt, completion = columns.need(row, "prompt"), columns.need(row, "completion")
     if isinstance(prompt, str) and isinstance(completion, str):
         prompt, completion = columns.string(row, "prompt"), columns.string(row, "completion")
@@ -45,4 +45,4 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text
     yield Chat((*before, *after), tools=tools_from(columns.get(row, "tools")))
 
 
-FORMAT = Format(makes=(Text,), needs=("prompt", "completion"), fits=fits, read=read)
+FORMAT = Format(makes=(Text, Chat), needs=("prompt", "completion"), fits=fits, read=read)

@@ -19,7 +19,7 @@ from dizuo.records import Chat, Json, Message, Origin
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string question with an answer, or nested paragraphs."""
+    """Return the columns of a string question, its answer and its context, or of nested paragraphs."""
     for role in ("paragraphs", "qas"):
         nested = columns.get(row, role)
         if isinstance(nested, list) and nested and isinstance(nested[0], dict):
@@ -34,7 +34,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
-    """One conversation per question, with its place in the row; a question that cannot be used is one bad row."""
+    """Yield one conversation per question, with its place in the row; a question that cannot be used is one bad row."""
     if columns.get(row, "paragraphs") is not None:
         name, paragraphs = columns.name(row, "paragraphs"), columns.need(row, "paragraphs")
         if not isinstance(paragraphs, list):
@@ -54,18 +54,18 @@ def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) 
         yield RowError(f"a paragraph has no list {qas!r}", path=before.removesuffix("."))
         return
     for number, entry in enumerate(entries):
-        place = f"{before}{qas}[{number}]"
+        path = f"{before}{qas}[{number}]"
         name = f"question {entry.get('id', '?')}" if isinstance(entry, Mapping) else "a question"
         question = entry.get("question") if isinstance(entry, Mapping) else None
         if not isinstance(entry, Mapping) or not isinstance(question, str):
-            yield RowError(f"{name} has no text", path=place)
+            yield RowError(f"{name} has no text", path=path)
             continue
         try:
             chat = _chat(question, entry.get("answers"), paragraph.get("context"), options)
         except RowError as error:
-            yield RowError(f"{name}: {error}", path=place)
+            yield RowError(f"{name}: {error}", path=path)
             continue
-        yield replace(chat, origin=Origin(path=place))
+        yield replace(chat, origin=Origin(path=path))
 
 
 def _chat(question: str, answer: Json, context: Json, options: PrepareOptions) -> Chat:

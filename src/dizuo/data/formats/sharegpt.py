@@ -13,14 +13,14 @@ from dizuo.records import Chat, Message
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A list of objects with speakers."""
+    """Return the column that holds a list of objects with speakers."""
     if not is_turn_list(columns.get(row, "conversations")):
         return None
     return {str(columns.name(row, "conversations"))}
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
-    """One conversation; a `system` column becomes its first turn."""
+    """Yield one conversation; a `system` column becomes its first turn."""
     messages = messages_from(columns.need(row, "conversations"), column="conversations")
     system = columns.get(row, "system")
     if isinstance(system, str) and system.strip():

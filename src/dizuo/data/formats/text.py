@@ -14,7 +14,7 @@ _WEAK = ("title", "headline", "message", "comment", "body")
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
-    """A string text; a lone title, message or comment is too weak a sign."""
+    """Return the column of a string text; a title, message or comment alone is too weak a sign."""
     name = columns.name(row, "text")
     if name is None or not isinstance(row[name], str):
         return None
@@ -22,7 +22,7 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text]:
-    """One text."""
+    """Yield one text."""
     yield Text(columns.string(row, "text"))
 
 

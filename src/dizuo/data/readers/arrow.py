@@ -12,7 +12,7 @@ _MAGIC = b"ARROW1"
 
 
 def looks(head: bytes) -> bool:
-    """Arrow's magic number, or the continuation mark with which a stream begins."""
+    """Return whether a file begins with Arrow's magic number, or with the mark of a stream."""
     return head.startswith((_MAGIC, b"\xff\xff\xff\xff"))
 
 

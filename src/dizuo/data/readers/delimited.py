@@ -1,4 +1,4 @@
-"""CSV and TSV: the separator, the quoting and the header found from the beginning of the file, and stated.
+"""CSV and TSV: finds separator, quoting and header from the beginning of the file, and states them in the card.
 
 Quoted cells may run over several lines; a row's line is the one it starts on. A quote that is never closed costs one
 row: it is reported where it opened, and reading goes on behind that line. Tab-separated files are often written
@@ -37,7 +37,7 @@ class _Dialect:
 
 
 def looks(head: bytes) -> bool:
-    """Whether nearly every line has the same number of tabs, or of commas under a header of names."""
+    """Return whether nearly every line has the same number of tabs, or of commas under a header of names."""
     lines = head.decode("utf-8", "replace").split("\n")[:-1][:200] or head.decode("utf-8", "replace").split("\n")
     lines = [line for line in lines if line.strip()]
     if not lines:
@@ -110,7 +110,7 @@ def _records(lines: Iterator[str], dialect: _Dialect) -> Iterator[tuple[int, lis
 
 
 class _Feed:
-    """Lines for a csv reader, remembered until the record they belong to is whole."""
+    """Feeds lines to a csv reader, and remembers them until the record that they belong to is whole."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -177,18 +177,18 @@ def _dialect(source: SourceFile, sample: list[str]) -> _Dialect:
 
 
 def _quotes_are_balanced(sample: list[str]) -> bool:
-    """Whether every cell of a tab-separated sample that opens with a quote also closes with one, within its line."""
-    found = False
+    """Return whether every cell of a tab-separated sample that opens with a quote closes with one in its line."""
+    quoted = False
     for line in sample:
         if '"' not in line:
             continue
         for cell in line.rstrip("\r\n").split("\t"):
             if not cell.startswith('"'):
                 continue
-            found = True
+            quoted = True
             if len(cell) < 2 or not cell.endswith('"') or '"' in cell[1:-1].replace('""', ""):
                 return False
-    return found
+    return quoted
 
 
 def _usual_width(rows: list[list[str]]) -> int:

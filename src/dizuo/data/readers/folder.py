@@ -1,4 +1,4 @@
-"""A folder with one sub-folder per class: the sub-folder's name is the label, each text file in it a row."""
+"""A folder with one sub-folder per class: a text file in it is a row, and the sub-folder's name is its label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEXT_SUFFIXES = (".txt", ".text", ".md", "")
 
 
 def looks(head: bytes) -> bool:
-    """Never by content: a folder is recognised as a folder."""
+    """Return False: a folder is recognised as a folder, never by content."""
     return False
 
 

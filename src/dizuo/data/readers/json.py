@@ -1,4 +1,4 @@
-"""JSON documents: an array of objects, streamed; or an object, read whole, that holds such an array.
+"""JSON documents: an array of objects, which is streamed, or an object that holds such an array, which is read whole.
 
 An object with exactly one list of objects (`{"version": …, "data": […]}`, SQuAD's outer form) gives that list's
 rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is
@@ -20,7 +20,7 @@ _WHITE = " \t\r\n"
 
 
 def looks(head: bytes) -> bool:
-    """Whether the first character opens an array, or an object over several lines."""
+    """Return whether the first character opens an array, or an object over several lines."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:2]
     return start[:1] == b"[" or start in (b"{\n", b"{\r")
 
@@ -43,14 +43,14 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(nested) == 1 and not {"messages", "conversations"} & set(nested):
         source.notes["rows under"] = nested[0]
-        for place, item in enumerate(document[nested[0]]):
-            yield Row(None, item, path=f"{nested[0]}[{place}]")
+        for number, item in enumerate(document[nested[0]]):
+            yield Row(None, item, path=f"{nested[0]}[{number}]")
     elif len(lists) == 1 and not lists[0]:
         key = next(key for key, value in document.items() if value == [])
         raise DataError(f"{source.name} holds no rows: its list {key!r} is empty", hint="check what wrote it")
     elif lists and len(lists) == len(document) > 1 and not nested and len({len(v) for v in lists}) == 1:
-        for place, cells in enumerate(zip(*document.values())):
-            yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{place}]")
+        for number, cells in enumerate(zip(*document.values())):
+            yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{number}]")
     else:
         yield Row(1, document)
 

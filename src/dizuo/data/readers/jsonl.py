@@ -10,7 +10,7 @@ from dizuo.data.reading.files import Fault, Row, SourceFile
 
 
 def looks(head: bytes) -> bool:
-    """Whether the first lines are objects of their own."""
+    """Return whether the first lines are objects of their own."""
     lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:3] if line.strip()]
     if not lines or not lines[0].lstrip().startswith(b"{"):
         return False

@@ -10,7 +10,7 @@ from dizuo.errors import DataError
 
 
 def looks(head: bytes) -> bool:
-    """Parquet's magic number."""
+    """Return whether a file begins with Parquet's magic number."""
     return head.startswith(b"PAR1")
 
 

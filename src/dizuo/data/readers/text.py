@@ -1,4 +1,4 @@
-"""Plain text: a row per paragraph block, or per line where the file is one text per line.
+"""Plain text: a row per line, or per paragraph where blank lines stand between paragraphs.
 
 A file in which no line is blank holds one text per line (label or sentence files); a file with blank lines is one
 running text and gives one row per block between them, with the line where the block starts.
@@ -16,7 +16,7 @@ MAX_BLOCK_LINES = 2_000
 
 
 def looks(head: bytes) -> bool:
-    """Any text will do."""
+    """Return whether there is no zero byte: any text is plain text."""
     return b"\0" not in head
 
 

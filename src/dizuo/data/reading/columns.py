@@ -1,4 +1,4 @@
-"""Which column plays which role: the names people use, and what a user says instead."""
+"""Finds the column that plays a role: by the names that people use, or by what the user says."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RowError(Exception):
 
 
 def known_column(name: str) -> bool:
-    """Whether a cell is a column name that some format knows (so that its row is a header)."""
+    """Return whether a cell is a column name that some format knows (so that its row is a header)."""
     return name.strip().strip('"').lower() in _KNOWN
 
 

@@ -1,4 +1,4 @@
-"""Which record format a data set has, judged by the keys and value types of all its rows.
+"""Finds the record format of a data set from the keys and value types of all its rows.
 
 Each row is shown to each format. A format whose columns are a part of another fitting format's columns gives way to
 it (`text` to `text, category`). If more than one is left, dizuo asks rather than guesses.
@@ -29,7 +29,7 @@ _SHARE = 0.5
 
 @dataclass(slots=True)
 class Evidence:
-    """What all rows looked like."""
+    """Counts what all rows look like."""
 
     rows: int = 0
     fits: Counter[str] = field(default_factory=Counter)

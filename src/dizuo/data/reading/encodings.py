@@ -1,4 +1,4 @@
-"""Which encoding a text file is in, found from its bytes, and stated.
+"""Finds the encoding of a text file from its bytes, and states why it is this one.
 
 In order: a byte-order mark; UTF-16 without one (zero bytes in every other place); UTF-8; GB18030, when what it
 decodes to is mostly Chinese; and latin-1 (its Windows form where that is what the bytes are). A file that is UTF-8

@@ -1,4 +1,4 @@
-"""Source files: found, decompressed, decoded, and cut into lines at "\\n" and nowhere else.
+"""Decompresses and decodes a source file, and cuts it into lines at "\\n" and nowhere else.
 
 `str.splitlines()` also cuts at U+0085 and U+2028, which stand inside real texts; every line number that a user sees
 here is the number that their editor shows.
@@ -72,7 +72,7 @@ class SourceFile:
 
     @property
     def compression(self) -> str:
-        """Name of the compression, or an empty string."""
+        """The name of the compression, or an empty string."""
         return COMPRESSIONS.get(self.path.suffix.lower(), "") if self.path.is_file() else ""
 
     @property

@@ -1,4 +1,4 @@
-"""Which files a data set is made of, and which split each belongs to.
+"""Finds the files that a data set is made of, and the split that each belongs to.
 
 A folder is read as what it looks like: files called train/validation/test (a given split); one sub-folder per class;
 or several files of one format.
@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dizuo.artifacts import resolve
+from dizuo.artifacts.sources import SOURCES
 from dizuo.data.options import PrepareOptions
+from dizuo.data.readers import READERS
 from dizuo.data.reading.files import SourceFile, bare_name
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Watcher, ignore
 
 __all__ = ["Part", "find_parts"]
 
-_ADDRESS = re.compile(r"(pypi|hf|modelscope):")
-_DATA_SUFFIXES = (
-    ".json", ".jsonl", ".ndjson", ".jsonlines", ".csv", ".tsv", ".tab", ".parquet", ".pq", ".arrow", ".feather", ".ipc",
-    ".txt", ".text",
-)  # fmt: skip
 _NOT_DATA = re.compile(r"(readme|license|licence|source|upstream|citation|dataset_infos?|changelog)\b.*", re.IGNORECASE)
 _SPLIT_NAMES = {
     "train": re.compile(r"(.*[._-])?(train|training)([._-].*)?", re.IGNORECASE),
@@ -79,17 +77,16 @@ def find_parts(
 
 def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[Part]:
     name, licence = str(item), None
-    if _ADDRESS.match(name):
-        from dizuo import artifacts
-
-        artifact = artifacts.resolve(name, watch=watch)
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme in SOURCES.names() and scheme != "path":
+        artifact = resolve(name, watch=watch)
         path, name, licence = artifact.path, artifact.address, artifact.licence
     else:
         path = Path(item).expanduser()
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{name} does not exist{did_you_mean(path.name, siblings)}", hint="check the path")
-    found = _folder(path, name) if path.is_dir() else [("", path, name)]
+    files = _files_of(path, name) if path.is_dir() else [("", path, name)]
     return [
         Part(
             SourceFile(
@@ -102,34 +99,35 @@ def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[P
             split=split,
             licence=licence,
         )
-        for split, file, shown in found
+        for split, file, shown in files
     ]
 
 
-def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
+def _files_of(path: Path, name: str) -> list[tuple[str, Path, str]]:
     name = name.rstrip("/")
     if (path / "dataset.json").is_file():
         raise DataError(f"{name} is a prepared data set already", hint="open it with dizuo.data.open, or train on it")
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "__")))
     files = [entry for entry in entries if entry.is_file() and not _NOT_DATA.fullmatch(entry.name)]
-    data = [entry for entry in files if Path(bare_name(entry.name)).suffix.lower() in _DATA_SUFFIXES]
+    suffixes = _data_suffixes()
+    data = [entry for entry in files if Path(bare_name(entry.name)).suffix.lower() in suffixes]
     given = {split: [f for f in data if pattern.fullmatch(f.name)] for split, pattern in _SPLIT_NAMES.items()}
     if given["train"]:
-        several = [split for split, found in given.items() if len({_family(f) for f in found}) > 1]
+        several = [split for split, matches in given.items() if len({_family(file) for file in matches}) > 1]
         if several:
             raise DataError(
                 f"{name} holds several files that could be its {several[0]} split",
                 details=[f.name for f in given[several[0]]],
                 hint="name the files: train, validation and test",
             )
-        return [(split, file, f"{name}/{file.name}") for split, found in given.items() for file in found]
+        return [(split, file, f"{name}/{file.name}") for split, matches in given.items() for file in matches]
     classes = [entry for entry in entries if entry.is_dir() and _holds_texts(entry)]
     if len(classes) > 1 and not data:
         return [("", path, name)]
-    suffixes = {Path(bare_name(file.name)).suffix.lower() for file in data}
-    if len(suffixes) > 1:
+    present = {Path(bare_name(file.name)).suffix.lower() for file in data}
+    if len(present) > 1:
         raise DataError(
-            f"{name} holds files of several formats: {', '.join(sorted(suffixes))}",
+            f"{name} holds files of several formats: {', '.join(sorted(present))}",
             details=[file.name for file in data[:10]],
             hint="name the file",
         )
@@ -142,8 +140,13 @@ def _folder(path: Path, name: str) -> list[tuple[str, Path, str]]:
     return [("", file, f"{name}/{file.name}") for file in data]
 
 
+def _data_suffixes() -> set[str]:
+    """Return the suffixes of files that are data where they lie in a folder; Markdown beside data is about it."""
+    return {suffix for reader in READERS.all().values() for suffix in reader.suffixes} - {".md"}
+
+
 def _family(file: Path) -> str:
-    """The file's name without shard numbers: `train-00000-of-00004.parquet` and its sisters are one family."""
+    """Return a file's name without shard numbers, the same for every shard of `train-00000-of-00004.parquet`."""
     return re.sub(r"\d+(-of-\d+)?", "#", file.name)
 
 

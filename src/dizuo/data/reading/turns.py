@@ -33,7 +33,7 @@ _HH = re.compile(r"\n\n(Human|Assistant):")
 
 
 def is_turn_list(value: Json) -> TypeGuard[list[Mapping[str, Json]]]:
-    """Whether a value is a list of turns: objects with `role` (or `from`)."""
+    """Return whether a value is a list of turns: objects with `role` (or `from`)."""
     return (
         isinstance(value, list)
         and bool(value)

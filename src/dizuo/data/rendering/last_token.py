@@ -1,4 +1,4 @@
-"""Sequences that a head reads at their last token: a question as it is asked, a conversation as it ended.
+"""Writes the sequences that a head reads at their last token: a question as it is asked, a conversation as it ended.
 
 Training, evaluation and serving all render through here, so that a head sees the same ids in all three.
 

@@ -1,4 +1,4 @@
-"""How a task's question about a text is written as messages, and how an example becomes a conversation.
+"""Writes a task's question about a text as messages, and an example as a conversation.
 
 The same functions write a training row, a test item and a request at the served model, so that what is asked in
 training is what is asked later.

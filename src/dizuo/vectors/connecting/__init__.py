@@ -1,5 +1,6 @@
 """From a URL to an open store.
 
-addresses.py    the URL: scheme, login, options
-connect.py      `connect`
+addresses.py    a URL is taken apart, and its query becomes the options of the store
+connect.py      `connect`: finds the store of the scheme, opens the collection, adds a BM25 side-car where one is
+                needed, and returns a `VectorStore`
 """

@@ -1,6 +1,6 @@
 """Addresses of stores: `postgresql://user:password@host:5432/db?sslmode=require`, `lancedb://./index`, `memory://`.
 
-The scheme names the file in `stores/`; what follows a `+` is the engine's own business (`elasticsearch+https://`).
+The scheme names the file in `stores/`. What follows a `+` in it is for that store (`elasticsearch+https://`).
 A path without a scheme is a LanceDB folder. Options in the query are those of the store's `Options`.
 """
 
@@ -32,9 +32,9 @@ class Url:
     """The parts of a store's address."""
 
     scheme: str
-    """Name of the file in `stores/`."""
+    """The name of the store: of its file in `stores/`."""
     extra: str = ""
-    """What stood after `+` in the scheme, as `https`."""
+    """What follows `+` in the scheme, as in `https`."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     host: str | None = None
@@ -42,7 +42,7 @@ class Url:
     path: str = ""
     """As written, with its leading slash."""
     place: str = ""
-    """Everything between `//` and `?`, percent-decoded: the folder or file of an embedded engine."""
+    """Everything between `//` and `?`, percent-decoded: the folder or file of an embedded database."""
     query: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ def parse_url(url: str) -> Url:
     """Return the parts of an address.
 
     Raises:
-        VectorError: it is none.
+        VectorError: it is no address of a store.
     """
     if not isinstance(url, str) or not url.strip():
         raise VectorError(f"{url!r} is no address of a store", hint='for example connect("lancedb://./index", dim=384)')
@@ -80,7 +80,7 @@ def parse_url(url: str) -> Url:
 
 
 def bind(kind: type[T], given: Mapping[str, Option], *, store: str) -> T:
-    """Return a store's options from query texts and keyword arguments.
+    """Return the options of a store from query texts and keyword arguments.
 
     Raises:
         VectorError: lists every option that is unknown or of the wrong type.

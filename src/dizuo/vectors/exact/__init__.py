@@ -1,6 +1,9 @@
-"""What dizuo computes itself where an engine cannot.
+"""What dizuo computes where a database cannot.
 
-scan.py            exact search over a stream of rows
-flat_columns.py    metadata flattened to tags and numbers
-sortable.py        a value as a text that compares as the value does
+    scan.py                an exact search over a stream of rows, and filters that a database does not reach
+    ties.py                equal scores at the cut, where a database orders by score alone
+    tags_and_numbers.py    metadata as tags and numbers, for databases that filter by these
+    sort_keys.py           metadata values as texts that compare as the values do, for databases that compare texts
+
+A store uses those that its database needs; the two encodings are written with every record and read by its filters.
 """

@@ -1,7 +1,7 @@
-"""Exact answers from a stream of rows, for engines that cannot compare all vectors themselves.
+"""Exact search over a stream of rows, for databases that cannot compare all vectors themselves.
 
-Only what an engine cannot do comes here: an exact search where it has nothing but an approximate index, and filters
-that its own language does not reach. Memory holds k rows a query and one block.
+A store comes here only for what its database cannot do: an exact search where it has only an approximate index, and
+filters that its language does not reach. Memory holds k rows per query and one block.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["filter_blocks", "find_nearest", "scan_namespaces"]
 
 
 def filter_blocks(blocks: Iterable[Block], where: Filter | None) -> Iterator[Block]:
-    """Yield the rows of blocks with metadata that match."""
+    """Yield the rows that match the filter, of blocks with metadata."""
     if where is None:
         yield from blocks
         return
-    true = matcher(where)
+    matches = matcher(where)
     for block in blocks:
-        kept = [place for place, row in enumerate(block.metadata) if true(row)]
+        kept = [row for row, metadata in enumerate(block.metadata) if matches(metadata)]
         if kept:
             yield block if len(kept) == len(block) else block.take(kept)
 
@@ -37,12 +37,12 @@ def filter_blocks(blocks: Iterable[Block], where: Filter | None) -> Iterator[Blo
 def scan_namespaces(
     namespace: str | None, names: Callable[[], Iterable[str]], rows: Callable[[str], Iterator[Block]]
 ) -> Iterator[Block]:
-    """Yield the rows of one namespace, or of all, which then have the column `namespaces`.
+    """Yield the rows of one namespace, or of all; then the blocks have the column `namespaces`.
 
     Args:
-        namespace: None is all.
-        names: returns the namespaces there are.
-        rows: yields those of one namespace.
+        namespace: its name, or None for all.
+        names: returns the names of all namespaces.
+        rows: yields the rows of one namespace.
     """
     if namespace is not None:
         yield from rows(namespace)
@@ -53,7 +53,7 @@ def scan_namespaces(
 
 
 @dataclass(slots=True)
-class _Best:
+class _Nearest:
     ids: list[str] = field(default_factory=list)
     scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -62,20 +62,20 @@ class _Best:
 def find_nearest(
     blocks: Iterable[Block], queries: Floats, *, k: int, metric: Metric, columns: Columns, where: Filter | None = None
 ) -> list[SearchResult]:
-    """Return the k nearest rows of the stream per query [q, dim], every vector compared.
+    """Return the k nearest rows of the stream for each query [q, dim]; every vector is compared.
 
     Args:
-        blocks: with vectors, and with what `columns` and `where` need.
+        blocks: rows with vectors, and with the columns that `columns` and `where` need.
         queries: float32 [q, dim].
-        k: answers per query.
+        k: rows per query.
         metric: of the scores.
-        columns: what the answers have.
-        where: what is to be checked here, of rows whose metadata is in the blocks.
+        columns: which columns the results have.
+        where: a filter to check here; then the blocks have metadata.
     """
-    tops = [_Best() for _ in queries]
+    best = [_Nearest() for _ in queries]
     seen = [0]
-    for block in filter_blocks(_counted(blocks, seen), where):
-        for query, top in zip(queries, tops, strict=True):
+    for block in filter_blocks(_count(blocks, seen), where):
+        for query, top in zip(queries, best, strict=True):
             scores = pairwise(query, block.vectors, metric)
             chosen = top_k(scores, block.ids, k)
             ids = top.ids + [block.ids[place] for place in chosen]
@@ -84,10 +84,10 @@ def find_nearest(
             kept = top_k(both, ids, k)
             top.ids, top.scores = [ids[n] for n in kept], both[kept]
             top.rows = [rows[n] for n in kept]
-    return [SearchResult(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in tops]
+    return [SearchResult(_block(top, columns, queries.shape[1]), top.scores, "exact", seen[0]) for top in best]
 
 
-def _counted(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:
+def _count(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:
     for block in blocks:
         seen[0] += len(block)
         yield block
@@ -101,7 +101,7 @@ def _row(block: Block, place: int, columns: Columns) -> tuple[Any, ...]:
     )
 
 
-def _block(top: _Best, columns: Columns, dim: int) -> Block:
+def _block(top: _Nearest, columns: Columns, dim: int) -> Block:
     vectors: Floats = np.empty((len(top.rows), dim), np.float32)
     if "vectors" in columns:
         for place, row in enumerate(top.rows):

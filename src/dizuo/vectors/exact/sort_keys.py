@@ -1,26 +1,29 @@
-"""A metadata value as one text that compares as the value does: what a store filters by where it has no types.
+"""Sort keys: metadata values as texts that compare as the values do, for databases that compare nothing but texts.
 
-One letter for the kind, then what orders within it; a filter on a key becomes a comparison of texts by code point:
+A sort key is one letter for the kind and then what gives the order within it. A filter on a metadata key becomes a
+comparison of sort keys by code point:
 
     null     z
     bool     b0, b1
-    number   n + 16 hexadecimal digits of the nearest float64 in sort order + 4 for what an integer has beyond it
+    number   n + 16 hexadecimal digits of the nearest float64 in sort order + 4 for what an integer has more than that
     text     s + the text
     list     l + U+001F + its scalar elements in this form, each followed by U+001F (for `contains`)
     mapping  o
 
-So 2020 is 2020.0, 2^53 is not 2^53 + 1, True is not 1, and `n…` to `o` is the range of all numbers. Float bits in sort
-order: flip the sign bit of positive numbers and all bits of negative ones (Herf 2001, "Radix tricks").
+So 2020 is 2020.0, 2^53 is not 2^53 + 1, True is not 1, and the numbers are what lies between `n` and `o`. The bits of
+floats are in sort order when the sign bit of positive numbers and all bits of negative ones are flipped (Herf 2001,
+"Radix tricks").
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from dizuo.vectors.filters.tree import Compare, Scalar, StartsWith
+from dizuo.vectors.points import JSON, Metadata
 
 __all__ = ["element_key", "json_member", "key_range", "order_bits", "sort_key", "sort_keys", "sort_keys_json"]
 
@@ -29,15 +32,15 @@ _SIGN, _ALL = 1 << 63, (1 << 64) - 1
 _SEPARATOR = "\x1f"
 
 
-def sort_keys(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return every top-level key with its sortable value."""
+def sort_keys(metadata: Metadata) -> dict[str, str]:
+    """Return the sort key of the value under every key of a record's metadata."""
     return {key: "s" + value if type(value) is str else sort_key(value) for key, value in metadata.items()}
 
 
-def sort_keys_json(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+def sort_keys_json(rows: Sequence[Metadata]) -> list[str | None]:
     """Return `sort_keys` of many records as JSON texts, None for empty ones.
 
-    Values come again and again in metadata, so each pair of key and value is written once.
+    The same values occur again and again in metadata, so each pair of key and value is written once.
     """
     pieces: dict[tuple[str, type, Any], str] = {}
     out: list[str | None] = []
@@ -56,20 +59,20 @@ def sort_keys_json(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
     return out
 
 
-def json_member(key: str, value: Any) -> str:
-    """Return a key and its sortable value as a member of a JSON object."""
+def json_member(key: str, value: JSON) -> str:
+    """Return a metadata key and the sort key of its value as a member of a JSON object."""
     return f"{_quoted(key)}:{_quoted(sort_key(value))}"
 
 
-def sort_key(value: Any) -> str:
-    """Return a value's sortable text."""
+def sort_key(value: JSON) -> str:
+    """Return the sort key of a value."""
     kind = type(value)
     if kind is str:
         return "s" + str(value)
     if kind is bool:
         return "b1" if value else "b0"
     if kind is int or kind is float:
-        return _number(value)
+        return _number(value)  # type: ignore[arg-type]
     if value is None:
         return "z"
     if isinstance(value, list | tuple):
@@ -78,12 +81,12 @@ def sort_key(value: Any) -> str:
 
 
 def element_key(value: Scalar) -> str:
-    """Return the text that stands in the sortable text of every list that contains the value."""
+    """Return the text that is part of the sort key of every list that contains the value."""
     return _SEPARATOR + _escaped(sort_key(value)) + _SEPARATOR
 
 
 def key_range(leaf: Compare | StartsWith) -> tuple[str, str]:
-    """Return the half-open range [low, high) of sortable texts that an ordered comparison or a prefix admits."""
+    """Return the half-open range [low, high) of the sort keys for which an ordered comparison or a prefix holds."""
     if isinstance(leaf, StartsWith):
         return "s" + leaf.prefix, _after("s" + leaf.prefix)
     edge = sort_key(leaf.value)
@@ -108,7 +111,7 @@ def _number(value: int | float) -> str:
 
 
 def _after(prefix: str) -> str:
-    """Return the smallest text above everything that begins with this."""
+    """Return the smallest text that is larger than every text that begins with this."""
     last = ord(prefix[-1])
     if last == 0x10FFFF:
         return _after(prefix[:-1])

@@ -1,29 +1,30 @@
-"""Metadata flattened to tags and numbers, for engines that filter by little more than these.
+"""Metadata and filters as tags and numbers, for databases that filter by little more than these.
 
-Many engines hold a set of short texts per record and some numbers, and know AND, OR and "has not". `flatten` turns any
-JSON metadata into that, and `flatten_filter` turns any filter into a condition over it that means exactly the same:
+Many databases hold a set of short texts per record and some numbers, and know AND, OR and "has not". `flatten` turns
+any JSON metadata into these, and `flatten_filter` turns any filter into a condition over them that means the same:
 
-- a *tag* says one thing of one key: of which kind its value is, what it equals, or what its list contains. Tags are
-  hashes of 100 bits in letters and digits, so they need no escaping and no value is too long to be compared;
-- a *number* `n…` is the float64 nearest to a number, and `r…` what an integer beyond 2^53 has more than that, so
-  integers compare exactly; numbers `s…0`, `s…1`, … are a text's first 24 bytes in UTF-8, six at a time, in the
-  order of code points.
+- A *tag* says one thing about one key: of which kind its value is, what it equals, or what its list contains. Tags are
+  hashes of 100 bits in letters and digits, so they need no escaping, and no value is too long to be compared.
+- A *number* `n…` is the float64 nearest to a number. `r…` is what an integer beyond 2^53 has more than that float64, so
+  that integers compare exactly. `s…0`, `s…1`, … are the first 24 bytes of a text in UTF-8, six at a time, which are in
+  the order of code points.
 
-A condition on numbers always stands beside a tag for the kind, so numbers that an engine keeps from a record's earlier
-metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from these alone; then
-`flatten_filter` says that the condition holds for more records than the filter, and the store looks at their metadata.
+A condition on numbers is always joined with one on a tag for the kind, so numbers that a database keeps from a record's
+earlier metadata do no harm. Only an order against a text of 24 bytes or more cannot be told from all this. Then
+`flatten_filter` says that its condition holds for more records than the filter, and the store looks at their metadata.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Or, Scalar, StartsWith
+from dizuo.vectors.points import Metadata
 
 __all__ = [
     "FALSE",
@@ -56,14 +57,14 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Lacks:
-    """The record has not this tag."""
+    """The record does not have this tag."""
 
     tag: str
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """`record[column] order value`; false where there is no such number."""
+    """The record has `number order value`; false where it has no such number."""
 
     column: str
     order: Order
@@ -90,16 +91,16 @@ TRUE, FALSE = AllOf(()), AnyOf(())
 
 @dataclass(frozen=True, slots=True)
 class FlatMetadata:
-    """What an engine's filters can see of one record."""
+    """What the filters of a database can see of one record."""
 
     tags: list[str]
-    """Distinct, never empty: `ON_EVERY_RECORD` is on every record, for engines that hold no empty list."""
+    """Distinct and never empty: `ON_EVERY_RECORD` is one of them, since some databases hold no empty list."""
     numbers: dict[str, float]
 
 
 @lru_cache(maxsize=100_000)
 def _tag(kind: str, key: str, value: str = "") -> str:
-    # The lengths keep ("ab", "c") and ("a", "bc") apart.
+    # The length keeps the keys and values ("ab", "c") and ("a", "bc") apart.
     text = f"{kind}{len(key)}:{key}{value}".encode()
     return base64.b32encode(hashlib.blake2b(text, digest_size=15).digest())[:20].decode().lower()
 
@@ -113,20 +114,23 @@ ON_EVERY_RECORD = _tag("every", "")
 _KINDS = ("text", "number", "true", "false", "null", "list", "object")
 
 
-def flatten(metadata: Mapping[str, Any]) -> FlatMetadata:
+def flatten(metadata: Metadata) -> FlatMetadata:
     """Return the tags and numbers of a record's metadata."""
     tags = {ON_EVERY_RECORD: None}
     numbers: dict[str, float] = {}
-    for key, value in metadata.items():
+    items: Iterable[tuple[str, Any]] = (
+        metadata.items()
+    )  # the kind says what a value is, and type checkers cannot see it
+    for key, value in items:
         kind = _kind(value)
         tags[_tag(kind, key)] = None
         if kind == "text":
-            tags[_tag("=", key, _canonical(value))] = None
+            tags[_tag("=", key, _write_scalar(value))] = None
             column = _column(key)
             for place, chunk in enumerate(_chunks(value.encode())[:CHUNKS]):
                 numbers[f"s{column}{place}"] = float(chunk)
         elif kind == "number":
-            tags[_tag("=", key, _canonical(value))] = None
+            tags[_tag("=", key, _write_scalar(value))] = None
             column = _column(key)
             near, rest = _split(value)
             numbers[f"n{column}"] = near
@@ -136,14 +140,14 @@ def flatten(metadata: Mapping[str, Any]) -> FlatMetadata:
         elif kind == "list":
             for element in value:
                 if element is None or isinstance(element, str | bool | int | float):
-                    tags[_tag("in", key, _canonical(element))] = None
+                    tags[_tag("in", key, _write_scalar(element))] = None
     return FlatMetadata(list(tags), numbers)
 
 
 def flatten_filter(filter: Filter | None) -> tuple[Condition, bool]:
-    """Return the condition over tags and numbers, and whether it is the same as the filter.
+    """Return the condition over tags and numbers, and whether it means the same as the filter.
 
-    Where it is not, it is true for every record that the filter matches, and for some others.
+    If it does not, it is true for every record that the filter matches, and for some others.
     """
     if filter is None:
         return TRUE, True
@@ -163,45 +167,49 @@ class _Compiler:
             case Not(inner):
                 return self.compile(inner, negated=not negated)
             case Compare(key, "!=", value):
-                return _equals(key, value, negated=not negated)
+                return _compile_equal(key, value, negated=not negated)
             case Compare(key, "==", value):
-                return _equals(key, value, negated=negated)
+                return _compile_equal(key, value, negated=negated)
             case In(key, values):
-                parts = [_equals(key, value, negated=negated) for value in values]
+                parts = [_compile_equal(key, value, negated=negated) for value in values]
                 return _all(parts) if negated else _any(parts)
             case Contains(key, value):
-                tag = _tag("in", key, _canonical(value))
+                tag = _tag("in", key, _write_scalar(value))
                 return Lacks(tag) if negated else Has(tag)
             case Exists(key):
                 kinds = [_tag(kind, key) for kind in _KINDS]
                 return _all([Lacks(tag) for tag in kinds]) if negated else _any([Has(tag) for tag in kinds])
             case Compare(key, operator, value):
                 if isinstance(value, str):
-                    return self._beside("text", key, self._text(key, operator, value.encode(), negated), negated)
+                    return self._with_kind(
+                        "text", key, self._compile_text(key, operator, value.encode(), negated), negated
+                    )
                 assert isinstance(value, int | float)
-                return self._beside("number", key, _number(key, _turned(operator, negated), value), negated)
+                return self._with_kind(
+                    "number", key, _compile_number(key, _negate_order(operator, negated), value), negated
+                )
             case StartsWith(key, prefix):
-                # No byte of UTF-8 is 0xff, so the texts that begin with p are those from p up to p + 0xff.
-                low = self._text(key, ">=", prefix.encode(), negated)
-                high = self._text(key, "<", prefix.encode() + b"\xff", negated)
+                # No byte of UTF-8 is 0xff, so the texts that begin with p are those between p and p + 0xff.
+                low = self._compile_text(key, ">=", prefix.encode(), negated)
+                high = self._compile_text(key, "<", prefix.encode() + b"\xff", negated)
                 both = _any([low, high]) if negated else _all([low, high])
-                return self._beside("text", key, both, negated)
+                return self._with_kind("text", key, both, negated)
         raise AssertionError(filter)
 
-    def _beside(self, kind: str, key: str, condition: Condition, negated: bool) -> Condition:
+    def _with_kind(self, kind: str, key: str, condition: Condition, negated: bool) -> Condition:
         tag = _tag(kind, key)
         return _any([Lacks(tag), condition]) if negated else _all([Has(tag), condition])
 
-    def _text(self, key: str, operator: str, bound: bytes, negated: bool) -> Condition:
-        order = _turned(operator, negated)
+    def _compile_text(self, key: str, operator: str, bound: bytes, negated: bool) -> Condition:
+        order = _negate_order(operator, negated)
         chunks = _chunks(bound)
         if len(chunks) > CHUNKS:
             self.exact = False
         column = _column(key)
         less = order in ("<", "<=")
-        # From the last chunk to the first: equal so far, then strictly on one side, or equal and so on.
+        # Built from the last chunk to the first: strictly on one side here, or equal here and what follows decides.
         if len(chunks) > CHUNKS:
-            condition: Condition = TRUE  # equal in all that is stored: the store looks at these
+            condition: Condition = TRUE  # equal in all that is stored: the store looks at the metadata
         else:
             condition = TRUE if order in ("<=", ">=") else FALSE
         for place in range(min(len(chunks), CHUNKS) - 1, -1, -1):
@@ -211,7 +219,7 @@ class _Compiler:
         return condition
 
 
-def _turned(operator: str, negated: bool) -> Order:
+def _negate_order(operator: str, negated: bool) -> Order:
     opposite: dict[str, Order] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
     if negated:
         return opposite[operator]
@@ -219,18 +227,18 @@ def _turned(operator: str, negated: bool) -> Order:
     return operator  # type: ignore[return-value]
 
 
-def _equals(key: str, value: Scalar, *, negated: bool) -> Condition:
+def _compile_equal(key: str, value: Scalar, *, negated: bool) -> Condition:
     if value is None or isinstance(value, bool):
         tag = _tag(_kind(value), key)
     else:
-        tag = _tag("=", key, _canonical(value))
+        tag = _tag("=", key, _write_scalar(value))
     return Lacks(tag) if negated else Has(tag)
 
 
-def _number(key: str, order: Order, value: float) -> Condition:
+def _compile_number(key: str, order: Order, value: float) -> Condition:
     column = _column(key)
     near, rest = _split(value)
-    if abs(near) < EXACT:  # every number there is its own float64
+    if abs(near) < EXACT:  # every such integer is a float64
         return Number(f"n{column}", order, near)
     strict: Order = "<" if order in ("<", "<=") else ">"
     rests: Condition = _all([Has(_tag("rest", key)), Number(f"r{column}", order, rest)])
@@ -251,8 +259,8 @@ def _kind(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "list"
 
 
-def _canonical(value: Any) -> str:
-    """Return a text that is equal for equal scalars only: 1 and 1.0 are, 1 and True and "1" are not."""
+def _write_scalar(value: Any) -> str:
+    """Return a text that is the same for equal scalars only: for 1 and 1.0, but not for 1 and True and "1"."""
     if isinstance(value, str):
         return f"t{value}"
     if value is None or isinstance(value, bool):
@@ -269,7 +277,7 @@ def _split(value: float) -> tuple[float, float]:
 
 
 def _chunks(text: bytes) -> list[int]:
-    """Return a text's bytes as numbers whose order is that of the text; the last one is not full."""
+    """Return the bytes of a text as numbers whose order is that of the texts; the last one is not full."""
     out = []
     for start in range(0, CHUNK * CHUNKS + 1, CHUNK):
         part = text[start : start + CHUNK]

@@ -1,6 +1,9 @@
-"""Filters: one typed tree with the same meaning on every engine.
+"""Filters on metadata: one tree of conditions that means the same on every database.
 
-tree.py        the tree, how it is built and written as text
-matching.py    what it says of one record: the definition
-text.py        from the text that is typed in a shell to the tree
+    tree.py        the conditions, `field("year") >= 2020`, and how they are written as text
+    parsing.py     the text that is typed in a shell, `year >= 2020`, becomes the tree
+    matching.py    whether one record matches: the definition, which every database is tested against
+
+A filter is made by `field` or by `parse`; `VectorStore` checks that the database has its operators; the store compiles
+the tree into its database's language.
 """

@@ -1,17 +1,18 @@
-"""What a filter says of a record: the definition of its meaning, which every engine is tested against."""
+"""Whether a record matches a filter: the definition of what filters mean, which every database is tested against."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from dizuo.vectors.filters.tree import And, Compare, Contains, Exists, Filter, In, Not, Operator, Or, StartsWith
+from dizuo.vectors.points import JSON, Metadata
 
 __all__ = ["equal", "matcher", "matches"]
 
 
-def equal(left: Any, right: Any) -> bool:
-    """Return whether two scalars are equal in a filter's sense: bool is not int, 1 is 1.0."""
+def equal(left: JSON, right: JSON) -> bool:
+    """Return whether two scalars are equal as filters compare them: True is not 1, and 1 is 1.0."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, int | float):
@@ -21,11 +22,11 @@ def equal(left: Any, right: Any) -> bool:
     return left is None and right is None
 
 
-_MISSING = object()
+_MISSING: Any = object()
 
 
-def matches(filter: Filter, metadata: Mapping[str, Any]) -> bool:
-    """Return whether a record's metadata satisfies the filter. This function is the meaning of filters."""
+def matches(filter: Filter, metadata: Metadata) -> bool:
+    """Return whether a record with this metadata matches the filter. This function is the meaning of filters."""
     match filter:
         case Compare(key, operator, value):
             held = metadata.get(key, _MISSING)
@@ -33,7 +34,7 @@ def matches(filter: Filter, metadata: Mapping[str, Any]) -> bool:
                 return held is not _MISSING and equal(held, value)
             if operator == "!=":
                 return held is _MISSING or not equal(held, value)
-            return _orders(operator, held, value)
+            return _compare(operator, held, value)
         case In(key, values):
             held = metadata.get(key, _MISSING)
             return held is not _MISSING and any(equal(held, value) for value in values)
@@ -54,7 +55,7 @@ def matches(filter: Filter, metadata: Mapping[str, Any]) -> bool:
     raise AssertionError(filter)
 
 
-def _orders(operator: Operator, held: Any, value: Any) -> bool:
+def _compare(operator: Operator, held: Any, value: Any) -> bool:
     if isinstance(held, bool):
         return False
     number = isinstance(held, int | float) and isinstance(value, int | float)
@@ -67,8 +68,8 @@ def _orders(operator: Operator, held: Any, value: Any) -> bool:
     return bool(held > value) if operator == ">" else bool(held >= value)
 
 
-def matcher(filter: Filter | None) -> Callable[[Mapping[str, Any]], bool]:
-    """Return a function that says whether metadata matches; everything matches no filter."""
+def matcher(filter: Filter | None) -> Callable[[Metadata], bool]:
+    """Return a function that says whether metadata matches; without a filter all metadata does."""
     if filter is None:
         return lambda metadata: True
     return lambda metadata: matches(filter, metadata)

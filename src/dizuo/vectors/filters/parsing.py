@@ -1,4 +1,4 @@
-"""The text form of filters, for the shell: `lang == "zh" and year >= 2020`.
+"""The text form of a filter becomes the filter: `lang == "zh" and year >= 2020`, as it is typed in a shell.
 
     filter  := both ("or" both)*
     both    := one ("and" one)*
@@ -9,7 +9,7 @@
     key     := letters, digits, _ . - (not first) | a name in backquotes, as in `source file`
     value   := "text" | 'text' | number | true | false | null
 
-Text takes JSON's escapes. `parse(str(f))` means the same as f: `tree.py` writes what is read here.
+Text takes the escapes of JSON. `str(filter)` writes the same form (`tree.py`): `parse(str(f))` means the same as f.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _TOKEN = re.compile(
 
 @functools.lru_cache(256)
 def parse(source: str) -> Filter:
-    """Return the filter that a text means.
+    """Return the filter that a text stands for.
 
     Raises:
-        VectorError: the text is no filter; the message points at the place.
+        VectorError: the text cannot be read; the message points at the place.
     """
-    return _Reader(source).whole()
+    return _Parser(source).parse_all()
 
 
-class _Reader:
+class _Parser:
     def __init__(self, source: str) -> None:
         self.source = source
         self.tokens: list[tuple[str, str, int]] = []
@@ -70,8 +70,8 @@ class _Reader:
             hint="write it like: lang == \"zh\" and (year >= 2020 or tags contains 'new')",
         )
 
-    def word(self, *words: str) -> bool:
-        """Take the next token where it is one of these words or signs."""
+    def accept(self, *words: str) -> bool:
+        """Return whether the next token is one of these words or signs; if it is, go on to the token after it."""
         if self.at < len(self.tokens):
             kind, value, _ = self.tokens[self.at]
             if kind in ("word", "sign") and value.lower() in words:
@@ -79,47 +79,48 @@ class _Reader:
                 return True
         return False
 
-    def whole(self) -> Filter:
+    def parse_all(self) -> Filter:
+        """Return the filter of the whole text."""
         if not self.tokens:
             raise self.fault("it is empty", 0)
-        found = self.any_of()
+        filter = self.parse_or()
         if self.at < len(self.tokens):
             raise self.fault("it should end here, or go on with `and` or `or`")
-        return found
+        return filter
 
-    def any_of(self) -> Filter:
-        parts = [self.all_of()]
-        while self.word("or"):
-            parts.append(self.all_of())
+    def parse_or(self) -> Filter:
+        parts = [self.parse_and()]
+        while self.accept("or"):
+            parts.append(self.parse_and())
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def all_of(self) -> Filter:
-        parts = [self.one()]
-        while self.word("and"):
-            parts.append(self.one())
+    def parse_and(self) -> Filter:
+        parts = [self.parse_not()]
+        while self.accept("and"):
+            parts.append(self.parse_not())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def one(self) -> Filter:
-        if self.word("not"):
-            return Not(self.one())
-        if self.word("("):
-            inner = self.any_of()
-            if not self.word(")"):
+    def parse_not(self) -> Filter:
+        if self.accept("not"):
+            return Not(self.parse_not())
+        if self.accept("("):
+            inner = self.parse_or()
+            if not self.accept(")"):
                 raise self.fault("`)` is missing")
             return inner
-        if self.word("true"):
+        if self.accept("true"):
             return And(())
-        if self.word("false"):
+        if self.accept("false"):
             return Or(())
-        if self.word("exists"):
-            bracket = self.word("(")
-            found = self.key().exists()
-            if bracket and not self.word(")"):
+        if self.accept("exists"):
+            bracket = self.accept("(")
+            found = self.parse_key().exists()
+            if bracket and not self.accept(")"):
                 raise self.fault("`)` is missing")
             return found
-        return self.test(self.key())
+        return self.parse_test(self.parse_key())
 
-    def key(self) -> Field:
+    def parse_key(self) -> Field:
         if self.at >= len(self.tokens):
             raise self.fault("a key is missing")
         kind, value, _ = self.tokens[self.at]
@@ -132,48 +133,48 @@ class _Reader:
         self.at += 1
         return field(value)
 
-    def test(self, key: Field) -> Filter:
+    def parse_test(self, key: Field) -> Filter:
         start = self.at
         for sign in ("==", "=", "!=", "<", "<=", ">", ">="):
-            if self.word(sign):
+            if self.accept(sign):
                 name = {"=": "__eq__", "==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__"}
-                value = self.value()
+                value = self.parse_value()
                 try:
                     found: Filter = getattr(key, name.get(sign, "__ge__"))(value)
                 except VectorError as error:
                     raise self.fault(error.message, self.tokens[start][2]) from None
                 return found
-        negated = self.word("not")
-        found = self.named(key)
+        negated = self.accept("not")
+        found = self.parse_word_test(key)
         return Not(found) if negated else found
 
-    def named(self, key: Field) -> Filter:
-        if self.word("in"):
-            return key.in_(self.values())
-        if self.word("contains"):
-            return key.contains(self.value())
-        if self.word("startswith"):
-            place, prefix = self.at, self.value()
+    def parse_word_test(self, key: Field) -> Filter:
+        if self.accept("in"):
+            return key.in_(self.parse_values())
+        if self.accept("contains"):
+            return key.contains(self.parse_value())
+        if self.accept("startswith"):
+            place, prefix = self.at, self.parse_value()
             if not isinstance(prefix, str):
                 raise self.fault("startswith takes text", self.tokens[place][2])
             return key.startswith(prefix)
         raise self.fault("a comparison is expected: ==, !=, <, <=, >, >=, in, contains or startswith")
 
-    def values(self) -> list[Any]:
-        close = "]" if self.word("[") else ")" if self.word("(") else ""
+    def parse_values(self) -> list[Any]:
+        close = "]" if self.accept("[") else ")" if self.accept("(") else ""
         if not close:
             raise self.fault("a list is expected, as in [1, 2]")
         out: list[Any] = []
-        if self.word(close):
+        if self.accept(close):
             return out
         while True:
-            out.append(self.value())
-            if self.word(close):
+            out.append(self.parse_value())
+            if self.accept(close):
                 return out
-            if not self.word(","):
+            if not self.accept(","):
                 raise self.fault(f"`,` or `{close}` is expected")
 
-    def value(self) -> Any:
+    def parse_value(self) -> Any:
         if self.at >= len(self.tokens):
             raise self.fault("a value is missing")
         kind, value, _ = self.tokens[self.at]

@@ -1,8 +1,8 @@
-"""Filters are a typed tree over metadata keys, with two-valued logic that is the same on every engine.
+"""The conditions of a filter on metadata, as a tree, with two-valued logic that is the same on every database.
 
     where = (field("lang") == "zh") & (field("year") >= 2020) & ~field("tags").contains("draft")
 
-Meaning, per record (`matching.matches` is the definition, and every engine is tested against it):
+What they mean for a record (`matching.matches` is the definition, and every database is tested against it):
 
 - `==` is true where the key is there with an equal value. A bool equals only a bool; int and float compare as
   numbers; `== None` is true where the key is there and holds null.
@@ -53,7 +53,7 @@ Operator: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 INT64 = 2**63
 _PLAIN = re.compile(r"[^\W\d][\w.\-]*")
 RESERVED = {"and", "or", "not", "in", "contains", "startswith", "exists", "true", "false", "null"}
-"""Words of the text form that a key may not be, unless it stands in backquotes."""
+"""Words of the text form, which a key may only be in backquotes."""
 
 
 class Filter:
@@ -62,10 +62,10 @@ class Filter:
     __slots__ = ()
 
     def __and__(self, other: Filter) -> Filter:
-        return And(_flat(And, self, other))
+        return And(_join(And, self, other))
 
     def __or__(self, other: Filter) -> Filter:
-        return Or(_flat(Or, self, other))
+        return Or(_join(Or, self, other))
 
     def __invert__(self) -> Filter:
         return Not(self)
@@ -74,7 +74,7 @@ class Filter:
         raise VectorError("a filter has no truth value of its own", hint="combine filters with &, | and ~")
 
     def __str__(self) -> str:
-        return _text(self, 0)
+        return _write(self, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Or(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Not(Filter):
-    """The opposite; also true where the key is missing."""
+    """True where the inner filter is false, which it is where the key is missing."""
 
     filter: Filter
 
@@ -150,44 +150,44 @@ class Field:
         self.key = key
 
     def __eq__(self, value: Scalar) -> Filter:  # type: ignore[override]
-        return Compare(self.key, "==", _scalar(self.key, value))
+        return Compare(self.key, "==", _check_scalar(self.key, value))
 
     def __ne__(self, value: Scalar) -> Filter:  # type: ignore[override]
-        return Compare(self.key, "!=", _scalar(self.key, value))
+        return Compare(self.key, "!=", _check_scalar(self.key, value))
 
     def __lt__(self, value: str | float) -> Filter:
-        return Compare(self.key, "<", _ordered(self.key, value))
+        return Compare(self.key, "<", _check_ordered(self.key, value))
 
     def __le__(self, value: str | float) -> Filter:
-        return Compare(self.key, "<=", _ordered(self.key, value))
+        return Compare(self.key, "<=", _check_ordered(self.key, value))
 
     def __gt__(self, value: str | float) -> Filter:
-        return Compare(self.key, ">", _ordered(self.key, value))
+        return Compare(self.key, ">", _check_ordered(self.key, value))
 
     def __ge__(self, value: str | float) -> Filter:
-        return Compare(self.key, ">=", _ordered(self.key, value))
+        return Compare(self.key, ">=", _check_ordered(self.key, value))
 
     def in_(self, values: Iterable[Scalar]) -> Filter:
-        """Return the filter: one of these; an empty list matches nothing."""
-        return In(self.key, _scalars(self.key, values))
+        """Return the filter that the key holds one of these values; an empty list matches nothing."""
+        return In(self.key, _check_scalars(self.key, values))
 
     def not_in(self, values: Iterable[Scalar]) -> Filter:
-        """Return the filter: none of these; true where the key is missing."""
-        return Not(In(self.key, _scalars(self.key, values)))
+        """Return the filter that the key holds none of these values; it is true where the key is missing."""
+        return Not(In(self.key, _check_scalars(self.key, values)))
 
     def exists(self) -> Filter:
-        """Return the filter: the key is there, whatever it holds."""
+        """Return the filter that the key is there, whatever it holds."""
         return Exists(self.key)
 
     def contains(self, value: Scalar) -> Filter:
-        """Return the filter: the key holds a list with this element."""
-        return Contains(self.key, _scalar(self.key, value))
+        """Return the filter that the key holds a list with this element."""
+        return Contains(self.key, _check_scalar(self.key, value))
 
     def startswith(self, prefix: str) -> Filter:
-        """Return the filter: the key holds text that begins with this."""
+        """Return the filter that the key holds text that begins with this."""
         if not isinstance(prefix, str):
             raise VectorError(f"startswith on {self.key!r} takes text, not {prefix!r}")
-        return StartsWith(self.key, str(_scalar(self.key, prefix)))
+        return StartsWith(self.key, str(_check_scalar(self.key, prefix)))
 
 
 def field(key: str) -> Field:
@@ -195,7 +195,7 @@ def field(key: str) -> Field:
     return Field(key)
 
 
-def _scalar(key: str, value: Any) -> Scalar:
+def _check_scalar(key: str, value: Any) -> Scalar:
     if value is None or type(value) is bool:
         return value
     if type(value) is int:
@@ -217,20 +217,20 @@ def _scalar(key: str, value: Any) -> Scalar:
     )
 
 
-def _ordered(key: str, value: Any) -> Scalar:
-    checked = _scalar(key, value)
+def _check_ordered(key: str, value: Any) -> Scalar:
+    checked = _check_scalar(key, value)
     if checked is None or isinstance(checked, bool):
         raise VectorError(f"{key!r} is ordered against {value!r}", hint="only numbers and text have an order")
     return checked
 
 
-def _scalars(key: str, values: Iterable[Any]) -> tuple[Scalar, ...]:
+def _check_scalars(key: str, values: Iterable[Any]) -> tuple[Scalar, ...]:
     if isinstance(values, str | bytes):
         raise VectorError(f"in_ on {key!r} takes a list of values, not {values!r}", hint="put it in a list")
-    return tuple(_scalar(key, value) for value in values)
+    return tuple(_check_scalar(key, value) for value in values)
 
 
-def _flat(kind: type[And] | type[Or], *parts: Filter) -> tuple[Filter, ...]:
+def _join(kind: type[And] | type[Or], *parts: Filter) -> tuple[Filter, ...]:
     out: list[Filter] = []
     for part in parts:
         if not isinstance(part, Filter):
@@ -240,7 +240,7 @@ def _flat(kind: type[And] | type[Or], *parts: Filter) -> tuple[Filter, ...]:
 
 
 def negations_inside(filter: Filter, *, negated: bool = False) -> Filter:
-    """Return the same filter with `Not` only around leaves, for engines without a general NOT.
+    """Return the same filter with `Not` around single conditions only, for databases without a general NOT.
 
     `!=` becomes `Not(Compare("=="))`. A `Not` around `<` stays: it is not `>=`, since both are false on a missing key.
     """
@@ -260,7 +260,7 @@ def negations_inside(filter: Filter, *, negated: bool = False) -> Filter:
 
 
 def keys(filter: Filter | None) -> frozenset[str]:
-    """Return the metadata keys that a filter speaks of."""
+    """Return the metadata keys that a filter reads."""
     return frozenset(leaf.key for leaf in _leaves(filter))
 
 
@@ -286,36 +286,36 @@ def _leaves(filter: Filter | None) -> list[_Leaf]:
     raise AssertionError(filter)
 
 
-def _text(filter: Filter, level: int) -> str:
+def _write(filter: Filter, level: int) -> str:
     match filter:
         case Compare(key, operator, value):
-            return f"{_key(key)} {operator} {_value(value)}"
+            return f"{_write_key(key)} {operator} {_write_value(value)}"
         case In(key, values):
-            return f"{_key(key)} in [{', '.join(_value(value) for value in values)}]"
+            return f"{_write_key(key)} in [{', '.join(_write_value(value) for value in values)}]"
         case Not(In(key, values)):
-            return f"{_key(key)} not in [{', '.join(_value(value) for value in values)}]"
+            return f"{_write_key(key)} not in [{', '.join(_write_value(value) for value in values)}]"
         case Exists(key):
-            return f"exists {_key(key)}"
+            return f"exists {_write_key(key)}"
         case Contains(key, value):
-            return f"{_key(key)} contains {_value(value)}"
+            return f"{_write_key(key)} contains {_write_value(value)}"
         case StartsWith(key, prefix):
-            return f"{_key(key)} startswith {_value(prefix)}"
+            return f"{_write_key(key)} startswith {_write_value(prefix)}"
         case And(filters):
-            whole = " and ".join(_text(one, 2) for one in filters) or "true"
+            whole = " and ".join(_write(one, 2) for one in filters) or "true"
             return f"({whole})" if level >= 2 and len(filters) > 1 else whole
         case Or(filters):
-            whole = " or ".join(_text(one, 1) for one in filters) or "false"
+            whole = " or ".join(_write(one, 1) for one in filters) or "false"
             return f"({whole})" if level >= 1 and len(filters) > 1 else whole
         case Not(inner):
-            return f"not {_text(inner, 2)}"
+            return f"not {_write(inner, 2)}"
     raise AssertionError(filter)
 
 
-def _key(key: str) -> str:
+def _write_key(key: str) -> str:
     if _PLAIN.fullmatch(key) and key.lower() not in RESERVED:
         return key
     return "`" + json.dumps(key, ensure_ascii=False)[1:-1].replace("`", "\\u0060") + "`"
 
 
-def _value(value: Any) -> str:
+def _write_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

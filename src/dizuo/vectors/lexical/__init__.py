@@ -1,7 +1,16 @@
-"""Lexical search that means the same on every engine: one tokenizer, one BM25.
+"""Search by words that means the same on every database: one tokenizer, one BM25, one fusion.
 
-`tokenizer.py` cuts texts, `bm25.py` states the formula (also as SQL, for engines that keep postings in their own
-tables), `index.py` searches in memory, and `sidecar.py` beside a database that cannot search by words itself.
+    tokenizer.py         texts become tokens, of documents and of queries
+    bm25.py              the formula, also as SQL for databases that keep postings in tables of their own
+    index.py             an index in memory
+    ranking.py           scores become a ranking
+    sidecar.py           an index in a file beside a database that cannot search by words
+    sidecar_tables.py    the tables of that file
+    sidecar_store.py     a store together with its side-car
+    fusion.py            reciprocal rank fusion: the two rankings of a hybrid search become one
+
+A document is cut into tokens, its postings are kept by the database, in memory or in the side-car, and a query is
+scored by BM25 over them. `VectorStore.hybrid` fuses the ranking with that of the vectors.
 """
 
 from __future__ import annotations

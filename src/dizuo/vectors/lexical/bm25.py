@@ -1,4 +1,4 @@
-"""BM25 as every engine of ours computes it: constants, formula, and the same formula as a SQL expression.
+"""BM25 as every store of ours computes it: constants, formula, and the same formula as a SQL expression.
 
     score(q, d) = Σ over distinct query tokens t of  idf(t) · tf · (k1 + 1) / (tf + k1 · (1 − b + b · dl / avgdl))
     idf(t)      = ln(1 + (N − n + ½) / (n + ½))
@@ -8,12 +8,12 @@
     avgdl   mean dl over the N documents            k1, b  1.2, 0.75
 
 Robertson & Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond", section 3.5, with Lucene's idf,
-which is never negative (the original's is for n > N/2; SQLite FTS5 clamps it to 1e-6 instead, which is one reason why
-its bm25() is not used here; that it counts N over the whole table, whatever the namespace, is the other). The factor
-k1 + 1 is kept as Redis's BM25STD, LanceDB and Milvus do; Lucene since 8.0 leaves it out, which changes no order.
+which is never negative. (The original one is, for n > N/2. SQLite FTS5 clamps it to 1e-6 instead, and counts N over
+the whole table, whatever the namespace; so its bm25() is not used here.) The factor k1 + 1 is kept, as in Redis's
+BM25STD, LanceDB and Milvus; Lucene since 8.0 leaves it out, which changes no order.
 
-N, n and avgdl are those of the whole namespace, also under a filter. A document that shares no token with the query
-is no hit.
+N, n and avgdl are those of the whole namespace, also when a filter is given. A document that shares no token with the
+query is no hit.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["K1", "SQL_WEIGHT", "B", "add_shares", "idf", "postings", "weight"]
 Key = TypeVar("Key")
 
 K1 = 1.2
-"""How soon repetition stops counting."""
+"""How soon repetitions of a token stop to count; larger is later."""
 B = 0.75
-"""How far length is held against a document, 0 to 1."""
+"""How much the length of a document lowers its score, 0 to 1."""
 
 SQL_WEIGHT = (
     "(ln(1.0 + ({documents} - {matching} + 0.5) / ({matching} + 0.5))"
@@ -45,7 +45,7 @@ as float literals or columns; counts may be integers. The order of a parallel su
 
 
 def idf(documents: int, matching: int) -> float:
-    """Return how rare a token is: ln(1 + (N − n + ½) / (n + ½)).
+    """Return the idf of a token, ln(1 + (N − n + ½) / (n + ½)): the rarer, the larger.
 
     Args:
         documents: N, documents with at least one token.
@@ -67,10 +67,10 @@ def weight(idf: float, count: int, length: int, average: float) -> float:
 
 
 def add_shares(scores: dict[Key, float], rows: Iterable[tuple[Key, int, int]], idf: float, average: float) -> None:
-    """Add one token's share to the score of every document that contains it: `weight`, with its constants outside.
+    """Add one token's share (`weight`) to the score of every document that contains it.
 
     Args:
-        scores: document → score so far; changed in place.
+        scores: the score so far, by document; changed in place.
         rows: (document, tf, dl).
         idf: from `idf`.
         average: avgdl.
@@ -82,6 +82,6 @@ def add_shares(scores: dict[Key, float], rows: Iterable[tuple[Key, int, int]], i
 
 
 def postings(text: str) -> tuple[dict[str, int], int]:
-    """Return (token → occurrences, length in tokens) of a document, as a store keeps them in its tables."""
+    """Return the occurrences of every token in a document, and the document's length in tokens."""
     tokens = document_tokens(text)
     return Counter(tokens), len(tokens)

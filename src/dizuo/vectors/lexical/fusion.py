@@ -1,7 +1,9 @@
-"""Reciprocal rank fusion: two rankings into one, on our side, the same for every engine.
+"""Reciprocal rank fusion: two rankings become one, the same for every database.
 
-score(d) = Σ over the legs that found d of 1 / (60 + rank). Cormack, Clarke & Büttcher, SIGIR 2009, "Reciprocal Rank
-Fusion outperforms Condorcet and individual Rank Learning Methods"; 60 is theirs.
+    score(d) = Σ over the rankings that contain d of  1 / (60 + rank)
+
+Cormack, Clarke & Büttcher, SIGIR 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+Methods"; 60 is theirs.
 """
 
 from __future__ import annotations
@@ -15,26 +17,27 @@ from dizuo.vectors.scores import top_k
 __all__ = ["RRF", "fuse", "rank_leg"]
 
 RRF = 60
+"""The constant of the paper: the larger it is, the less the first ranks count more than later ones."""
 
 
-def rank_leg(found: SearchResult, depth: int) -> list[tuple[str, float]]:
-    """Return (id, score) of the `depth` best answers of a leg, best first, ties by id."""
-    ids = found.rows.ids
-    return [(ids[place], float(found.scores[place])) for place in top_k(found.scores, ids, depth)]
+def rank_leg(result: SearchResult, depth: int) -> list[tuple[str, float]]:
+    """Return (id, score) of the `depth` best rows of a result, best first, ties by id."""
+    ids = result.rows.ids
+    return [(ids[row], float(result.scores[row])) for row in top_k(result.scores, ids, depth)]
 
 
 def fuse(
-    legs: Mapping[str, Sequence[tuple[str, float]]], k: int
+    rankings: Mapping[str, Sequence[tuple[str, float]]], k: int
 ) -> tuple[dict[str, float], dict[str, dict[str, Part]]]:
-    """Return the k best ids with their fused scores, best first, ties by id; and score and rank in every leg.
+    """Return the k best ids with their fused scores, best first, ties by id; and their score and rank in each ranking.
 
     Args:
-        legs: rankings of (id, score) by name, best first.
-        k: answers.
+        rankings: rankings of (id, score) by name, best first.
+        k: how many ids.
     """
     scores: dict[str, float] = {}
     parts: dict[str, dict[str, Part]] = {}
-    for name, ranked in legs.items():
+    for name, ranked in rankings.items():
         for rank, (id, score) in enumerate(ranked, start=1):
             scores[id] = scores.get(id, 0.0) + 1.0 / (RRF + rank)
             parts.setdefault(id, {})[name] = Part(score, rank)

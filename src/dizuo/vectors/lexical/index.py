@@ -1,4 +1,4 @@
-"""A BM25 index in memory, for `memory://` and for whatever fits there: one namespace, plain dictionaries.
+"""A BM25 index in memory, of one namespace, made of plain dictionaries. `memory://` searches by it.
 
 >>> index = LexicalIndex()
 >>> index.upsert("a", "数据库检索")
@@ -19,7 +19,7 @@ __all__ = ["LexicalIndex"]
 
 
 class LexicalIndex:
-    """Documents of one namespace by id, searched by BM25 (`bm25.py`)."""
+    """The documents of one namespace by id, searched by BM25 (`bm25.py`)."""
 
     def __init__(self) -> None:
         self._postings: dict[str, dict[str, tuple[str, int, int]]] = {}  # token → id → (id, tf, dl)
@@ -27,20 +27,20 @@ class LexicalIndex:
         self._total = 0
 
     def __len__(self) -> int:
-        """Documents with at least one token: N."""
+        """Return N, the number of documents with at least one token."""
         return len(self._documents)
 
     @property
     def average_length(self) -> float:
-        """Mean tokens of a document; 0.0 of an empty index."""
+        """The mean number of tokens of a document; 0.0 where there is none."""
         return self._total / len(self._documents) if self._documents else 0.0
 
     def matching(self, token: str) -> int:
-        """Return how many documents contain a token: n."""
+        """Return n, how many documents contain a token."""
         return len(self._postings.get(token, ()))
 
     def upsert(self, id: str, text: str | None) -> None:
-        """Put a document's text in the place of its old one; None or a text without tokens takes it out."""
+        """Replace the text of a document; None or a text without tokens removes it."""
         self.delete(id)
         counts, length = postings(text or "")
         if not length:
@@ -51,7 +51,7 @@ class LexicalIndex:
         self._total += length
 
     def delete(self, id: str) -> bool:
-        """Take a document out; return whether it was there."""
+        """Remove a document; return whether it was there."""
         tokens, length = self._documents.pop(id, ((), 0))
         for token in tokens:
             held = self._postings[token]
@@ -62,12 +62,13 @@ class LexicalIndex:
         return bool(tokens)
 
     def search(self, query: str, *, k: int, allowed: Container[str] | None = None) -> list[tuple[str, float]]:
-        """Return the k best (id, score), best first, ties by id; only documents that share a token with the query.
+        """Return (id, score) of the k best documents that share a token with the query, best first, ties by id.
 
         Args:
             query: any text.
-            k: hits wanted; fewer come back only where fewer match.
-            allowed: ids that may come back, such as a set from a filter; the statistics stay those of the index.
+            k: how many; fewer come back only if fewer match.
+            allowed: the ids that may come back, such as those that match a filter. The statistics stay those of the
+                whole index.
         """
         documents, average = len(self._documents), self.average_length
         scores: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""From a table of scores to a ranking: best first, equal scores in the order of ids."""
+"""Scores become a ranking: best first, equal scores in the order of ids."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _PAGE = 256
 
 
 def best(scores: Mapping[str, float], k: int) -> list[tuple[str, float]]:
-    """Return the k best (id, score)."""
+    """Return (id, score) of the k best."""
     return heapq.nsmallest(max(0, k), scores.items(), key=lambda item: (-item[1], item[0]))
 
 
 def ranked(
     scores: Mapping[int, float], names: Callable[[list[int]], Mapping[int, str]], *, first: int = _PAGE
 ) -> Iterator[tuple[str, float]]:
-    """Yield all (id, score), best first, looking up the ids of row numbers only as far as the caller reads.
+    """Yield all (id, score), best first; the ids of rows are looked up only as far as the caller reads.
 
     Args:
-        scores: row → score.
-        names: rows → their ids; a row that is gone by then may be missing.
-        first: how many rows to look up at first.
+        scores: the score by row.
+        names: returns the ids of rows; a row that is gone by then may be missing.
+        first: how many rows are looked up at first.
     """
     heap = [(-score, row) for row, score in scores.items()]
     heapq.heapify(heap)
@@ -31,7 +31,9 @@ def ranked(
     while heap:
         rows: list[int] = []
         last = 0.0
-        while heap and (len(rows) < wanted or heap[0][0] == last):  # equal scores belong in one page
+        while heap and (
+            len(rows) < wanted or heap[0][0] == last
+        ):  # rows of equal score are sorted by id, so they must be in one page
             last, row = heapq.heappop(heap)
             rows.append(row)
         found = names(rows)

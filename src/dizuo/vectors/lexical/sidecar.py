@@ -1,16 +1,16 @@
-"""A BM25 index in a file beside a database that has none, which a crash cannot part from it.
+"""A BM25 index in a file beside a database that has none. After a crash the two are brought in line again.
 
-    with sidecar.begin("docs", ids) as write:      # 1  the ids are marked, on disk
+    with sidecar.begin("docs", ids) as write:      # 1  the ids are marked on disk
         database.upsert(...)                       # 2  the database is written
         write.commit(dict(zip(ids, texts)))        # 3  texts and marks change in one transaction
 
-A process that dies between 1 and 3 leaves its marks. Whoever comes next finds them with `pending()` and asks the
-database what became of those ids: `repair(read)`. A block that ends without `commit` leaves its marks too, since
-nobody knows what the database kept.
+A process that dies between 1 and 3 leaves its marks behind. `pending()` finds them, and `repair(read)` asks the
+database what became of those ids. A `with` block that ends without `commit` leaves its marks too, since nobody knows
+what the database kept.
 
-Several processes may write. Marks are locks by id: a second writer of the same id waits for the first, so the two
-never end in different orders in the two places. A mark whose writer died holds nobody up. Whether a writer lives is
-asked of the operating system, by a lock on a file of its own that its death releases, not by process numbers.
+Several processes may write. Marks are locks by id: a second writer of the same id waits for the first, so that the file
+and the database see the two writes in the same order. The mark of a writer that died stops nobody. Each writer holds a
+lock on a file of its own, which the operating system releases when the writer dies; process numbers could be reused.
 
 Searching never waits. A search between 2 and 3 sees the texts as they were.
 """
@@ -46,7 +46,7 @@ _NOBODY = ""
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A write that nobody is at any more."""
+    """An id that was marked by a writer which is gone."""
 
     namespace: str
     id: str | None
@@ -54,14 +54,14 @@ class Pending:
 
 
 class LexicalSidecar:
-    """An index file; safe for threads and for several processes, each with a handle of its own.
+    """An index file. Threads may share one; every process opens its own.
 
     Args:
-        path: the file; it is made where there is none. `PATH-wal`, `PATH-shm` and `PATH-writers` belong to it.
+        path: the file; it is made where it does not exist. `PATH-wal`, `PATH-shm` and `PATH-writers` belong to it.
         patience: seconds to wait for another writer of the same ids.
 
     Raises:
-        VectorError: the file is something else, or was written with other rules.
+        VectorError: the file is something else, or was written by other rules.
     """
 
     def __init__(self, path: str | Path, *, patience: float = _PATIENCE) -> None:
@@ -83,7 +83,7 @@ class LexicalSidecar:
         self.close()
 
     def close(self) -> None:
-        """Close the file; writes that are still under way become pending."""
+        """Close the file; writes that are not committed become pending."""
         with self._lock:
             self._connection.close()
             if self._alive is not None:
@@ -92,15 +92,15 @@ class LexicalSidecar:
                 self._alive = None
 
     def begin(self, namespace: str, ids: Iterable[str] = (), *, whole: bool = False) -> Write:
-        """Mark ids as being written, and return the write; use it in a `with` block around the database's own.
+        """Mark ids as being written, and return the write, to be used in a `with` block around that of the database.
 
         Args:
-            namespace: theirs.
-            ids: those that the database is about to upsert or delete.
-            whole: the namespace is about to be dropped.
+            namespace: of these ids.
+            ids: what the database is about to upsert or delete.
+            whole: the whole namespace is about to be dropped.
 
         Raises:
-            VectorError: another writer has been at one of the ids for longer than `patience`.
+            VectorError: another writer has held one of the ids for longer than `patience`.
         """
         wanted = [""] if whole else list(dict.fromkeys(ids))
         give_up = time.monotonic() + self.patience
@@ -123,31 +123,32 @@ class LexicalSidecar:
             time.sleep(_POLL)
 
     def upsert(self, namespace: str, documents: Mapping[str, str | None]) -> None:
-        """Put texts in the place of the old ones, for callers without a database beside; None takes one out."""
+        """Replace texts, for callers that have no database; None removes one."""
         with self.begin(namespace, documents) as write:
             write.commit(documents)
 
     def delete(self, namespace: str, ids: Iterable[str]) -> None:
-        """Take documents out, for callers without a database beside."""
+        """Remove documents, for callers that have no database."""
         self.upsert(namespace, dict.fromkeys(ids))
 
     def drop(self, namespace: str) -> None:
-        """Take a whole namespace out, for callers without a database beside."""
+        """Remove a whole namespace, for callers that have no database."""
         with self.begin(namespace, whole=True) as write:
             write.commit({})
 
     def pending(self) -> list[Pending]:
-        """Return what writers left behind that died, or failed, between `begin` and `commit`. Cheap when nothing is."""
+        """Return what writers have left that died or failed between `begin` and `commit`. Cheap if there is nothing."""
         with self._reading() as connection:
             rows = connection.execute("SELECT namespace, id, whole, owner FROM marks").fetchall()
         living = {owner: self._lives(owner) for owner in {row[3] for row in rows}}
         return [Pending(name, None if whole else id) for name, id, whole, owner in rows if not living[owner]]
 
     def repair(self, read: Callable[[str, list[str]], Mapping[str, str | None]]) -> int:
-        """Bring what is pending in line with the database, and return how many documents were looked at.
+        """Index what the database holds of the ids that are pending, and return how many documents that were.
 
         Args:
-            read: (namespace, ids) → the texts that the database holds; an id that it does not hold is left out.
+            read: returns the texts that the database holds, given (namespace, ids); an id that it does not hold is
+                left out.
         """
         looked = 0
         by_namespace: dict[str, list[str | None]] = {}
@@ -170,27 +171,27 @@ class LexicalSidecar:
     def search(
         self, namespace: str, query: str, *, k: int, allowed: Container[str] | None = None
     ) -> list[tuple[str, float]]:
-        """Return the k best (id, score), best first, ties by id; only documents that share a token with the query.
+        """Return (id, score) of the k best documents that share a token with the query, best first, ties by id.
 
         Args:
-            namespace: theirs.
+            namespace: of the documents.
             query: any text.
-            k: hits wanted.
-            allowed: ids that may come back. Where a filter's ids are not at hand, read `ranked` and check as you go.
+            k: how many.
+            allowed: the ids that may come back. Where these are not known, read `ranked` and check each hit.
         """
         hits = self.ranked(namespace, query, first=k)
         return list(itertools.islice((hit for hit in hits if allowed is None or hit[0] in allowed), max(0, k)))
 
     def ranked(self, namespace: str, query: str, *, first: int = 256) -> Iterator[tuple[str, float]]:
-        """Yield all (id, score), best first; ids are looked up only as far as the caller reads.
+        """Yield (id, score) of all documents, best first; ids are looked up only as far as the caller reads.
 
         Args:
-            namespace: theirs.
+            namespace: of the documents.
             query: any text.
-            first: how many hits the caller thinks it needs.
+            first: how many hits the caller expects to read.
         """
         with self._reading() as connection:
-            connection.execute("BEGIN")  # one snapshot, or a writer between two statements makes counts disagree
+            connection.execute("BEGIN")  # one snapshot: otherwise a writer between two statements makes counts disagree
             try:
                 scores = sidecar_tables.scores(connection, namespace, query)
             finally:
@@ -198,7 +199,7 @@ class LexicalSidecar:
         return ranked(scores, self._ids, first=first)
 
     def scan(self, namespace: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (id, `tables.text_digest` of its text) in the order of ids, to be held against the database."""
+        """Yield (id, `text_digest` of its text) in the order of ids, to be compared with the database."""
         after = None
         while True:
             with self._reading() as connection:
@@ -209,12 +210,12 @@ class LexicalSidecar:
             after = rows[-1][0]
 
     def namespaces(self) -> dict[str, int]:
-        """Return namespace → documents that have at least one token."""
+        """Return by namespace how many documents have at least one token."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT name, documents FROM namespaces ORDER BY name"))
 
     def matching(self, namespace: str, token: str) -> int:
-        """Return in how many documents of a namespace a token stands."""
+        """Return how many documents of a namespace contain a token."""
         with self._reading() as connection:
             return sidecar_tables.document_frequency(connection, namespace, token)
 
@@ -230,7 +231,7 @@ class LexicalSidecar:
         return len(ids)
 
     def _busy(self, connection: sqlite3.Connection, namespace: str, ids: list[str], whole: bool) -> str | None:
-        """Return the name of a document that a living writer is at, or None."""
+        """Return what a living writer holds of these ids, in words, or None."""
         rows = connection.execute("SELECT id, whole, owner FROM marks WHERE namespace = ?", (namespace,)).fetchall()
         wanted = frozenset(ids)
         for id, other_whole, owner in rows:
@@ -257,9 +258,9 @@ class LexicalSidecar:
         return False
 
     def _announce(self) -> None:
-        """Take the lock that says this handle lives, before its first mark.
+        """Take the lock that shows that this writer lives, before its first mark.
 
-        Runs inside a write transaction, so that nobody sweeps a lock away that is made but not yet taken.
+        Runs inside a write transaction, so that nobody removes a lock file that is made but not yet locked.
         """
         if self._alive is None:
             self._writers.mkdir(exist_ok=True)
@@ -281,7 +282,7 @@ class LexicalSidecar:
         with self._faults():
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")  # a mark that power loss forgets is no mark
+                connection.execute("PRAGMA synchronous = FULL")  # marks must survive a loss of power
                 connection.execute("BEGIN IMMEDIATE")
                 kind = connection.execute("PRAGMA application_id").fetchone()[0]
                 empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -340,18 +341,18 @@ class LexicalSidecar:
 
 
 class Write:
-    """A write under way, from `LexicalSidecar.begin`."""
+    """A write that has begun, from `LexicalSidecar.begin`."""
 
     def __init__(self, sidecar: LexicalSidecar, namespace: str, owner: str, ids: frozenset[str], whole: bool) -> None:
         self._sidecar, self._owner, self._ids, self._whole = sidecar, owner, ids, whole
         self.namespace = namespace
 
     def commit(self, documents: Mapping[str, str | None]) -> None:
-        """Index what the database now holds, and take the marks of these ids away.
+        """Index what the database holds now, and remove the marks of these ids.
 
         Args:
-            documents: id → text, None for an id that is gone. An id that was marked and is missing here, such as one
-                that the database refused, stays pending. A drop is committed with `{}`.
+            documents: the text by id, None for an id that is gone. An id that was marked and is missing here, such as
+                one that the database refused, stays pending. A drop is committed with `{}`.
         """
         if not self._whole and not documents.keys() <= self._ids:
             raise AssertionError(f"{sorted(documents.keys() - self._ids)[:3]} were not marked")
@@ -375,5 +376,5 @@ class Write:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._sidecar._transaction() as connection:  # what was not committed is nobody's now
+        with self._sidecar._transaction() as connection:  # what was not committed has no living writer now
             connection.execute("UPDATE marks SET owner = ? WHERE owner = ?", (_NOBODY, self._owner))

@@ -1,7 +1,7 @@
-"""A BM25 leg for engines without one: dizuo's side-car file beside the store, kept in step with it.
+"""A store with a BM25 side-car, for databases that cannot search by words.
 
-Every write is marked in the side-car before it reaches the engine and settled after; what a crash leaves marked is
-read back from the engine before the next search by words. `optimize` compares the two as wholes.
+Every write is marked in the side-car before it goes to the database, and indexed after it. What a crash leaves marked
+is read from the database before the next search by words. `optimize` compares all of the side-car with the database.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _METADATA: Columns = frozenset({"metadata"})
 
 
 class WithSidecar:
-    """A store and a side-car that follows it.
+    """A store, and a side-car that indexes the words of its documents.
 
     Args:
-        store: keeps the records; has no words of its own.
-        folder: one file per collection is kept there.
+        store: keeps the records; cannot search by words.
+        folder: has one file per collection.
     """
 
     def __init__(self, store: Store, folder: Path) -> None:
@@ -45,7 +45,7 @@ class WithSidecar:
         self.capabilities = replace(store.capabilities, lexical="side-car", threads=False)
         self.path = folder / f"{physical_name(store.spec.collection)}.sqlite"
         self.words = LexicalSidecar(self.path)
-        self._mend()
+        self._repair()
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         with self.words.begin(namespace, block.ids) as write:
@@ -73,29 +73,34 @@ class WithSidecar:
         return removed
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
-        self._mend()
+        self._repair()
         if where is None:
             hits = self.words.search(namespace, query, k=k)
             fetched = len(hits)
         else:
-            hits, fetched = self._filtered(namespace, query, k, where)
+            hits, fetched = self._search_filtered(namespace, query, k, where)
         return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
-    def _filtered(self, namespace: str, query: str, k: int, where: Filter) -> tuple[list[tuple[str, float]], int]:
-        """Return the k best that match: the engine names them where few match, else it is asked page by page."""
+    def _search_filtered(
+        self, namespace: str, query: str, k: int, where: Filter
+    ) -> tuple[list[tuple[str, float]], int]:
+        """Return the k best that match the filter, and how many rows were read.
+
+        If few match, the database lists their ids; otherwise the metadata of the best is read page by page.
+        """
         ranked = self.words.ranked(namespace, query, first=4 * k)
         matching = self.inner.count(namespace, where=where)
         if matching <= 10 * k:
             blocks = self.inner.scan(namespace, where=where, columns=frozenset(), rows=self.batch_rows)
             allowed = {id for block in blocks for id in block.ids}
             return list(islice((hit for hit in ranked if hit[0] in allowed), k)), len(allowed)
-        true = matcher(where)
+        matches = matcher(where)
         hits: list[tuple[str, float]] = []
         fetched = 0
         while len(hits) < k and (page := list(islice(ranked, min(self.batch_rows, 4 * k)))):
             block = self.inner.fetch(namespace, [id for id, _ in page], columns=_METADATA)
             fetched += len(block)
-            allowed = {id for id, row in zip(block.ids, block.metadata, strict=True) if true(row)}
+            allowed = {id for id, row in zip(block.ids, block.metadata, strict=True) if matches(row)}
             hits += [hit for hit in page if hit[0] in allowed]
         return hits[:k], fetched
 
@@ -105,7 +110,7 @@ class WithSidecar:
             self._align(name)
 
     def _align(self, namespace: str) -> None:
-        """Bring the side-car in line with the engine, reading all of both: for a database that others wrote to."""
+        """Read all of a namespace and index what differs in the side-car: others may have written to the database."""
         held = dict(self.words.scan(namespace))
         for block in self.inner.scan(namespace, where=None, columns=_DOCUMENTS, rows=self.batch_rows):
             texts = dict(zip(block.ids, block.documents, strict=True))
@@ -119,11 +124,11 @@ class WithSidecar:
     def _reread(self, namespace: str, ids: list[str]) -> None:
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            with self.words.begin(namespace, part) as write:  # from here on nobody else writes these
+            with self.words.begin(namespace, part) as write:  # from here on no other writer changes these
                 now = self._read(namespace, part)
                 write.commit({id: now.get(id) for id in part})
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         self.words.repair(self._read)
 
     def _read(self, namespace: str, ids: list[str]) -> Mapping[str, str | None]:
@@ -139,7 +144,7 @@ class WithSidecar:
         self.inner.close()
         self.words.close()
 
-    # ---- as the store
+    # ---- what the store does itself
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         return self.inner.fetch(namespace, ids, columns=columns)

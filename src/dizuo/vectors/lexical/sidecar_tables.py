@@ -1,13 +1,13 @@
-"""The side-car's tables in SQLite: namespaces, documents, postings, and the marks of writes that are under way.
+"""The tables of the side-car in SQLite: namespaces, documents, postings, and the marks of writes that have begun.
 
-Postings are rows of our own instead of an FTS5 index, because bm25() of FTS5 cannot mean what it means on the other
-engines: its idf is clamped where a token stands in more than half of the documents, and its counts run over the whole
-table, so that one namespace would move the scores of another. A row is (token, namespace, document) with the
-occurrences and the document's length: one token of a query is one range of the primary key, and its number of rows is
-the document frequency, which therefore cannot drift.
+Postings are rows of our own and not an FTS5 index, because bm25() of FTS5 does not compute what the other databases
+do: its idf is clamped where more than half of the documents contain a token, and its counts go over the whole table,
+so that one namespace would change the scores of another. A row is (token, namespace, document) with the occurrences
+and the length of the document. One token of a query is one range of the primary key, and its number of rows is the
+document frequency, which therefore is always right.
 
-What is kept per document: its length, a digest of its text, and its tokens, so that it can be taken out again. Its
-text stays in the database.
+Kept per document are its length, a digest of its text, and its tokens, so that it can be removed again. Its text stays
+in the database.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _SLICE = 500
 
 
 def text_digest(text: str) -> bytes:
-    """Return the digest that `scan` gives for a text: BLAKE2b, 16 bytes."""
+    """Return the digest of a text as `scan` yields it: BLAKE2b, 16 bytes."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def put(connection: sqlite3.Connection, name: str, documents: Mapping[str, str | None]) -> None:
-    """Replace the texts of some documents of a namespace; None takes one out. Runs inside the caller's transaction."""
+    """Replace the texts of some documents of a namespace; None removes one. Runs inside the caller's transaction."""
     namespace = _namespace(connection, name, make=any(text is not None for text in documents.values()))
     if namespace is None:
         return
@@ -90,7 +90,7 @@ def put(connection: sqlite3.Connection, name: str, documents: Mapping[str, str |
         inserts.extend((numbers[token], namespace, document, count, length) for token, count in counts.items())
         change += bool(length)
         tokens += length
-    inserts.sort()  # neighbours in the tree are written together
+    inserts.sort()  # in the order of the primary key, so that neighbours are written together
     connection.executemany("INSERT INTO postings VALUES (?, ?, ?, ?, ?)", inserts)
     connection.execute(
         "UPDATE namespaces SET documents = documents + ?, tokens = tokens + ? WHERE namespace = ?",
@@ -108,14 +108,14 @@ def forget_if_empty(connection: sqlite3.Connection, name: str) -> None:
 
 
 def scores(connection: sqlite3.Connection, name: str, query: str) -> dict[int, float]:
-    """Return document → score for all documents of a namespace that share a token with the query."""
+    """Return the score by document, of all documents of a namespace that share a token with the query."""
     row = connection.execute("SELECT namespace, documents, tokens FROM namespaces WHERE name = ?", (name,)).fetchone()
     if row is None or not row[1]:
         return {}
     namespace, documents, total = row
     average = total / documents
     found: dict[int, float] = {}
-    for token in query_tokens(query):  # always in this order: equal documents get equal sums
+    for token in query_tokens(query):  # always in the same order, so that equal documents get equal sums
         rows = connection.execute(
             "SELECT document, count, length FROM postings"
             " WHERE token = (SELECT token FROM tokens WHERE text = ?) AND namespace = ?",

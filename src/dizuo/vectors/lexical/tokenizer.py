@@ -1,4 +1,4 @@
-"""One tokenizer for every engine: words where a script has spaces, bigrams where it has none.
+"""The tokenizer of all databases: words where a script has spaces, bigrams where it has none.
 
     document_tokens("数据库检索 with BM25")   数据 据库 库检 检索 数 据 库 检 索 with bm25
     query_tokens("检索")                     检索
@@ -29,7 +29,7 @@ __all__ = ["LONGEST_WORD", "TOKENIZER", "document_tokens", "query_tokens"]
 
 TOKENIZER = "dizuo-1"
 LONGEST_WORD = 64
-"""Characters of the longest token; 256 bytes at most, below what every engine's index accepts."""
+"""Characters of the longest token; 256 bytes at most, below what the index of every database accepts."""
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 # Han (々〆〇 and the supplementary planes with it), kana with ー, Bopomofo, Hangul, Thai, Lao, Myanmar, Khmer.
@@ -63,7 +63,7 @@ def document_tokens(text: str) -> list[str]:
 
 
 def query_tokens(text: str) -> list[str]:
-    """Return the distinct tokens of a query, sorted; a token that stands twice in a query asks no louder."""
+    """Return the distinct tokens of a query, sorted; a token that occurs twice in a query counts once."""
     if text.isascii():
         return sorted(set(document_tokens(text)))
     found: set[str] = set()
@@ -77,7 +77,7 @@ def query_tokens(text: str) -> list[str]:
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """Yield (run of word characters, whether its script is unspaced)."""
-    for word in _word().findall(_one_form(text)):
+    for word in _word().findall(_normalize(text)):
         if word.isascii():
             yield word, False
             continue
@@ -91,8 +91,8 @@ def _runs(text: str) -> Iterator[tuple[str, bool]]:
             yield word[last:], False
 
 
-def _one_form(text: str) -> str:
-    """NFKC_Casefold (Unicode 3.13, D147) as far as the standard library has it."""
+def _normalize(text: str) -> str:
+    """Return NFKC_Casefold of a text (Unicode 3.13, D147), as far as the standard library has it."""
     if _INVISIBLE.search(text):
         text = _INVISIBLE.sub("", text)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -107,7 +107,7 @@ def _pieces(word: str) -> list[str]:
 
 @functools.cache
 def _word() -> re.Pattern[str]:
-    r"""Letters, digits and marks. Python's `\w` leaves marks out, and so cuts हिन्दी in four."""
+    r"""Return the pattern of a word: letters, digits and marks. Python's `\w` has no marks, and cuts हिन्दी in four."""
     ranges: tuple[list[list[int]], list[list[int]]] = ([], [])
     for code in range(0x300, 0x20000):
         if unicodedata.category(chr(code)) in ("Mn", "Mc"):

@@ -1,7 +1,7 @@
-"""Copy one store into another, whatever the two engines are; verified record by record, and resumed by repeating.
+"""One store is copied into another of any database, and the copy is verified record by record.
 
-A copy that was killed is called again: records that the target holds already, with the same digest, are not sent. It
-is over when the target answers for every record of the source with the same digest, and sample searches agree.
+A copy that was killed is called again and resumes: `send_missing` leaves out what the target holds already with the
+same digest. It is done when the target has every record of the source with the same digest, and sample searches agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dizuo.vectors.writing.digests import Checksum, digest_rows
 __all__ = ["Copied", "copy", "scan_by_namespace", "send_missing"]
 
 SEARCHES = 10
-"""Sample searches that are compared."""
+"""How many sample searches are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Copied:
     rows: int
     """Records of the source."""
     sent: int
-    """Records that had to be sent; the others were there."""
+    """Records that were sent; the others were there already."""
     checksum: str
-    """Of the source's records; the target has the same."""
+    """Checksum of the source's records; the target has the same."""
     searches: int
-    """Sample searches that gave the same answer on both."""
+    """How many sample searches gave the same answer in both."""
     extra: int
     """Records of the target that the source does not have."""
 
@@ -53,10 +53,10 @@ def copy(
     """Copy records into another store, and verify that they arrived.
 
     Args:
-        source: where from; it should not change meanwhile.
-        target: where to; records with the same ids are replaced, others stay.
+        source: the store that is copied; it should not change meanwhile.
+        target: the store that it is copied into; records with the same ids are replaced, others stay.
         where: which records.
-        everywhere: all namespaces; otherwise the source's namespace into the target's.
+        everywhere: copy all namespaces; otherwise the source's namespace into the target's.
         rows: records in memory at a time.
         watch: is told of the progress.
 
@@ -82,11 +82,11 @@ def copy(
         seconds = time.monotonic() - began
         watch(Progress("copy", right.count, total, "rows", rate=right.count / max(seconds, 1e-9)))
     target.refresh()
-    held = _checksum(target, where, everywhere=everywhere, rows=rows, names=None if everywhere else source.name)
+    held = _compute_checksum(target, where, everywhere=everywhere, rows=rows, names=None if everywhere else source.name)
     if held != right:
-        _compare(source, target, where, everywhere=everywhere, rows=rows)
+        _raise_differences(source, target, where, everywhere=everywhere, rows=rows)
     extra = held.count - right.count
-    searches = _searches(source, target, samples, everywhere) if not extra and where is None else 0
+    searches = _compare_searches(source, target, samples, everywhere) if not extra and where is None else 0
     result = Copied(right.count, sent, str(right), searches, max(0, extra))
     watch(Finished("copy", time.monotonic() - began, f"{right.count:,} rows, {sent:,} of them sent; all verified"))
     return result
@@ -106,23 +106,23 @@ def scan_by_namespace(
 
 
 def send_missing(target: VectorStore, block: Block, digests: list[bytes], namespace: str) -> int:
-    """Send the records that the target does not hold with the same digest; return how many these were."""
-    held = _held(target, block.ids, namespace)
+    """Send the records that the target does not hold with the same digest; return how many that were."""
+    held = _read_digests(target, block.ids, namespace)
     missing = [place for place, id in enumerate(block.ids) if held.get(id) != digests[place]]
     if missing:
         target.upsert(block if len(missing) == len(block) else block.take(missing), wait=False)
     return len(missing)
 
 
-def _held(store: VectorStore, ids: list[str], namespace: str) -> dict[str, bytes]:
-    """Return the digests of what the store holds under these ids; an empty namespace is not asked."""
+def _read_digests(store: VectorStore, ids: list[str], namespace: str) -> dict[str, bytes]:
+    """Return the digests of the records that the store holds under these ids."""
     found: dict[str, bytes] = {}
     for block in store.blocks(ids):
         found |= dict(zip(block.ids, digest_rows(block, namespace), strict=True))
     return found
 
 
-def _checksum(
+def _compute_checksum(
     store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int, names: str | None
 ) -> Checksum:
     out = Checksum()
@@ -131,13 +131,13 @@ def _checksum(
     return out
 
 
-def _compare(
+def _raise_differences(
     source: VectorStore, target: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int
 ) -> None:
     """Raise an error that names the records of the source that the target does not hold as they are."""
     wrong: list[str] = []
     for name, block in scan_by_namespace(source, where, everywhere=everywhere, rows=rows):
-        held = _held(target.namespace(name) if everywhere else target, block.ids, name)
+        held = _read_digests(target.namespace(name) if everywhere else target, block.ids, name)
         digests = digest_rows(block, name)
         for place, id in enumerate(block.ids):
             if held.get(id) != digests[place]:
@@ -149,7 +149,7 @@ def _compare(
         )
 
 
-def _searches(
+def _compare_searches(
     source: VectorStore,
     target: VectorStore,
     samples: list[tuple[str, Floats]],

@@ -1,8 +1,9 @@
-"""Parquet files of anybody's vectors: which column is the id, the vector, the document; the rest is metadata.
+"""Anybody's Parquet files with vectors: which column is the id, the vector and the document; the rest is metadata.
 
-Known by name: Hugging Face's Wikipedia dumps of Cohere (`id title text url … emb`), Qdrant's DBpedia (`_id title text
-openai`), Pinecone's data sets (`id values metadata`), VectorDBBench (`id emb`), LanceDB (`id vector text`), and the
-like. A file without an id column numbers its rows; a file with one column of numbers in lists needs no name for it.
+Columns are known by name: those of Cohere's Wikipedia dumps on Hugging Face (`id title text url … emb`), of Qdrant's
+DBpedia (`_id title text openai`), of Pinecone's data sets (`id values metadata`), of VectorDBBench (`id emb`), of
+LanceDB (`id vector text`), and the like. Where there is no column of ids, rows are numbered; where only one column has
+lists of numbers, it may have any name.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.vectors.points import Block, encode
 from dizuo.vectors.writing.checking import metadata_fault
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Layout", "detect_columns", "read_dump", "read_dump_dim"]
 
@@ -32,16 +36,16 @@ ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which column is what; None where there is none."""
+    """Which column is what; None is no such column."""
 
     vector: str
     id: str | None = None
     document: str | None = None
     metadata: str | None = None
-    """A column of JSON text or a struct that is the metadata; the remaining columns are keys beside it."""
+    """A column of JSON text or a struct that is the metadata; the remaining columns are further keys of it."""
 
 
-def detect_columns(schema: Any, *, dim: int | None = None, layout: Layout | None = None) -> Layout:
+def detect_columns(schema: pa.Schema, *, dim: int | None = None, layout: Layout | None = None) -> Layout:
     """Return which columns of an Arrow schema are what.
 
     Raises:
@@ -51,7 +55,7 @@ def detect_columns(schema: Any, *, dim: int | None = None, layout: Layout | None
 
     names = list(schema.names)
     if layout is not None:
-        missing = [f"{name}: no such column" for name in _named(layout) if name not in names]
+        missing = [f"{name}: no such column" for name in _name_columns(layout) if name not in names]
         if missing:
             raise VectorError("the file has other columns", details=missing, hint=f"it has {', '.join(names)}")
         return layout
@@ -95,9 +99,9 @@ def read_dump(
     total = 0
     for file in files:
         try:
-            with pq.ParquetFile(file) as opened:
-                total += opened.metadata.num_rows
-                detect_columns(opened.schema_arrow, dim=dim, layout=layout)
+            with pq.ParquetFile(file) as parquet:
+                total += parquet.metadata.num_rows
+                detect_columns(parquet.schema_arrow, dim=dim, layout=layout)
         except (OSError, pa.ArrowException) as error:
             raise VectorError(f"{file} is no Parquet file: {error}") from None
         except VectorError as error:
@@ -112,9 +116,9 @@ def read_dump_dim(path: str | Path | Sequence[str | Path], *, layout: Layout | N
 
     file = _files(path)[0]
     try:
-        with pq.ParquetFile(file) as opened:
-            columns = detect_columns(opened.schema_arrow, layout=layout)
-            first = next(opened.iter_batches(1, columns=[columns.vector]), None)
+        with pq.ParquetFile(file) as parquet:
+            columns = detect_columns(parquet.schema_arrow, layout=layout)
+            first = next(parquet.iter_batches(1, columns=[columns.vector]), None)
     except (OSError, pa.ArrowException) as error:
         raise VectorError(f"{file} is no Parquet file: {error}") from None
     except VectorError as error:
@@ -137,9 +141,9 @@ def _blocks(files: Sequence[Path], dim: int, layout: Layout | None) -> Iterator[
 
     number = 0
     for file in files:
-        with pq.ParquetFile(file) as opened:
-            columns = detect_columns(opened.schema_arrow, dim=dim, layout=layout)
-            for batch in opened.iter_batches(ROWS):
+        with pq.ParquetFile(file) as parquet:
+            columns = detect_columns(parquet.schema_arrow, dim=dim, layout=layout)
+            for batch in parquet.iter_batches(ROWS):
                 yield _block(batch, columns, dim, number, str(file))
                 number += batch.num_rows
 
@@ -154,7 +158,7 @@ def _block(batch: Any, columns: Layout, dim: int, number: int, file: str) -> Blo
     if held.null_count or len(flat) != rows * dim:
         raise VectorError(f"{file}: not every vector in {columns.vector!r} has {dim} numbers")
     ids = [str(number + n) for n in range(rows)] if columns.id is None else [str(id) for id in listed(columns.id)]
-    keys = [name for name in batch.schema.names if name not in _named(columns)]
+    keys = [name for name in batch.schema.names if name not in _name_columns(columns)]
     others = {name: listed(name) for name in keys}
     base = listed(columns.metadata) if columns.metadata else [None] * rows
     texts = []
@@ -174,7 +178,7 @@ def _block(batch: Any, columns: Layout, dim: int, number: int, file: str) -> Blo
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has; dates as ISO 8601, bytes as base64, decimals as text: nothing is left out."""
+    """Return a value as JSON has it: dates as ISO 8601, bytes as base64, decimals as text. Nothing is left out."""
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -190,11 +194,11 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _named(layout: Layout) -> list[str]:
+def _name_columns(layout: Layout) -> list[str]:
     return [name for name in (layout.vector, layout.id, layout.document, layout.metadata) if name is not None]
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))

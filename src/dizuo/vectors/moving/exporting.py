@@ -1,6 +1,6 @@
-"""A store's records as Parquet files with a manifest. `export_format.py` says what the files hold.
+"""The records of a store are written as Parquet files with a manifest (`export_format.py` says what these hold).
 
-Each file is written beside its name and renamed when it is whole; the manifest comes last. An export that was killed
+Each file is written under another name and renamed when it is whole; the manifest comes last. An export that was killed
 goes on where its files end, provided that what they hold is still what the store holds.
 """
 
@@ -50,11 +50,12 @@ def export_parquet(
     """Write records as Parquet files with a manifest. The store should not change meanwhile.
 
     Args:
-        store: where from.
-        folder: where to; made where it is not there. A finished export in it is an error, an unfinished one goes on.
+        store: the store that is exported.
+        folder: the folder of the export; it is made if it does not exist. A finished export in it is an error, an
+            unfinished one is continued.
         where: which records.
-        everywhere: all namespaces; otherwise the store's own.
-        rows_per_file: records of one file, and about what is in memory.
+        everywhere: export all namespaces; otherwise the store's own.
+        rows_per_file: records in one file, and about as many in memory.
         embedder: what made the vectors, for the manifest.
         watch: is told of the progress.
 
@@ -114,7 +115,7 @@ def export_parquet(
 
 
 class _Writer:
-    """Writes files of one size, each beside its name, and renames it when it is whole."""
+    """Writes files of one size, each under another name, and renames it when it is whole."""
 
     def __init__(self, folder: Path, dim: int, size: int) -> None:
         from dizuo.vectors.writing.arrow import arrow_schema

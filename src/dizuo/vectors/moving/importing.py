@@ -1,7 +1,7 @@
-"""Records from an export, or from Parquet files of anybody's, into a store.
+"""Records from an export, or from anybody's Parquet files, are sent into a store.
 
-An import sends what the store does not hold yet, and is over when the store answers for every record. One that was
-killed is called again.
+An import sends what the store does not hold yet, and is done when the store has every record. One that was killed is
+called again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Imported:
     """What an import did."""
 
     rows: int
-    """Records of the files."""
+    """Records in the files."""
     sent: int
-    """Records that had to be sent; the others were there."""
+    """Records that were sent; the others were there already."""
 
 
 def import_parquet(
@@ -42,13 +42,13 @@ def import_parquet(
     everywhere: bool = True,
     watch: Watcher = ignore,
 ) -> Imported:
-    """Send the records of an export, or of Parquet files of anybody's, into a store; resumed by repeating.
+    """Send the records of an export, or of anybody's Parquet files, into a store. Call it again to resume.
 
     Args:
-        store: where to; records with the same ids are replaced, others stay.
+        store: what they are sent into; records with the same ids are replaced, others stay.
         path: the folder of an export, a Parquet file, a folder of them, or several.
         layout: which columns are id, vector and document; found by name and type unless given.
-        everywhere: an export's records go to the namespaces they come from; otherwise to the store's own.
+        everywhere: send the records of an export to the namespaces that they come from; otherwise to the store's own.
         watch: is told of the progress.
 
     Raises:
@@ -70,7 +70,7 @@ def import_parquet(
             for one in space.blocks(block.ids)
             for id, digest in zip(one.ids, digest_rows(one, ""), strict=True)
         }
-        last = dict(zip(block.ids, digests, strict=True))  # of an id that comes twice in a file, the last
+        last = dict(zip(block.ids, digests, strict=True))  # an id may come twice in a file; the last row counts
         wrong += [f"{id!r}" for id, digest in last.items() if held.get(id) != digest]
         if wrong:
             raise VectorError("records did not arrive as they are", details=wrong[:10], hint="import again")
@@ -96,7 +96,7 @@ def read_shape(paths: str | Path | Sequence[str | Path], *, layout: Layout | Non
     """Return dimension and metric of an export, or the dimension of anybody's Parquet files, without reading them all.
 
     Raises:
-        VectorError: they are neither.
+        VectorError: the files are neither.
     """
     several = [paths] if isinstance(paths, str | Path) else list(paths)
     if len(several) == 1 and layout is None and (Path(several[0]) / MANIFEST).is_file():

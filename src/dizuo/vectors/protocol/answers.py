@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dizuo.vectors.points import Hit, Hits, Part
+from dizuo.vectors.points import Hit, Hits, Parts
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.store import SearchResult
 from dizuo.vectors.scores import Metric, top_k
@@ -18,9 +18,9 @@ class Upserted:
     """What an upsert did."""
 
     rows: int = 0
-    """Rows that are in the store; of an id that came several times within one batch, one."""
+    """Rows that are in the store. An id that came several times within one batch counts once."""
     failed: Mapping[str, str] = field(default_factory=dict)
-    """The reason by id of rows that are not; only with `errors="collect"`."""
+    """Why the other rows are not, by id; only with `errors="collect"`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Info:
     capabilities: Capabilities
 
 
-def make_hits(found: SearchResult, k: int, parts: Mapping[str, Mapping[str, Part]] | None = None) -> Hits:
-    """Return the k best of what was found, best first, ties by id; with the parts of a hybrid search, by id."""
-    rows, scores = found.rows, found.scores
+def make_hits(result: SearchResult, k: int, parts: Parts | None = None) -> Hits:
+    """Return the k best rows as hits, best first, ties by id; `parts` are those of a hybrid search, by id."""
+    rows, scores = result.rows, result.scores
     ids, columns = rows.ids, rows.columns
     metadata = rows.metadata
     documents = rows.documents
@@ -49,15 +49,15 @@ def make_hits(found: SearchResult, k: int, parts: Mapping[str, Mapping[str, Part
     return Hits(
         [
             Hit(
-                ids[place],
-                float(scores[place]),
-                metadata[place],
-                documents[place],
-                None if vectors is None else vectors[place],
-                parts[ids[place]] if parts is not None else {},
+                ids[row],
+                float(scores[row]),
+                metadata[row],
+                documents[row],
+                None if vectors is None else vectors[row],
+                parts[ids[row]] if parts is not None else {},
             )
-            for place in top_k(scores, ids, k)
+            for row in top_k(scores, ids, k)
         ],
-        path=found.path,
-        fetched=found.fetched,
+        path=result.path,
+        fetched=result.fetched,
     )

@@ -1,14 +1,14 @@
-"""What can go wrong with a vector store, as the front and the stores tell each other.
+"""What can go wrong with a vector store.
 
     VectorError (dizuo.errors)
-    ├── Unsupported    the engine cannot do this at all, and dizuo will not pretend
+    ├── Unsupported    the database cannot do this at all, and dizuo does not pretend that it can
     ├── Refused        rows that must not be sent: wrong dimension, NaN, zero vector, values that nobody can hold
     ├── Unreachable    no server answers, or it went away in the middle
-    │   └── Transient  the same call may work in a moment (429, 503, a timeout): the front tries again
+    │   └── Transient  the same call may work in a moment (429, 503, a timeout): `VectorStore` tries again
     ├── Denied         wrong user, password or key
     └── RowErrors      some rows of a batch failed and the others are in; by id
 
-A store maps its client's exceptions to these once, at its edge; no foreign exception passes the front.
+A store turns the exceptions of its client into these once, where it calls the client; users never see a client's own.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SHOWN = 10
 
 
 class Unsupported(VectorError):
-    """The engine cannot do this; never raised where dizuo could compile around it."""
+    """The database cannot do this. Never raised where dizuo can do the same by other means."""
 
 
 class Refused(VectorError):
-    """Rows that were refused before they were sent; nothing of their batch is in the store.
+    """Rows were refused before they were sent; nothing of their batch is in the store.
 
     Args:
         message: what is wrong.
@@ -41,7 +41,7 @@ class Refused(VectorError):
 
 
 class Unreachable(VectorError):
-    """The engine does not answer. `written` says how many rows of the call are certainly in the store."""
+    """The database does not answer. `written` says how many rows of the call are certainly in the store."""
 
     written: int = 0
 
@@ -50,8 +50,8 @@ class Transient(Unreachable):
     """The same call may succeed later.
 
     Args:
-        message: what the engine said.
-        after: seconds that the engine asked to wait, where it said so.
+        message: what the database said.
+        after: seconds that the database asked to wait, where it said so.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Transient(Unreachable):
 
 
 class Denied(VectorError):
-    """The engine refused the user, password or key."""
+    """The database refused the user, password or key."""
 
 
 class RowErrors(VectorError):

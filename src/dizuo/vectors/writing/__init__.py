@@ -1,10 +1,15 @@
-"""What comes in, rows and queries: checked, cut into batches, sent.
+"""What goes to a database: rows and queries are checked, cut into batches and sent.
 
-checking.py    ids, vectors, metadata, documents: nothing bad is ever sent
-queries.py     the vectors of a search
-arrow.py       records as Arrow columns
-columns.py     metadata read as columns
-batching.py    batches by rows and bytes, repeated where it may help
-digests.py     a digest of every record
-naming.py      names of tables and indexes
+    sources.py             points, blocks and Arrow columns, as users hand them in, become blocks
+    checking.py            what may be sent: ids, vectors, metadata, documents
+    metadata_columns.py    metadata of one shape, checked and read by Arrow as a whole
+    batching.py            batches are cut, and made ready while others are on their way
+    retrying.py            a call that fails for a moment is tried again
+    queries.py             what is asked for: query vectors, k, ids
+    arrow.py               blocks as Arrow record batches
+    digests.py             a digest of every record, by which copies and exports are verified
+    naming.py              the names of tables and indexes
+
+An upsert passes through sources, checking (or metadata_columns) and batching; each batch is sent by the store and
+repeated by retrying.
 """

@@ -31,10 +31,10 @@ def cut_block(block: Block, rows: int, size: int) -> Iterator[Block]:
 
 
 def send_ahead(items: Iterator[T], act: Callable[[T], None], *, depth: int = 2) -> None:
-    """Call `act` on every item in order, in a thread of its own, while at most `depth` further ones are made here.
+    """Call `act` on every item in order, in a thread of its own, while up to `depth` further items are made here.
 
-    The items are made in the caller's thread: an iterator over a database cursor may depend on that. The first
-    failure of `act` stops the making and is raised here; a failure of the making waits for what is on its way.
+    The items are made in the caller's thread, since an iterator over a database cursor may depend on that. When `act`
+    fails, no more items are made, and its error is raised here. When the iterator fails, what is made is sent first.
     """
     first = next(items, None)
     if first is None:

@@ -50,7 +50,7 @@ def document_fault(document: Any) -> str | None:
 
 
 def metadata_fault(metadata: Any) -> str | None:
-    """Return why this is no metadata that comes back as it was, or None."""
+    """Return why metadata would not come back as it was, or None."""
     if not isinstance(metadata, Mapping):
         return f"the metadata is a {type(metadata).__name__}, not a mapping"
     return _mapping_fault(metadata, "", DEEPEST)
@@ -103,7 +103,7 @@ def has_half_pair(text: str) -> bool:
 
 
 def vector_faults(vectors: Floats, metric: Metric) -> dict[int, str]:
-    """Return what is wrong with rows of float32 [n, dim]: one pass over the squared lengths finds everything."""
+    """Return what is wrong with rows of float32 [n, dim]; one pass over the squared lengths finds all faults."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         squares = np.einsum("ij,ij->i", vectors, vectors)
         wrong = ~np.isfinite(squares)
@@ -124,7 +124,7 @@ def _vector_fault(vector: Floats) -> str:
 
 
 def check_block(block: Block, *, dim: int, metric: Metric) -> tuple[Block, Bad]:
-    """Return the rows that may be sent, each id once with its last row, and why the others may not."""
+    """Return the rows that may be sent, the last one of each id, and why the others may not."""
     if block.vectors.ndim != 2 or block.vectors.shape[1] != dim:
         reason = f"the vectors have the shape {list(block.vectors.shape)}, not [n, {dim}]"
         raise Refused("the block does not fit the collection", dict.fromkeys(block.ids, reason))

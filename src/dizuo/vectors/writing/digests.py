@@ -1,7 +1,7 @@
-"""A digest of every record, the same whatever engine holds it; how copies and exports are verified.
+"""A digest of every record, the same in every database. Copies and exports are verified by it.
 
-The digest covers id, vector (little-endian float32), metadata (JSON with sorted keys) and document. The checksum of a
-set of records is the sum of their digests modulo 2^128, so that it does not depend on their order.
+The digest covers namespace, id, vector (little-endian float32), metadata (JSON with sorted keys) and document. The
+checksum of a set of records is the sum of their digests modulo 2^128, so it does not depend on their order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Checksum", "digest_rows"]
 
 
 def digest_rows(block: Block, namespace: str) -> list[bytes]:
-    """Return 16 bytes for each record of a block with all columns."""
+    """Return a digest of 16 bytes for each record of a block, which has all columns."""
     vectors = block.vectors.astype("<f4", copy=False)
     size = 4 * vectors.shape[1]
     raw = vectors.tobytes()
@@ -37,7 +37,7 @@ class Checksum:
         self._sum = 0
 
     def add(self, digests: list[bytes]) -> None:
-        """Take further records in."""
+        """Add further records."""
         self.count += len(digests)
         self._sum = (self._sum + sum(int.from_bytes(one, "big") for one in digests)) % 2**128
 

@@ -1,8 +1,8 @@
-"""Metadata as columns: a batch of flat JSON objects of one shape, read by Arrow as a whole and not one by one.
+"""Metadata as Arrow columns: a batch of flat JSON objects of one shape is read as a whole and not one by one.
 
-Most batches are such: every record has the same keys, and every key one kind of value. `read_columns` reads them in
-C++, about 1 µs a record, and finds at once that there is nothing to refuse; whatever it is not sure of, it leaves to
-the slow way by saying None.
+Most batches are like that: every record has the same keys, and every key has values of one kind. `read_columns` reads
+them in C++, about 1 µs a record, and finds at once that there is nothing to refuse. Where it is not sure it returns
+None, and the texts are checked one by one.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["read_columns", "sort_key_column"]
 
 FEW = 64
-"""Records that are not worth the preparations."""
+"""Batches of fewer records are not worth the preparations."""
 EXACT = 2.0**53
 
 
 def read_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
-    """Return key → values, if all texts are valid metadata with the same keys and one kind of value for each.
+    """Return the values by key, if all texts are valid metadata with the same keys and one kind of value for each.
 
     Args:
         texts: string array [n]: JSON objects, as users give them.
 
-    Values are text, integers of 64 bits, floats below 2^53, or booleans; never null, never missing. None is no
-    judgement: the texts may be valid or not.
+    Values are text, integers of 64 bits, floats below 2^53, or booleans; never null, never missing. None does not mean
+    that the texts are wrong: they may be valid or not.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -40,7 +40,7 @@ def read_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
 
     if len(texts) < FEW or texts.null_count or (kinds := _kinds(texts[0].as_py())) is None:
         return None
-    if (joined := _end_to_end(texts)) is None:
+    if (joined := _join_texts(texts)) is None:
         return None
     read = arrow_json.ReadOptions(use_threads=False, block_size=max(1 << 20, joined.size + 1))
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(kinds), unexpected_field_behavior="error")
@@ -52,17 +52,18 @@ def read_columns(texts: pa.Array) -> dict[str, pa.Array] | None:
     if table.num_rows != len(texts) or any(column.null_count for column in columns.values()):
         return None
     floats = (columns[key] for key, kind in kinds.items() if kind == pa.float64())
-    # A larger one may stand for an integer; and NaN is not below anything.
+    # A larger float may be an integer in the text. NaN is not less than anything, so it fails here too.
     if not all(pc.all(pc.less(pc.abs(column), EXACT)).as_py() for column in floats):
         return None
     return columns
 
 
-def _end_to_end(texts: pa.Array) -> pa.Buffer | None:
-    """Return the bytes of all texts, not copied, if each begins and ends as an object and has no other one inside.
+def _join_texts(texts: pa.Array) -> pa.Buffer | None:
+    """Return the bytes of all texts, without a copy, if each begins and ends as an object and has no other inside.
 
-    As there are n opening braces then, and every text begins with one, a reading that finds n objects has found one in
-    each text. Nothing may be escaped, which could be half a surrogate pair; and a line end would cut the reading.
+    Then there are n opening braces and every text begins with one, so a reading that finds n objects has found one in
+    each text. A backslash is refused since an escape could be half a surrogate pair, and a line end since it would cut
+    the reading.
     """
     _, offsets, data = texts.buffers()
     edges = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
@@ -90,7 +91,7 @@ def _kinds(text: str) -> dict[str, pa.DataType] | None:
 
 
 def sort_key_column(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Return what `sort_keys_json` returns for these records, as a string array; every value is written once."""
+    """Return what `sort_keys_json` returns for these records, as a string array; a value is written once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,7 +1,7 @@
-"""Physical names: a readable slug plus a short hash, within any engine's length and alphabet.
+"""Names of tables and indexes: a readable slug and a short hash, which every database can hold.
 
-Engines differ in what a table or an index may be called; the slug is for people, the hash keeps two logical names
-apart (`Tickets` and `tickets`, `知识` and `库`), and the same logical name always gives the same physical one.
+Databases differ in what a table or an index may be called. The slug is for people, and the hash keeps two logical names
+apart (`Tickets` and `tickets`, `知识` and `库`). The same logical name always gives the same physical one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["check_name", "physical_name"]
 
 
 def physical_name(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
-    """Return an engine's name for a logical one: lower-case letters, digits and `_`, starting with a letter.
+    """Return the physical name of a logical one: lower-case letters, digits and `_`, starting with a letter.
 
     Args:
         name: any text.
-        prefix: tells dizuo's own tables apart.
-        limit: longest name the engine takes; at least `len(prefix) + 10`.
+        prefix: marks the tables of dizuo.
+        limit: the longest name that the database takes; at least `len(prefix) + 10`.
 
     Example: `physical_name("Tickets 2024")` is `"dizuo_tickets_2024_" + 8 hexadecimal digits`.
     """
@@ -32,7 +32,7 @@ def physical_name(name: str, *, prefix: str = "dizuo_", limit: int = 48) -> str:
 
 
 def check_name(name: str, *, noun: str, empty: bool = False) -> str:
-    """Return a logical name that every engine can hold.
+    """Return a logical name that every database can hold.
 
     Raises:
         VectorError: it is empty (unless allowed), longer than 128 bytes, or has control characters or surrogates.

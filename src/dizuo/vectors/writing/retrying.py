@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a call is repeated that fails with `Transient`."""
+    """How often, and with which pauses, a call is repeated that fails with `Transient`."""
 
     attempts: int = 6
-    """Calls in all."""
+    """Calls in all, the first one included."""
     first: float = 0.2
-    """Seconds before the second call; doubled each time, and a random half of it taken off."""
+    """Seconds before the second call. The pause doubles each time, and up to a half of it is taken off at random."""
     longest: float = 20.0
-    """Seconds that one pause takes at most."""
+    """The longest pause, in seconds."""
 
     def __call__(self, call: Callable[[], T], *, waiting: Callable[[float, Transient], None] | None = None) -> T:
         """Return what the call returns, repeating it while it fails with `Transient`."""

@@ -1,4 +1,4 @@
-"""From whatever a user hands in to checked blocks of a size that the database takes.
+"""What a user hands in becomes checked blocks of a size that the database takes.
 
 Points are read one by one, Arrow columns as columns. The size of the stream does not matter: only one batch is in
 memory at a time. `checking.py` says what is refused, `batching.py` cuts what is too large.
@@ -233,17 +233,17 @@ def _read_batch(batch: Any, dim: int) -> tuple[Block, Bad]:
     bad: Bad = {}
     matrix, faults = _arrow_to_matrix(vectors, dim)
     rows: list[dict[str, Any]] | None = None
-    flat: Mapping[str, Any] | None = None
+    columns: Mapping[str, Any] | None = None
     metadata: Any = ["{}"] * batch.num_rows
     if "metadata" in names:
-        metadata, rows, flat = _read_metadata(batch.column("metadata"), faults)
+        metadata, rows, columns = _read_metadata(batch.column("metadata"), faults)
     documents = batch.column("document") if "document" in names else [None] * batch.num_rows
     if not isinstance(documents, list):
         documents = documents.cast(pa.string())
     if ids.null_count:
         faults |= {int(place): "the id is null" for place in np.flatnonzero(ids.is_null().to_numpy(False))}
     faults |= _arrow_id_faults(ids, faults)
-    block = Block(ids.cast(pa.string()), matrix, metadata, documents, parsed=rows, flat=flat)
+    block = Block(ids.cast(pa.string()), matrix, metadata, documents, parsed=rows, metadata_columns=columns)
     if faults:
         bad = {str(ids[place].as_py()): fault for place, fault in sorted(faults.items())}
         block = block.take([place for place in range(batch.num_rows) if place not in faults])
@@ -277,8 +277,8 @@ def _read_metadata(
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = pc.fill_null(column.cast(pa.string()), "{}") if column.null_count else column.cast(pa.string())
-        if (flat := read_columns(column)) is not None:  # read as a whole, and nothing in it to refuse
-            return column, None, flat
+        if (columns := read_columns(column)) is not None:  # read as a whole, and nothing in it to refuse
+            return column, None, columns
         texts = column.to_pylist()
         rows = decode_all(texts)
         checks = map(_json_fault, texts) if rows is None else map(metadata_fault, rows)

@@ -1,4 +1,4 @@
-"""What the verbs of single steps and `run` have in common: a recipe, a watcher, the pipeline, and what came of it."""
+"""Verbs that run a recipe's steps do so here, with their progress drawn, and tell what became of every step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from dizuo.recipe import Recipe
     from dizuo.steps.pipeline import Outcome
 
-__all__ = ["command_path", "go", "show_gate", "steps_json"]
+__all__ = ["command_path", "run_steps", "show_gate", "steps_json"]
 
 
-def go(recipe: Recipe, *, until: str, force: Collection[str], as_json: bool) -> Outcome:
+def run_steps(recipe: Recipe, *, until: str, force: Collection[str], as_json: bool) -> Outcome:
     """Run a recipe up to a step, drawing its progress."""
     from dizuo.cli.flags import runs_root
     from dizuo.cli.render import watching
@@ -25,7 +25,7 @@ def go(recipe: Recipe, *, until: str, force: Collection[str], as_json: bool) -> 
 
 
 def steps_json(outcome: Outcome) -> dict[str, Any]:
-    """Return what became of every step."""
+    """Return what became of every step, as JSON values."""
     return {
         "name": outcome.name,
         "folder": str(outcome.folder),
@@ -39,7 +39,7 @@ def steps_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def show_gate(outcome: Outcome) -> int:
-    """Say why nothing was deployed, if nothing was; return the exit status."""
+    """Print why nothing was deployed, if nothing was, and return the exit status."""
     if not outcome.closed:
         return 0
     import click
