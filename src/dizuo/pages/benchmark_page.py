@@ -149,8 +149,8 @@ def _server(store: Mapping[str, Any], key: str) -> str:
 
 
 def _part(store: Mapping[str, Any], share: float, cell: Any) -> str:
-    found = next((part for part in store["recalls"] if part["selectivity"] == share), None)
-    return NONE if found is None else str(cell(found))
+    recall = next((part for part in store["recalls"] if part["selectivity"] == share), None)
+    return NONE if recall is None else str(cell(recall))
 
 
 def _path(part: Mapping[str, Any]) -> str:
@@ -192,3 +192,9 @@ def _verdict(stores: Sequence[Mapping[str, Any]]) -> str:
     if quick is not best:
         text += f". {quick['name']} answered one caller fastest: 95 % within {figure(quick['loads'][0]['p95_ms'])} ms"
     return text + "."
+
+
+def text_table(value: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[tuple[str, list[str]]]]]]:
+    """Return names of the stores that could be measured, and the rows of every group as text."""
+    shown = [name for name, store in zip(names(value), value["stores"], strict=True) if not store["error"]]
+    return shown, [(title, rows) for title, rows in table(value) if rows]

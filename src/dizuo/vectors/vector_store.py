@@ -2,7 +2,7 @@
 
 Everything that databases can share is done here or called from here: rows and queries are checked, batches are cut and
 sent again where it may help, errors are collected by row, the text form of filters is read, answers are put in order
-and cut at k, and the two legs of a hybrid search are fused. A database's `Store` only ever gets clean blocks.
+and cut at k, and the two rankings of a hybrid search are fused. A database's `Store` only ever gets clean blocks.
 """
 
 from __future__ import annotations

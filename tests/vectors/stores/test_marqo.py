@@ -96,16 +96,16 @@ def test_equal_records_beyond_what_one_search_gives_come_in_the_order_of_ids(sto
 @given(filters(), metadata())
 def test_filters_in_marqos_language_mean_what_they_mean(where: Filter, row: dict[str, Any]) -> None:
     fields = marqo_rows.metadata_fields(row, encode(row))
-    space = marqo_rows.space_of("here")
+    space = marqo_rows.space_name("here")
     held = {"space": space, "place": 7, "tags": frozenset(fields["tags"])}
     for one in (where, ~where):
         condition, same = flatten_filter(one)
-        true = condition != FALSE and compiled(marqo_rows.filter_of(condition, space), FILTERABLE)(held)
+        true = condition != FALSE and compiled(marqo_rows.write_filter(condition, space), FILTERABLE)(held)
         assert true == matches(one, row) or (not same and true)
         if condition != FALSE:
             for low, high in ((0, 6), (8, marqo_rows.PLACES)):
-                assert not compiled(marqo_rows.filter_of(condition, space, low, high), FILTERABLE)(held)
-            assert not compiled(marqo_rows.filter_of(condition, marqo_rows.space_of("there")), FILTERABLE)(held)
+                assert not compiled(marqo_rows.write_filter(condition, space, low, high), FILTERABLE)(held)
+            assert not compiled(marqo_rows.write_filter(condition, marqo_rows.space_name("there")), FILTERABLE)(held)
 
 
 def test_orders_of_numbers_are_exact_as_beginnings_of_their_digits() -> None:
@@ -119,10 +119,10 @@ def test_orders_of_numbers_are_exact_as_beginnings_of_their_digits() -> None:
     }
     for bound in numbers:
         for order, true in orders.items():
-            asked = {*marqo_rows._ordered_tags("n", order, bound)}
+            asked = {*marqo_rows._order_tags("n", order, bound)}
             assert len(asked) <= 241
             for number in numbers:
-                found = not asked.isdisjoint(marqo_rows._beginnings("n", number))
+                found = not asked.isdisjoint(marqo_rows._prefixes("n", number))
                 assert found == true(number, bound), (number, order, bound)
 
 

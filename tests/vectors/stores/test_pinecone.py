@@ -144,7 +144,7 @@ def test_bytes_of_vectors_are_kept_on_request(engine_pinecone_emulator: Any) -> 
     url = f"{engine_pinecone_emulator.url}?keep_bytes=true"
     with connect(url, dim=3, metric="dot", collection="kept bytes") as store:
         store.upsert(Point("a", vector))
-        row = store.store._fetched("__default__", ["a"])["a"]  # type: ignore[attr-defined]
+        row = store.store._fetch_records("__default__", ["a"])["a"]  # type: ignore[attr-defined]
         assert len(row.metadata["v"]) == 16
         assert store.fetch("a")[0].vector.tobytes() == vector.tobytes()  # type: ignore[union-attr]
         store.drop()
@@ -154,7 +154,7 @@ def test_a_vector_that_came_back_changed_is_told_and_not_used() -> None:
     from pinecone import Vector
 
     block = Block(["a", "b"], np.array([[1, 2], [3, -0.0]], np.float32), ["{}", "{}"], [None, "text"])
-    rows, refused = pinecone_rows.write_rows(block, one_more=True, stamp="s", keep=False)
+    rows, refused = pinecone_rows.write_rows(block, extra_number=True, stamp="s", keep=False)
     assert not refused
     assert [len(row["values"]) for row in rows] == [3, 3]
     held = [Vector(row["id"], row["values"], None, row["metadata"]) for row in rows]
@@ -169,15 +169,15 @@ def test_a_vector_that_came_back_changed_is_told_and_not_used() -> None:
 
 
 def test_ids_and_namespaces_have_names_in_pinecone_that_are_ascii_and_their_own() -> None:
-    keys = [pinecone_rows.key_of(id) for id in [*AWKWARD_IDS, "doc-1#7", "sha-", pinecone_rows.key_of("é")]]
+    keys = [pinecone_rows.record_key(id) for id in [*AWKWARD_IDS, "doc-1#7", "sha-", pinecone_rows.record_key("é")]]
     assert all(key.isascii() and key.isprintable() and 1 <= len(key) <= 64 and " " not in key for key in keys)
     assert len({*keys}) == len(keys)
-    assert pinecone_rows.key_of("doc-1#7") == "doc-1#7"
-    names = [*NAMES, "__default__", "b32-", pinecone_rows.space_of("é"), "team-a"]
-    spaces = [pinecone_rows.space_of(name) for name in names]
+    assert pinecone_rows.record_key("doc-1#7") == "doc-1#7"
+    names = [*NAMES, "__default__", "b32-", pinecone_rows.space_name("é"), "team-a"]
+    spaces = [pinecone_rows.space_name(name) for name in names]
     assert [pinecone_rows.namespace_name(space) for space in spaces] == names
     assert len({*spaces}) == len(spaces)
-    assert pinecone_rows.space_of("team-a") == "team-a"
+    assert pinecone_rows.space_name("team-a") == "team-a"
 
 
 @settings(max_examples=300, deadline=None)
@@ -187,7 +187,7 @@ def test_filters_in_pinecones_language_mean_what_they_mean(where: Filter, row: d
     held = {key: float(value) if isinstance(value, int) else value for key, value in fields.items()}
     for one in (where, ~where):
         condition, same = flatten_filter(one)
-        true = condition != FALSE and compiled(pinecone_rows.filter_of(condition))(held)
+        true = condition != FALSE and compiled(pinecone_rows.write_filter(condition))(held)
         assert true == matches(one, row) or (not same and true)
 
 

@@ -178,7 +178,7 @@ def tea(engine_redis: Any) -> Iterator[tuple[VectorStore, VectorStore]]:
 def held(store: VectorStore) -> dict[str, int]:
     """Return the postings of every token, the dead among them too."""
     inner: Any = store.store
-    name = inner._index(store.name)
+    name = inner._open_index(store.name)
     tokens = [token.decode() for token in inner.client.smembers(f"{name}/tokens")]
     return {token: inner.client.strlen(f"{name}/w/{token}") // 12 for token in tokens}
 
@@ -199,7 +199,7 @@ def test_words_of_replaced_records_count_for_nothing_and_are_taken_out(tea: tupl
         store.optimize()
         assert held(store) == {"blue": 15, "cup": 15} | {str(n): 1 for n in range(5, 20)}
     inner: Any = store.store
-    assert not inner.client.exists(f"{inner._index(store.name)}/dead")
+    assert not inner.client.exists(f"{inner._open_index(store.name)}/dead")
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_words_written_during_a_compaction_stay(engine_redis: Any, tea: tuple[Ve
 
     inner.words.client = SimpleNamespace(**{name: getattr(inner.client, name) for name in ("get", "sscan_iter")})
     inner.words.client.pipeline = pipeline
-    inner.words.compact(inner._index(store.name))
+    inner.words.compact(inner._open_index(store.name))
     assert next(rounds, None) is None
     inner.words.client = inner.client
     for query in ("cup", "late", "again 2", "blue 7"):

@@ -17,7 +17,7 @@ from dizuo.vectors.scores import top_k
 __all__ = ["RRF", "fuse", "rank_leg"]
 
 RRF = 60
-"""How much the ranks are levelled: with a larger constant the first rank counts less."""
+"""The constant of the paper: the larger it is, the less the first ranks count more than later ones."""
 
 
 def rank_leg(result: SearchResult, depth: int) -> list[tuple[str, float]]:
@@ -27,17 +27,17 @@ def rank_leg(result: SearchResult, depth: int) -> list[tuple[str, float]]:
 
 
 def fuse(
-    legs: Mapping[str, Sequence[tuple[str, float]]], k: int
+    rankings: Mapping[str, Sequence[tuple[str, float]]], k: int
 ) -> tuple[dict[str, float], dict[str, dict[str, Part]]]:
     """Return the k best ids with their fused scores, best first, ties by id; and their score and rank in each ranking.
 
     Args:
-        legs: rankings of (id, score) by name, best first.
+        rankings: rankings of (id, score) by name, best first.
         k: how many ids.
     """
     scores: dict[str, float] = {}
     parts: dict[str, dict[str, Part]] = {}
-    for name, ranked in legs.items():
+    for name, ranked in rankings.items():
         for rank, (id, score) in enumerate(ranked, start=1):
             scores[id] = scores.get(id, 0.0) + 1.0 / (RRF + rank)
             parts.setdefault(id, {})[name] = Part(score, rank)

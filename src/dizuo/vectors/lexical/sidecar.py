@@ -1,4 +1,4 @@
-"""A BM25 index in a file beside a database that has none. After a crash the two can be brought in line again.
+"""A BM25 index in a file beside a database that has none. After a crash the two are brought in line again.
 
     with sidecar.begin("docs", ids) as write:      # 1  the ids are marked on disk
         database.upsert(...)                       # 2  the database is written

@@ -1,6 +1,6 @@
 """The records of a store are written as Parquet files with a manifest (`export_format.py` says what these hold).
 
-Each file is written beside its name and renamed when it is whole; the manifest comes last. An export that was killed
+Each file is written under another name and renamed when it is whole; the manifest comes last. An export that was killed
 goes on where its files end, provided that what they hold is still what the store holds.
 """
 
@@ -115,7 +115,7 @@ def export_parquet(
 
 
 class _Writer:
-    """Writes files of one size, each beside its name, and renames it when it is whole."""
+    """Writes files of one size, each under another name, and renames it when it is whole."""
 
     def __init__(self, folder: Path, dim: int, size: int) -> None:
         from dizuo.vectors.writing.arrow import arrow_schema

@@ -3,9 +3,9 @@
 
 Tested against chromadb 1.5.9, embedded and `chroma run`. What it does to values is worked around here:
 
-- an upsert merges metadata into the old; so every record has the same few keys, which an upsert always sets: `m` the
+- an upsert merges metadata into the old, so every record has the same few keys, which an upsert always sets: `m` the
   metadata as JSON, `d` the document, `t` the tags that filters ask for (`dizuo.vectors.exact.tags_and_numbers`). The
-  numbers beside them may be left over, and no condition believes them without a tag;
+  numbers beside these may be left over, so no condition reads one without a tag;
 - its server reads some numbers of a JSON text as their neighbours (3.4028234663852886e38), and not the same in a filter
   as in a record; so a number is sent as the whole number that its bits are;
 - its cosine space gives back other vectors than it got; there `v` has the bytes of the original;
@@ -48,13 +48,13 @@ __all__ = ["STORE"]
 
 SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 NEVER: dict[str, Any] = {"m": {"$eq": ""}}
-"""True for no record: metadata is never the empty text."""
+"""A condition that no record meets: metadata is never the empty text."""
 _ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     tenant: str = "default_tenant"
     """Chroma's tenant, on a server."""
@@ -69,7 +69,7 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import chromadb
         from chromadb.config import Settings
@@ -100,7 +100,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma
 
 
 class Chroma:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Chroma; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
@@ -121,7 +121,7 @@ class Chroma:
         )
 
     def open(self, request: CollectionRequest) -> None:
-        """Find or make the collection that says dim and metric; namespaces are others."""
+        """Find or make the Chroma collection that holds dim and metric; each namespace has another."""
         from chromadb.errors import NotFoundError
 
         self.root = physical_name(request.collection)
@@ -134,7 +134,7 @@ class Chroma:
                 found = self.client.get_or_create_collection(
                     self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
                 )
-        # Whoever made it first says what it is.
+        # Another process may have made it first, so what it says counts.
         facts = json.loads(found.metadata["dizuo"])
         self.spec = request.check_existing(facts["dim"], facts["metric"])
 
@@ -176,8 +176,8 @@ class Chroma:
             if ids is not None:
                 there = space.get(ids=list(ids), include=[])["ids"]
             else:
-                # Read to the end first: rows that go would shift the pages.
-                there = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+                # All are read before the first is removed, since a removal would shift the pages.
+                there = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
             for start in range(0, len(there), self.batch_rows):
                 space.delete(ids=there[start : start + self.batch_rows])
         return len(there)
@@ -187,9 +187,9 @@ class Chroma:
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         space = self._open_namespace(namespace)
         if space is None or not ids:
-            return self._block({"ids": []}, columns)
+            return self._to_block({"ids": []}, columns)
         with self._map_errors():
-            return self._block(space.get(ids=list(ids), include=self._include(columns)), columns)
+            return self._to_block(space.get(ids=list(ids), include=self._include(columns)), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -197,7 +197,7 @@ class Chroma:
         space = self._open_namespace(namespace)
         condition, same = flatten_filter(where)
         if space is None:
-            return [SearchResult(self._block({"ids": []}, columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._to_block({"ids": []}, columns), np.empty(0)) for _ in queries]
         if exact or not same or self._count(space) <= 10 * k:
             return self._compare_all(namespace, queries, k, where, columns)
         out = []
@@ -207,7 +207,7 @@ class Chroma:
                 return self._search_index(space, query, number, condition, columns)
 
             found = include_ties(ask, k, most=10 * k)
-            # Fewer than k: either no more match, or the graph did not reach them.
+            # Fewer than k: either no more rows match, or the graph did not reach them.
             out.append(
                 found if len(found.scores) >= k else self._compare_all(namespace, query[None], k, where, columns)[0]
             )
@@ -225,22 +225,22 @@ class Chroma:
         first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
         distances = np.asarray(got["distances"][0], np.float64)
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
-        return SearchResult(self._block(first, columns), from_distance(distances), "index", len(distances))
+        return SearchResult(self._to_block(first, columns), from_distance(distances), "index", len(distances))
 
     def _compare_all(
         self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
     ) -> list[SearchResult]:
-        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
         return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Chroma has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
 
-    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        """Yield the rows that match, page by page in the order of their arrival."""
+    def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        """Yield the rows that match, page by page, in the order in which they came."""
         space = self._open_namespace(namespace)
         if space is None:
             return
@@ -254,7 +254,7 @@ class Chroma:
                 )
             if not got["ids"]:
                 return
-            yield from filter_blocks([self._block(got, needed)], None if same else where)
+            yield from filter_blocks([self._to_block(got, needed)], None if same else where)
             if len(got["ids"]) < rows:
                 return
             start += rows
@@ -267,7 +267,7 @@ class Chroma:
             return 0
         if where is None:
             return self._count(space)
-        return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
+        return sum(len(block) for block in self._scan_rows(namespace, where, frozenset(), 5000))
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
@@ -278,10 +278,10 @@ class Chroma:
     # ---- the collection
 
     def refresh(self) -> None:
-        """Chroma's writes are visible when they return."""
+        """Nothing to do: Chroma's writes are visible when they return."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
-        """Chroma keeps its HNSW graph by itself."""
+        """Nothing to do: Chroma keeps its HNSW graph by itself."""
 
     def info(self) -> EngineInfo:
         with self._map_errors():
@@ -317,7 +317,7 @@ class Chroma:
     # ---- inside
 
     def _open_namespace(self, namespace: str, *, make: bool = False) -> Any:
-        """Return Chroma's collection of a namespace; None where it is not there and not to be made."""
+        """Return Chroma's collection of a namespace; None if it does not exist and `make` is not set."""
         from chromadb.errors import NotFoundError
 
         if namespace in self.held:
@@ -355,7 +355,7 @@ class Chroma:
             include.append("embeddings")
         return include
 
-    def _block(self, got: Mapping[str, Any], columns: Columns) -> Block:
+    def _to_block(self, got: Mapping[str, Any], columns: Columns) -> Block:
         ids, rows = list(got["ids"]), got.get("metadatas") or []
         vectors: Floats | None = None
         if "vectors" in columns:
@@ -381,7 +381,7 @@ class _Closed:
 
 
 def _write_condition(condition: Condition) -> dict[str, Any] | None:
-    """Return a condition in Chroma's form; None is true for all."""
+    """Return a condition in Chroma's language; None is true for all records."""
     match condition:
         case Has(tag):
             return {"t": {"$contains": tag}}
@@ -398,7 +398,7 @@ def _write_condition(condition: Condition) -> dict[str, Any] | None:
 
 
 def _order_number(value: float) -> int:
-    """Return a float64 as a signed integer of 64 bits in the order of numbers."""
+    """Return a float64 as a signed integer of 64 bits; these are in the order of the numbers."""
     return order_bits(value) - 2**63
 
 

@@ -3,12 +3,12 @@
 
 Tested against chdb 26.9: in the process, and behind a small HTTP server of the tests; not yet against a ClickHouse
 server. One table per collection, ordered by namespace and id; `t` has the tags and `n` the numbers that filters ask
-for (`dizuo.vectors.exact.tags_and_numbers`). What bites, and what is done:
+for (`dizuo.vectors.exact.tags_and_numbers`). Pitfalls, and what is done about them:
 
 - a table replaces rows by merging, some time later; every query says FINAL, so that the newest row of an id counts,
   and deleting writes a row that says `gone`;
-- its vector index knows nothing of FINAL and filters after the fact; all vectors are compared, which it does fast
-  (about 2 ms for 20,000 of 32 numbers), and ties are ordered by id by the engine;
+- its vector index ignores FINAL and filters after the search, so all vectors are compared, which is fast (about 2 ms
+  for 20,000 of 32 numbers); the database orders ties by id;
 - values go into the text of a query, escaped, because parameters travel in the URL, which has a limit;
 - it has no BM25: `TABLE_words` has the postings, and a record names its own by a number `p` drawn for every write. They
   are inserted before the record, so a record is never without its words; those that no record names count for nothing
@@ -55,7 +55,7 @@ SETTINGS = {"max_query_size": 268_435_456, "max_ast_elements": 10_000_000, "max_
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     timeout: float = 120.0
     """Seconds after which a call that got no answer has failed."""
@@ -64,12 +64,12 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickHouse:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import clickhouse_connect
     except ImportError as error:
         raise MissingPackage("clickhouse_connect", purpose="clickhouse://", install="dizuo[clickhouse]") from error
-    # It writes a line for every connection that fails, though it raises too.
+    # clickhouse-connect also writes a line for every connection that fails.
     logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     folder: Path | None = None
     with map_errors(str(url), opening=True):
@@ -94,14 +94,14 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickH
                 database=url.path.strip("/") or "default",
                 connect_timeout=5,
                 send_receive_timeout=int(options.timeout),
-                query_retries=0,  # the front tries again, and says so
+                query_retries=0,  # `VectorStore` tries again, and says so
                 autogenerate_session_id=False,
             )
     return open_or_close(ClickHouse(client, str(url), folder, options), request)
 
 
 class ClickHouse:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in ClickHouse; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
@@ -125,7 +125,7 @@ class ClickHouse:
         )
 
     def open(self, request: CollectionRequest) -> None:
-        """Find or make the table; its comment says dim and metric."""
+        """Find or make the table; its comment has dim and metric."""
         self.table = physical_name(request.collection)
         self.words = f"{self.table}_words"
         facts = self._facts()
@@ -142,7 +142,7 @@ class ClickHouse:
                 "d Nullable(String), t Array(String), n Map(String, Float64), p UInt64, l UInt32, gone UInt8, "
                 "ver UInt64 DEFAULT toUnixTimestamp64Nano(now64(9))) "
                 "ENGINE = ReplacingMergeTree(ver, gone) ORDER BY (ns, id) "
-                f"SETTINGS allow_experimental_replacing_merge_with_cleanup = 1 COMMENT {_quoted(text)}"
+                f"SETTINGS allow_experimental_replacing_merge_with_cleanup = 1 COMMENT {_quote(text)}"
             )
             facts = self._facts()
         assert facts is not None
@@ -151,7 +151,7 @@ class ClickHouse:
 
     def _facts(self) -> dict[str, Any] | None:
         found = self._ask(
-            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {_quoted(self.table)}"
+            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {_quote(self.table)}"
         )
         if not len(found):
             return None
@@ -181,7 +181,7 @@ class ClickHouse:
         self._insert(namespace, block, places, lengths)
 
     def _insert(self, namespace: str, block: Block, places: Any, lengths: Any) -> None:
-        """Write records, whose words are at these places already."""
+        """Write records, whose postings are there already, under these numbers."""
         import pyarrow as pa
 
         rows = len(block)
@@ -215,7 +215,7 @@ class ClickHouse:
         )
         new = dict(zip(block.ids, block.metadata_texts, strict=True))
         if len(found):
-            old = self._block(found, columns)
+            old = self._to_block(found, columns)
             texts = [new[id] for id in old.ids]
             changed = Block(old.ids, old.vectors, texts, old.documents)
             self._insert(namespace, changed, found["p"].combine_chunks(), found["l"].combine_chunks())
@@ -224,7 +224,7 @@ class ClickHouse:
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         condition, same = flatten_filter(where)
         if ids is None and not same:
-            ids = [id for block in self._rows(namespace, where, frozenset(), 10_000) for id in block.ids]
+            ids = [id for block in self._scan_rows(namespace, where, frozenset(), 10_000) for id in block.ids]
         rows = _in_namespace(namespace, condition)
         if ids is not None:
             if not ids:
@@ -242,16 +242,16 @@ class ClickHouse:
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         if not ids:
-            return self._block(None, columns)
+            return self._to_block(None, columns)
         where = _with_ids(namespace, ids)
-        return self._block(self._ask(f"SELECT {_fields(columns)} FROM {self.table} FINAL WHERE {where}"), columns)
+        return self._to_block(self._ask(f"SELECT {_fields(columns)} FROM {self.table} FINAL WHERE {where}"), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
     ) -> list[SearchResult]:
         condition, same = flatten_filter(where)
         if not same:
-            rows = self._rows(namespace, where, columns | {"vectors"}, 10_000)
+            rows = self._scan_rows(namespace, where, columns | {"vectors"}, 10_000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         out = []
         for query in queries:
@@ -262,7 +262,7 @@ class ClickHouse:
                 f"WHERE {_in_namespace(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
             )
             scores = found["score"].to_numpy().astype(np.float64)
-            out.append(SearchResult(self._block(found, columns), scores, "exact", len(found)))
+            out.append(SearchResult(self._to_block(found, columns), scores, "exact", len(found)))
         return out
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
@@ -290,13 +290,13 @@ class ClickHouse:
     def _words_query(
         self, namespace: str, tokens: list[str], condition: Condition, same: bool, limit: int, offset: int
     ) -> str:
-        """Return the question for the best by BM25; N, n and avgdl are of the whole namespace."""
-        space = f"ns = {_quoted(namespace)}"
+        """Return the query for the best by BM25; N, n and avgdl are those of the whole namespace."""
+        space = f"ns = {_quote(namespace)}"
         live = f"FROM {self.table} FINAL WHERE {space} AND l > 0"
         share = SQL_WEIGHT.format(
             documents="total.1", matching="matching", count="c", length="l", average="(total.2 / total.1)"
         )
-        # The words of records that are gone or were replaced find no record here.
+        # The postings of removed and replaced records find no record in this join.
         shown = "id" if same else "id, any(m) AS m"
         text = "" if same else ", m"
         return (
@@ -305,26 +305,26 @@ class ClickHouse:
             f"SELECT id, l, ok, c, count() OVER (PARTITION BY token) AS matching{text} "
             f"FROM (SELECT id, p, l, ({_write_condition(condition)}) AS ok{text} {live}) AS r "
             f"INNER JOIN (SELECT token, p, c FROM {self.words} WHERE {space} "
-            f"AND token IN ({', '.join(map(_quoted, tokens))})) AS w ON r.p = w.p"
+            f"AND token IN ({', '.join(map(_quote, tokens))})) AS w ON r.p = w.p"
             f") WHERE ok GROUP BY id ORDER BY round(score, 9) DESC, id LIMIT {limit} OFFSET {offset}"
         )
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
 
-    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        """Yield the rows that match in the order of ids, which is that of the table."""
+    def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        """Yield the rows that match, in the order of ids, which is that of the table."""
         condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         last = ""
         while True:
             found = self._ask(
                 f"SELECT {_fields(needed)} FROM {self.table} FINAL "
-                f"WHERE {_in_namespace(namespace, condition)} AND id > {_quoted(last)} ORDER BY id LIMIT {rows}"
+                f"WHERE {_in_namespace(namespace, condition)} AND id > {_quote(last)} ORDER BY id LIMIT {rows}"
             )
             if not len(found):
                 return
-            yield from filter_blocks([self._block(found, needed)], None if same else where)
+            yield from filter_blocks([self._to_block(found, needed)], None if same else where)
             if len(found) < rows:
                 return
             last = found["id"][-1].as_py()
@@ -333,7 +333,7 @@ class ClickHouse:
         condition, same = flatten_filter(where)
         if not same:
             names = [namespace] if namespace is not None else list(self.namespaces())
-            return sum(len(block) for name in names for block in self._rows(name, where, frozenset(), 10_000))
+            return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 10_000))
         rows = _in_namespace(namespace, condition)
         return int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
 
@@ -341,7 +341,7 @@ class ClickHouse:
         found = self._ask(f"SELECT ns, count() AS c FROM {self.table} FINAL GROUP BY ns ORDER BY ns")
         return dict(zip(found["ns"].to_pylist(), found["c"].to_pylist(), strict=True))
 
-    def _block(self, found: pa.Table | None, columns: Columns) -> Block:
+    def _to_block(self, found: pa.Table | None, columns: Columns) -> Block:
         if found is None or not len(found):
             empty: Floats = np.empty((0, self.spec.dim), np.float32)
             return Block(
@@ -364,7 +364,7 @@ class ClickHouse:
     # ---- the collection
 
     def refresh(self) -> None:
-        """What was inserted is visible."""
+        """Nothing to do: what was inserted is visible."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         self._do(f"OPTIMIZE TABLE {self.table} FINAL CLEANUP")
@@ -377,7 +377,7 @@ class ClickHouse:
     def info(self) -> EngineInfo:
         found = self._ask(
             "SELECT version() AS version, (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND "
-            f"database = currentDatabase() AND table IN ({_quoted(self.table)}, {_quoted(self.words)})) AS bytes"
+            f"database = currentDatabase() AND table IN ({_quote(self.table)}, {_quote(self.words)})) AS bytes"
         )
         name = "ClickHouse" if self.folder is None else "ClickHouse in the process (chdb)"
         details = {"bytes": found["bytes"][0].as_py()}
@@ -412,16 +412,16 @@ def _fields(columns: Columns) -> str:
 
 
 def _with_ids(namespace: str, ids: Sequence[str]) -> str:
-    return f"ns = {_quoted(namespace)} AND id IN ({', '.join(map(_quoted, ids))})"
+    return f"ns = {_quote(namespace)} AND id IN ({', '.join(map(_quote, ids))})"
 
 
 def _in_namespace(namespace: str | None, condition: Condition) -> str:
     inner = _write_condition(condition)
-    return inner if namespace is None else f"ns = {_quoted(namespace)} AND ({inner})"
+    return inner if namespace is None else f"ns = {_quote(namespace)} AND ({inner})"
 
 
 def _write_condition(condition: Condition) -> str:
-    """Return a condition as SQL; tags and columns are letters and digits."""
+    """Return a condition as SQL. Tags and columns are letters and digits, so they need no escaping."""
     match condition:
         case Has(tag):
             return f"has(t, '{tag}')"
@@ -436,7 +436,7 @@ def _write_condition(condition: Condition) -> str:
     raise AssertionError(condition)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a text as a literal of ClickHouse's SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"
 

@@ -3,14 +3,14 @@ user is an API key.
 
 Tested against an emulator (noida-db), and against a real server where DIZUO_TEST_ELASTICSEARCH_URL names one. A client
 of version 9 cannot talk to a server of version 8: install the client of the server's version. One index per
-collection; a document's `_id` is a hash of namespace and id. What bites, and what is done:
+collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what is done about them:
 
-- metadata is no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
+- metadata has no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
-  these few are computed from the vectors.
+  the scores of its hits are computed from the vectors.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ NEVER: dict[str, Any] = {"match_none": {}}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the HNSW graph; only at the making of a collection."""
@@ -69,7 +69,7 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Elasticsearch:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import elasticsearch
     except ImportError as error:
@@ -83,14 +83,14 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Elasti
     client = elasticsearch.Elasticsearch(
         f"{scheme}://{url.host or '127.0.0.1'}:{url.port or 9200}",
         request_timeout=options.timeout,
-        max_retries=0,  # the front tries again, and says so
+        max_retries=0,  # `VectorStore` tries again, and says so
         **who,
     )
     return open_or_close(Elasticsearch(client, options, str(url)), request)
 
 
 class Elasticsearch:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Elasticsearch; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
@@ -103,7 +103,7 @@ class Elasticsearch:
         self.client, self.options, self.address = client, options, address
 
     def open(self, request: CollectionRequest) -> None:
-        """Find or make the index; its mapping says dim and metric."""
+        """Find or make the index; its mapping has dim and metric."""
         import elasticsearch
 
         self.index = physical_name(request.collection)
@@ -184,7 +184,7 @@ class Elasticsearch:
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         if ids is None:
-            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+            ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
         removed = 0
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
@@ -206,11 +206,11 @@ class Elasticsearch:
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         if not ids:
-            return self._block([], columns)
+            return self._to_block([], columns)
         keys = [_record_key(namespace, id) for id in ids]
         with self._map_errors():
             answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
-        return self._block([one for one in answer["docs"] if one.get("found")], columns)
+        return self._to_block([one for one in answer["docs"] if one.get("found")], columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -228,7 +228,7 @@ class Elasticsearch:
                     return self._search_index(chosen, query, number, columns)
 
                 found = include_ties(ask, k, most=10 * k)
-            if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
+            if found is None or len(found.scores) < k:  # either no more rows match, or the graph did not reach them
                 found = self._search_by_script(chosen, query, k, columns)
             out.append(found)
         return out
@@ -247,18 +247,18 @@ class Elasticsearch:
         with self._map_errors():
             answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
         hits = answer["hits"]["hits"]
-        block = self._block(hits, needed)
-        scores = pairwise(query, block.vectors, "l2") if l2 else self._scores([hit["_score"] for hit in hits])
+        block = self._to_block(hits, needed)
+        scores = pairwise(query, block.vectors, "l2") if l2 else self._to_scores([hit["_score"] for hit in hits])
         return SearchResult(block.only(columns), scores, "index", len(hits))
 
-    def _scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
+    def _to_scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
         found = np.asarray(raw, np.float64)
         if self.spec.metric == "cosine":
             return 2.0 * found - 1.0
         return np.where(found < 1.0, 1.0 - 1.0 / np.maximum(found, 1e-45), found - 1.0)
 
     def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
-        """Return the k nearest by a script, which compares all that match; the engine orders ties by id."""
+        """Return the k nearest by a script, which compares all rows that match; Elasticsearch orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
             "l2": "1 / (1 + l2norm(params.q, 'v'))",
@@ -277,13 +277,13 @@ class Elasticsearch:
         hits = answer["hits"]["hits"]
         raw = np.array([hit["_score"] for hit in hits], np.float64)
         ours = {"cosine": raw - 1.0, "l2": 1.0 - 1.0 / np.maximum(raw, 1e-45)}.get(self.spec.metric)
-        scores = self._scores(raw.tolist()) if ours is None else ours
-        return SearchResult(self._block(hits, columns), scores, "exact", len(hits))
+        scores = self._to_scores(raw.tolist()) if ours is None else ours
+        return SearchResult(self._to_block(hits, columns), scores, "exact", len(hits))
 
     def _compare_all(
         self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
     ) -> list[SearchResult]:
-        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
         return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
@@ -304,14 +304,16 @@ class Elasticsearch:
             )
         hits = answer["hits"]["hits"]
         scores = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
-        blocks = list(filter_blocks([self._block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
+        blocks = (
+            list(filter_blocks([self._to_block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
+        )
         ids = list(scores) if same else [id for block in blocks for id in block.ids][:k]
         return SearchResult(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
 
-    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+    def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         rows = min(rows, WINDOW)
@@ -329,7 +331,7 @@ class Elasticsearch:
             hits = answer["hits"]["hits"]
             if not hits:
                 return
-            yield from filter_blocks([self._block(hits, needed)], None if same else where)
+            yield from filter_blocks([self._to_block(hits, needed)], None if same else where)
             if len(hits) < rows:
                 return
             after = {"search_after": hits[-1]["sort"]}
@@ -338,7 +340,7 @@ class Elasticsearch:
         condition, same = flatten_filter(where)
         if not same:
             names = [namespace] if namespace is not None else list(self.namespaces())
-            return sum(len(block) for name in names for block in self._rows(name, where, frozenset(), 5000))
+            return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 5000))
         with self._map_errors():
             answer = self.client.count(
                 index=self.index, query={"bool": {"filter": _in_namespace(namespace, condition)}}
@@ -353,7 +355,7 @@ class Elasticsearch:
         found = {one["key"]: int(one["doc_count"]) for one in answer["aggregations"]["names"]["buckets"]}
         return dict(sorted(found.items()))
 
-    def _block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+    def _to_block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
         rows = [hit["_source"] for hit in hits]
         vectors: Floats | None = None
         if "vectors" in columns:
@@ -373,7 +375,7 @@ class Elasticsearch:
             self.client.indices.refresh(index=self.index)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
-        """Elasticsearch merges its segments, and builds their graphs, by itself."""
+        """Nothing to do: Elasticsearch merges its segments and builds their graphs by itself."""
 
     def info(self) -> EngineInfo:
         with self._map_errors():
@@ -422,13 +424,13 @@ def _fields(columns: Columns) -> list[str]:
 
 
 def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what filters see of a record's metadata."""
+    """Return the fields that filters read, of a record's metadata."""
     flat = flatten(row)
     return {"t": flat.tags, "k": [f"{name}:{_order_number(value)}" for name, value in flat.numbers.items()]}
 
 
 def _order_number(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits in the order of numbers."""
+    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
     (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
     return f"{bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits ^ 1 << 63:016x}"
 
@@ -446,7 +448,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
             return {"bool": {"must_not": [{"term": {"t": tag}}]}}
         case Number(column, order, value):
             at = f"{column}:{_order_number(value)}"
-            # `:` is before `;`: these are all the numbers of this column and no other.
+            # `;` follows `:`, so these ranges hold the numbers of this column and of no other.
             bounds = {
                 "<": {"gte": f"{column}:", "lt": at},
                 "<=": {"gte": f"{column}:", "lte": at},

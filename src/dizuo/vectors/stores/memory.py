@@ -1,7 +1,7 @@
-"""`memory://`: numpy arrays in this process, exact in everything. It is the oracle that every other store is held to.
+"""`memory://`: numpy arrays in this process, exact in everything. Every other store is compared with it in tests.
 
-`memory://NAME` is shared by everybody in this process who asks for that name, until it is dropped; `memory://` alone
-belongs to one `connect`.
+`memory://NAME` is the same store for all in this process who ask for that name, until it is dropped. `memory://` alone
+is a new store for every `connect`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["STORE"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """There is nothing to set."""
+    """There are no options."""
 
 
 _SHARED: dict[tuple[str, str], Memory] = {}
@@ -52,7 +52,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
 
 @dataclass(slots=True)
 class _Space:
-    """One namespace: row numbers by id; rows of removed records are used again."""
+    """One namespace: rows by id. The rows of removed records are used again."""
 
     dim: int
     rows: dict[str, int] = field(default_factory=dict)
@@ -95,8 +95,8 @@ class _Space:
     def matching(self, where: Filter | None) -> list[str]:
         if where is None:
             return list(self.rows)
-        true = matcher(where)
-        return [id for id, row in self.rows.items() if true(self.metadata[row])]
+        matches = matcher(where)
+        return [id for id, row in self.rows.items() if matches(self.metadata[row])]
 
     def block(self, ids: Sequence[str], columns: Columns) -> Block:
         rows = [self.rows[id] for id in ids]
@@ -109,7 +109,7 @@ class _Space:
 
 
 class Memory:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in memory; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
@@ -135,7 +135,7 @@ class Memory:
         self.spaces: dict[str, _Space] = {}
 
     def space(self, namespace: str) -> _Space:
-        """Return a namespace for reading; an unknown one is empty."""
+        """Return a namespace to read from; one that does not exist is empty."""
         return self.spaces.get(namespace) or _Space(self.spec.dim)
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:

@@ -3,9 +3,9 @@
 Facts that shaped this file (lancedb 0.40.0):
 
 - A handle sees other processes' commits only with `read_consistency_interval=0`.
-- `merge_insert` inserts twice what comes twice, also when two processes insert the same new id at once: writers of one
-  collection take turns through a lock file beside it. An object store has none: there one process writes at a time.
-- JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sortable texts
+- `merge_insert` inserts a row twice that comes twice, also when two processes insert the same new id at once. So the
+  writers of a collection take turns through a lock file. An object store has none: only one process may write there.
+- JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sort keys
   (`dizuo.vectors.exact.sort_keys`), or a column of its own for each hot key; `metadata` is the exact text.
 - Every write adds a version and a fragment; `optimize` merges them, and so does every 200th write.
 - Product quantisation without refinement has a recall of 0.40: the index is IVF_HNSW_SQ, refined, from 50,000 rows.
@@ -50,7 +50,7 @@ FEW = 20_000
 """Matching rows up to which a filtered search compares all of them although there is an index."""
 _ANY = 2**31 - 1
 BULK = 1000
-"""Rows from which a write first looks whether all of them are new."""
+"""A write of so many rows first looks whether all of them are new."""
 BETWEEN = 200
 """Writes of this process between two compactions."""
 
@@ -121,7 +121,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
 
 @contextmanager
 def _map_errors(place: str) -> Iterator[None]:
-    """Map what LanceDB raises; it knows only RuntimeError, ValueError and OSError."""
+    """Turn the exceptions of LanceDB into ours; it raises only RuntimeError, ValueError and OSError."""
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
@@ -132,7 +132,7 @@ def _map_errors(place: str) -> Iterator[None]:
 
 
 class LanceStore:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in LanceDB; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 20_000
     batch_bytes = 64 * 2**20
@@ -161,7 +161,7 @@ class LanceStore:
         self.has_words_index: bool | None = None
 
     def warm(self, keys: Sequence[str]) -> None:
-        """Learn which keys have a column of their own, and add the missing ones of these."""
+        """Read which metadata keys have a column of their own, and add columns for those of `keys` that have none."""
         fields = {field.name: field for field in self.table.schema}
         self.hot = {
             field.metadata[b"dizuo.key"].decode(): name
@@ -181,14 +181,14 @@ class LanceStore:
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         import pyarrow as pa
 
-        rows = self._rows(namespace, block)
+        rows = self._make_columns(namespace, block)
         columns = {
             **rows,
             "namespace": pa.repeat(pa.scalar(namespace, pa.string()), len(block)),
             "id": block.ids_arrow,
             "vector": block.vectors_arrow,
             "document": block.documents_arrow,
-            "words": self._words(block),
+            "words": self._words_column(block),
         }
         batch = pa.table({name: columns[name] for name in self.table.schema.names})
         with self.lock, _map_errors(self.place):
@@ -200,10 +200,10 @@ class LanceStore:
             self._count_write()
 
     def _are_new(self, keys: Any) -> bool:
-        """Return whether it is certain that no row has one of these keys, as in a first load: adding is half the work.
+        """Return whether it is certain that no row has one of these keys; then adding the rows is half the work.
 
-        Nobody else writes meanwhile. Where the keys have an index, merging asks it, and reading all would take longer;
-        and so it would where few rows come and many fragments are there.
+        Nobody else writes meanwhile. If the keys have an index, merging uses it, and reading all keys would take
+        longer. It would also take longer if few rows come and there are many fragments.
         """
         import pyarrow.compute as pc
 
@@ -212,14 +212,14 @@ class LanceStore:
         held = self.table.search().select(["key"]).to_batches(65_536)
         return not any(pc.any(pc.is_in(part.column("key"), keys)).as_py() for part in held)
 
-    def _words(self, block: Block) -> Any:
+    def _words_column(self, block: Block) -> Any:
         import pyarrow as pa
 
-        if block.documents_arrow.null_count == len(block):  # no Python object per row where there is nothing to cut
+        if block.documents_arrow.null_count == len(block):  # no Python object per row if there is nothing to cut
             return pa.nulls(len(block), pa.string())
         return pa.array([" ".join(tokens) if tokens else None for tokens in block.tokens], pa.string())
 
-    def _rows(self, namespace: str, block: Block) -> dict[str, Any]:
+    def _make_columns(self, namespace: str, block: Block) -> dict[str, Any]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -243,12 +243,12 @@ class LanceStore:
 
         with self.lock, _map_errors(self.place):
             merge = self.table.merge_insert("key").when_matched_update_all()
-            result = merge.execute(pa.table(self._rows(namespace, block)))
+            result = merge.execute(pa.table(self._make_columns(namespace, block)))
             self._count_write()
         return int(result.num_updated_rows)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        chosen = self._where(namespace, where) if ids is None else ids_condition(namespace, ids)
+        chosen = self._compile(namespace, where) if ids is None else ids_condition(namespace, ids)
         with self.lock, _map_errors(self.place):
             result = self.table.delete(chosen)
             self._count_write()
@@ -259,7 +259,7 @@ class LanceStore:
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         with _map_errors(self.place):
             query = self.table.search().where(ids_condition(namespace, ids)).select(_names(columns))
-            return _block(query.limit(len(ids)).to_arrow(), columns)
+            return _to_block(query.limit(len(ids)).to_arrow(), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -272,10 +272,10 @@ class LanceStore:
     def _search_one(
         self, namespace: str, query: Floats, k: int, where: Filter | None, exact: bool, indexed: bool, columns: Columns
     ) -> SearchResult:
-        """Return the answer to one query.
+        """Return the result of one query.
 
-        Filtering by namespace costs more than the search where there is only one. So it is left out until a row of
-        another namespace turns up among the answers: while there is none, they are those of the namespace alone.
+        If there is only one namespace, filtering by it costs more than the search. So it is left out until a row of
+        another namespace is among the results; as long as there is none, the results are the same without it.
         """
         from lancedb.query import LanceVectorQueryBuilder
 
@@ -283,10 +283,10 @@ class LanceStore:
         prefix = row_key(namespace, "")
 
         def ask(n: int) -> SearchResult:
-            # `table.search`, and a builder without row ids, ask for the schema: three round trips, 0.9 ms of 11.
+            # `table.search`, and a builder without row ids, read the schema: three round trips, 0.9 ms of 11.
             builder = LanceVectorQueryBuilder(self.table, query, "vector").with_row_id(True)
             builder = builder.distance_type(self.spec.metric)
-            condition = self._where(namespace if self.mixed else None, where)
+            condition = self._compile(namespace if self.mixed else None, where)
             if condition != "true":
                 builder = builder.where(condition, prefilter=True)
             builder = builder.limit(n).select(names)
@@ -305,13 +305,13 @@ class LanceStore:
             distances = answer.column("_distance").to_numpy()
             to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
             path = "index" if indexed else "exact"
-            return SearchResult(_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+            return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
 
         if indexed:
             found = ask(k)
             if len(found.scores) >= k:
                 return found
-            indexed = False  # an index that came back short is not asked again
+            indexed = False  # the index returned too few rows; now all vectors are compared
         return include_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
@@ -320,7 +320,7 @@ class LanceStore:
         tokens = query_tokens(query)
         if not tokens or not self._words_index():
             return SearchResult(Block([]), np.empty(0))
-        chosen = self._where(namespace, where)
+        chosen = self._compile(namespace, where)
 
         def ask(n: int) -> SearchResult:
             builder = self.table.search(MatchQuery(" ".join(tokens), column="words"), query_type="fts")
@@ -335,16 +335,16 @@ class LanceStore:
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         names = _names(columns) + (["namespace"] if namespace is None else [])
         with _map_errors(self.place):
-            query = self.table.search().where(self._where(namespace, where)).select(names)
+            query = self.table.search().where(self._compile(namespace, where)).select(names)
             for batch in query.to_batches(rows):
                 for start in range(0, batch.num_rows, rows):
                     part = batch.slice(start, rows)
-                    block = _block(part, columns)
+                    block = _to_block(part, columns)
                     yield block.in_namespaces(part.column("namespace")) if namespace is None else block
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         with _map_errors(self.place):
-            return int(self.table.count_rows(self._where(namespace, where)))
+            return int(self.table.count_rows(self._compile(namespace, where)))
 
     def namespaces(self) -> dict[str, int]:
         from collections import Counter
@@ -358,7 +358,7 @@ class LanceStore:
                     counts[pair["values"]] += pair["counts"]
         return dict(sorted(counts.items()))
 
-    def _where(self, namespace: str | None, where: Filter | None) -> str:
+    def _compile(self, namespace: str | None, where: Filter | None) -> str:
         return compile_filter(where, namespace=namespace, hot=self.hot)
 
     # ---- the collection
@@ -387,14 +387,14 @@ class LanceStore:
             self._vector_index(fresh=True)
 
     def _vector_index(self, *, fresh: bool = False) -> Any:
-        """Return the vector index or None; asked again after some seconds, since other processes build it too."""
+        """Return the vector index or None; looked up again after some seconds, since other processes may build one."""
         if fresh or time.monotonic() - self.known[0] > 5:
             found = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
             self.known = (time.monotonic(), found)
         return self.known[1]
 
     def _words_index(self) -> bool:
-        """Return whether there is an index of words; it is built when words are first asked for."""
+        """Return whether there is an index of words; it is built at the first search by words."""
         if self.has_words_index:
             return True
         with self.lock, _map_errors(self.place):
@@ -450,7 +450,7 @@ def _names(columns: Columns) -> list[str]:
     return ["id", *(name for column, name in held.items() if column in columns)]
 
 
-def _block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Block:
+def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Block:
     """Return the columns of an Arrow table or batch; the ids too, unless they are given."""
 
     def column(name: str) -> Any:

@@ -2,11 +2,11 @@
 
 Upstream no longer works on the open source, so this is best effort: tested against an emulator of ours, written after
 Marqo's own source (2.13), and against a real server where DIZUO_TEST_MARQO_URL names one. Its client is abandoned;
-these are its routes over httpx. One structured index per collection, with the model `no_model`. What bites:
+these are its routes over httpx. One structured index per collection, with the model `no_model`. Pitfalls:
 
-- fields are those of the making, ranges are inclusive: filters are tags only (`rows.py`);
+- an index keeps the fields that it was made with, and ranges are inclusive: filters read tags only (`rows.py`);
 - 128 documents a request, 100,000 characters a document, 1,000 answers a search;
-- there is no scroll: records have a place by their id, and a scan asks for places that hold less than 1,000;
+- there is no scroll: records have a place by their id, and a scan reads ranges of places with less than 1,000 records;
 - nothing counts what matches: a count is a scan of ids;
 - scores are a closeness in float32; they are computed anew from the vectors of the hits;
 - a deletion counts records that were not there: they are looked up before;
@@ -55,7 +55,7 @@ REGISTRY = "registry"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the HNSW graph; only at the making of a collection."""
@@ -68,7 +68,7 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Marqo:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import httpx
     except ImportError as error:
@@ -84,7 +84,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Marqo:
 
 
 class Marqo:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Marqo; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 128
     batch_bytes = 4 * 2**20
@@ -100,7 +100,7 @@ class Marqo:
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index."""
         self.index = physical_name(request.collection)
-        found = self._sent("GET", "/settings", missing=True, opening=True)
+        found = self._send("GET", "/settings", missing=True, opening=True)
         if found is None:
             spec = request.check_new()
             settings = {
@@ -116,8 +116,8 @@ class Marqo:
                 "allFields": marqo_rows.FIELDS,
                 "tensorFields": ["vector"],
             }
-            self._sent("POST", "", settings, existing=True)
-            found = self._sent("GET", "/settings")
+            self._send("POST", "", settings, existing=True)
+            found = self._send("GET", "/settings")
         ours = {theirs: metric for metric, theirs in SPACES.items()}
         theirs = found["annParameters"]["spaceType"]
         self.spec = request.check_existing(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
@@ -126,23 +126,23 @@ class Marqo:
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         """Marqo's writes are visible when they return, whether waited for or not."""
-        space = self._named(namespace)
+        space = self._register_namespace(namespace)
         rows, refused = marqo_rows.write_rows(space, block)
         by_key = {row["_id"]: id for id, row in rows.items()}
         if rows:
-            for item in self._items("POST", list(rows.values())):
+            for item in self._write_documents("POST", list(rows.values())):
                 if item["status"] >= 400:
                     refused[by_key[item["_id"]]] = str(item.get("message") or item.get("error"))
         if refused:
             raise RowErrors(refused)
 
-    def _named(self, namespace: str) -> str:
+    def _register_namespace(self, namespace: str) -> str:
         """Return the space of a namespace that has a record in the registry."""
         space = space_name(namespace)
         if namespace not in self.named:
             name = Block([namespace], np.ones((1, self.spec.dim), np.float32), ["{}"], [None])
             rows, _ = marqo_rows.write_rows(REGISTRY, name)
-            for item in self._items("POST", list(rows.values())):
+            for item in self._write_documents("POST", list(rows.values())):
                 if item["status"] >= 400:
                     raise VectorError(f"Marqo: {item}")
             self.named.add(namespace)
@@ -150,12 +150,12 @@ class Marqo:
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         space = space_name(namespace)
-        there = {row["_id"]: row for row in self._held(space, block.ids)}
+        there = {row["_id"]: row for row in self._get_documents(space, block.ids)}
         changes = []
         for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
             if (key := record_key(space, id)) in there:
                 changes.append({"_id": key, **marqo_rows.metadata_fields(metadata, text)})
-        items = self._items("PATCH", changes) if changes else []
+        items = self._write_documents("PATCH", changes) if changes else []
         failed = {
             marqo_rows.read_rows([there[item["_id"]]], frozenset(), self.spec.dim).ids[0]: str(item.get("message"))
             for item in items
@@ -168,15 +168,15 @@ class Marqo:
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         space = space_name(namespace)
         if ids is not None:
-            keys = [row["_id"] for row in self._held(space, ids)]
+            keys = [row["_id"] for row in self._get_documents(space, ids)]
         else:
             keys = [row["_id"] for page in self._pages(space, where, frozenset()) for row in page]
         for start in range(0, len(keys), TOP):
-            self._sent("POST", "/documents/delete-batch", keys[start : start + TOP])
+            self._send("POST", "/documents/delete-batch", keys[start : start + TOP])
         return len(keys)
 
-    def _items(self, method: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self._sent(method, "/documents", {"documents": documents})["items"]
+    def _write_documents(self, method: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self._send(method, "/documents", {"documents": documents})["items"]
         if any(item["status"] in (429, 503, 504) for item in items):
             raise Transient(f"{self.address} is busy")
         return items
@@ -184,13 +184,13 @@ class Marqo:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        return read_rows(self._held(space_name(namespace), ids), columns, self.spec.dim)
+        return read_rows(self._get_documents(space_name(namespace), ids), columns, self.spec.dim)
 
-    def _held(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    def _get_documents(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         keys = [record_key(space, id) for id in ids]
         for start in range(0, len(keys), self.batch_rows):
-            answer = self._sent("GET", "/documents", keys[start : start + self.batch_rows])
+            answer = self._send("GET", "/documents", keys[start : start + self.batch_rows])
             found += [row for row in answer["results"] if row.get("_found")]
         return found
 
@@ -201,29 +201,29 @@ class Marqo:
         if condition == FALSE:
             return [SearchResult(read_rows([], columns, self.spec.dim), np.empty(0)) for _ in queries]
         if not same or k >= TOP:
-            rows = self._rows(namespace, where, columns | {"vectors"}, TOP)
+            rows = self._scan_rows(namespace, where, columns | {"vectors"}, TOP)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         space, out = space_name(namespace), []
         for query in queries:
 
             def ask(number: int, exactly: bool, query: Floats = query) -> SearchResult:
-                return self._nearest(space, query, number, condition, columns, exactly)
+                return self._search_index(space, query, number, condition, columns, exactly)
 
-            # In exact mode as far as one search goes; a tie of more than a thousand is cut where Vespa cuts it.
+            # Exact as far as one search reaches; a tie of more than a thousand is cut where Vespa cuts it.
             found = include_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
             if found is not None and len(found.scores) == TOP and found.scores.min() == np.sort(found.scores)[-k]:
                 found = find_nearest(
-                    self._rows(namespace, where, columns | {"vectors"}, TOP),
+                    self._scan_rows(namespace, where, columns | {"vectors"}, TOP),
                     query[None], k=k, metric=self.spec.metric, columns=columns,
                 )[0]  # fmt: skip
             if found is None:
                 found = include_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
-                if len(found.scores) < k:  # either no more match, or the graph did not reach them
+                if len(found.scores) < k:  # either no more rows match, or the graph did not reach them
                     found = ask(k, True)
             out.append(found)
         return out
 
-    def _nearest(
+    def _search_index(
         self, space: str, query: Floats, number: int, condition: Condition, columns: Columns, exactly: bool
     ) -> SearchResult:
         needed = columns | {"vectors"}
@@ -233,13 +233,13 @@ class Marqo:
             "approximate": not exactly,
             **({} if exactly else {"efSearch": max(number, self.options.ef_search)}),
         }
-        hits = self._hits(asked, write_filter(condition, space), needed)
+        hits = self._search(asked, write_filter(condition, space), needed)
         block = read_rows(hits, needed, self.spec.dim)
         scores = pairwise(query, block.vectors, self.spec.metric)
         order = np.argsort(-scores, kind="stable")
         return SearchResult(block.only(columns).take(order), scores[order], "exact" if exactly else "index", len(hits))
 
-    def _hits(self, asked: dict[str, Any], chosen: str, columns: Columns) -> list[dict[str, Any]]:
+    def _search(self, asked: dict[str, Any], chosen: str, columns: Columns) -> list[dict[str, Any]]:
         body = {
             "searchMethod": "TENSOR",
             "filter": chosen,
@@ -247,19 +247,21 @@ class Marqo:
             "showHighlights": False,
             **asked,
         }
-        hits: list[dict[str, Any]] = self._sent("POST", "/search", body)["hits"]
+        hits: list[dict[str, Any]] = self._send("POST", "/search", body)["hits"]
         return hits
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Marqo has no words of ours")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        patience = Patience()  # a scan that was begun cannot be begun again by the front
+        patience = Patience()  # `VectorStore` cannot repeat a scan that has begun
         return scan_namespaces(
-            namespace, lambda: patience(self._names), lambda name: self._rows(name, where, columns, rows, patience)
+            namespace,
+            lambda: patience(self._list_namespaces),
+            lambda name: self._scan_rows(name, where, columns, rows, patience),
         )
 
-    def _rows(
+    def _scan_rows(
         self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
     ) -> Iterator[Block]:
         for page in self._pages(space_name(namespace), where, columns, patience):
@@ -269,21 +271,21 @@ class Marqo:
     def _pages(
         self, space: str, where: Filter | None, columns: Columns, patience: Patience = ONCE
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield the records that match in the order of their places, less than a thousand at a time."""
+        """Yield the records that match, in the order of their places, less than a thousand at a time."""
         condition, same = flatten_filter(where)
         if condition == FALSE:
             return
         needed = columns if same else columns | {"metadata"}
         anywhere = {"context": {"tensor": [{"vector": [1.0] * self.spec.dim, "weight": 1}]}, "approximate": False}
-        # Half full: places are by hash, so few of these ranges have to be halved.
-        total = int(patience(lambda: self._sent("GET", "/stats"))["numberOfDocuments"])
+        # Ranges of about half as many records as one answer holds: places are hashes, so few ranges must be halved.
+        total = int(patience(lambda: self._send("GET", "/stats"))["numberOfDocuments"])
         count = 1 + total // (TOP // 2)
         edges = [PLACES * part // count for part in range(count + 1)]
         ranges = [(low, high - 1) for low, high in itertools.pairwise(edges)][::-1]
         while ranges:
             low, high = ranges.pop()
             chosen = write_filter(condition, space, low, high)
-            hits = patience(lambda chosen=chosen: self._hits({**anywhere, "limit": TOP}, chosen, needed))  # type: ignore[misc]
+            hits = patience(lambda chosen=chosen: self._search({**anywhere, "limit": TOP}, chosen, needed))  # type: ignore[misc]
             if len(hits) == TOP and low < high:
                 middle = (low + high) // 2
                 ranges += [(middle + 1, high), (low, middle)]
@@ -296,39 +298,39 @@ class Marqo:
                 yield hits
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        names = [namespace] if namespace is not None else self._names()
+        names = [namespace] if namespace is not None else self._list_namespaces()
         return sum(len(page) for name in names for page in self._pages(space_name(name), where, frozenset()))
 
-    def _names(self) -> list[str]:
+    def _list_namespaces(self) -> list[str]:
         pages = self._pages(REGISTRY, None, frozenset())
         return sorted(id for page in pages for id in read_rows(page, frozenset(), self.spec.dim).ids)
 
     def namespaces(self) -> Mapping[str, int]:
-        counts = {name: self.count(name, where=None) for name in self._names()}
+        counts = {name: self.count(name, where=None) for name in self._list_namespaces()}
         return {name: count for name, count in counts.items() if count}
 
     # ---- the collection
 
     def refresh(self) -> None:
-        """Marqo's writes are visible when they return."""
+        """Nothing to do: Marqo's writes are visible when they return."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
-        """Vespa keeps its HNSW graph by itself."""
+        """Nothing to do: Vespa keeps its HNSW graph by itself."""
 
     def info(self) -> EngineInfo:
-        version = str(self._sent("GET", None)["version"])
+        version = str(self._send("GET", None)["version"])
         rows = sum(self.namespaces().values())
         details = {"ef_search": self.options.ef_search, "m": self.options.m}
         return EngineInfo("Marqo", version, "hnsw", rows, where=f"{self.address} {self.index}", details=details)
 
     def drop(self) -> None:
-        self._sent("DELETE", "", missing=True)
+        self._send("DELETE", "", missing=True)
         self.named.clear()
 
     def close(self) -> None:
         self.client.close()
 
-    def _sent(
+    def _send(
         self,
         method: str,
         path: str | None,
@@ -338,12 +340,12 @@ class Marqo:
         existing: bool = False,
         opening: bool = False,
     ) -> Any:
-        """Return the answer of a route of the index (of the server where `path` is None).
+        """Return the answer of a route of the index, or of the server if `path` is None.
 
         Args:
-            missing: None instead of an error where there is no such index.
-            existing: None instead of an error where there is one.
-            opening: the first call: a server that does not answer is not there.
+            missing: return None instead of an error if there is no such index.
+            existing: return None instead of an error if there is one already.
+            opening: this is the first call; a server that does not answer is not there.
         """
         with self._map_errors(opening):
             url = "/" if path is None else f"/indexes/{self.index}{path}"

@@ -71,19 +71,19 @@ def record_key(space: str, id: str) -> str:
 
 
 def space_name(namespace: str) -> str:
-    """Return what stands for a namespace in filters."""
+    """Return the name of a namespace in filters."""
     return "n" + hashlib.sha256(namespace.encode()).hexdigest()[:24]
 
 
 def metadata_fields(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return the fields that change with a record's metadata."""
+    """Return the fields that depend on a record's metadata."""
     flat = flatten(metadata)
-    orders = [tag for column, value in flat.numbers.items() for tag in _beginnings(column, value)]
+    orders = [tag for column, value in flat.numbers.items() for tag in _prefixes(column, value)]
     return {"meta": _pack(text), "tags": [*flat.tags, *orders]}
 
 
 def write_rows(space: str, block: Block) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return the documents of an upsert by our ids, and why some cannot be held."""
+    """Return the documents of an upsert by our ids, and why others cannot be held."""
     rows: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     columns = (block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents)
@@ -93,7 +93,7 @@ def write_rows(space: str, block: Block) -> tuple[dict[str, dict[str, Any]], dic
             "_id": key,
             "vector": {"vector": vector.tolist(), "content": ""},
             "bytes": base64.b64encode(vector.tobytes()).decode("ascii"),
-            "ident": _safe(json.dumps(id, ensure_ascii=False)),
+            "ident": _escape(json.dumps(id, ensure_ascii=False)),
             "document": _pack(json.dumps(document, ensure_ascii=False)),
             "space": space,
             "place": int(key[:13], 16),
@@ -141,33 +141,33 @@ def _write_condition(condition: Condition) -> str:
         case Has(tag):
             return f"tags:{tag}"
         case Lacks(tag):
-            # A negation has something to be taken from: Vespa has no other.
+            # Vespa only knows a negation that takes something away from other matches.
             return f"(tags:{ON_EVERY_RECORD} AND NOT tags:{tag})"
         case Number(column, order, value):
-            return _in(_ordered_tags(column, order, value))
+            return _write_in(_order_tags(column, order, value))
         case AllOf(parts):
             return "(" + " AND ".join(_write_condition(part) for part in parts) + ")"
         case AnyOf(parts):
             having = [part.tag for part in parts if isinstance(part, Has)]
             rest = [_write_condition(part) for part in parts if not isinstance(part, Has)]
-            return "(" + " OR ".join([*([_in(having)] if having else []), *rest]) + ")"
+            return "(" + " OR ".join([*([_write_in(having)] if having else []), *rest]) + ")"
     raise AssertionError(condition)
 
 
-def _in(tags: list[str]) -> str:
+def _write_in(tags: list[str]) -> str:
     if not tags:  # such as `below −∞`: a tag that no record has
         return "tags:none"
     lists = [f"tags IN ({', '.join(tags[start : start + LIST])})" for start in range(0, len(tags), LIST)]
     return lists[0] if len(lists) == 1 else "(" + " OR ".join(lists) + ")"
 
 
-def _beginnings(column: str, value: float) -> list[str]:
+def _prefixes(column: str, value: float) -> list[str]:
     digits = _digits(value)
     return [column + digits[:length] for length in range(1, 17)]
 
 
-def _ordered_tags(column: str, order: str, value: float) -> list[str]:
-    """Return the beginnings of all numbers that stand in this order to the value."""
+def _order_tags(column: str, order: str, value: float) -> list[str]:
+    """Return the tags of all numbers that are in this order to the value."""
     digits = _digits(value)
     if order == "==":
         return [column + digits]
@@ -180,14 +180,14 @@ def _ordered_tags(column: str, order: str, value: float) -> list[str]:
 
 
 def _digits(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits in the order of numbers."""
+    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
     return f"{order_bits(value):016x}"
 
 
 def _pack(text: str) -> str:
     """Return a JSON text that Vespa takes, or `z` and it compressed; no JSON text begins with z."""
     if len(text) < LONG:
-        return _safe(text)
+        return _escape(text)
     return "z" + base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
 
 
@@ -195,6 +195,6 @@ def _unpack(text: str) -> str:
     return zlib.decompress(base64.b64decode(text[1:])).decode() if text.startswith("z") else text
 
 
-def _safe(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a JSON text with the characters escaped that Vespa refuses; they only stand within its strings."""
     return _REFUSED.sub(lambda found: json.dumps(found[0])[1:-1], text)

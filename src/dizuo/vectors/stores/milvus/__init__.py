@@ -1,19 +1,19 @@
 """Milvus: Lite in a file of this machine (`milvus://PATH.db`) or a server (`milvus://user:password@host:19530`).
 
-Tested against Milvus Lite 3.2.2, which is an implementation of its own, and the real standalone server 2.3.5. Both hold
-a record as: `pk` a hash of namespace and id, `id`, `ns` a hash of the namespace, `v` the vector, `m` and `d` metadata
+Tested against Milvus Lite 3.2.2, which is an implementation of its own, and the standalone server 2.3.5. Both hold a
+record as: `pk` a hash of namespace and id, `id`, `ns` a hash of the namespace, `v` the vector, `m` and `d` metadata
 and document as pieces of text (a text field ends at 65,535 bytes), `t` tags and `n` numbers for filters
-(`dizuo.vectors.exact.tags_and_numbers`). What bites:
+(`dizuo.vectors.exact.tags_and_numbers`). Pitfalls:
 
 - a quote, a backslash or a line break in an id breaks the expression that pymilvus or Lite makes of it; so no text of
   a user is ever part of an expression, only hashes;
 - their `!=`, `not in` and missing keys disagree with each other; only tags are ever negated here;
 - Lite's HNSW loses filtered rows (recall .50, measured), so Lite has an exact index; the server has HNSW, and what it
   cannot do, an exact search, is read and compared here;
-- the server finds what was written only under Strong consistency, which every call asks for;
+- the server finds what was written only under Strong consistency, so every call sends `consistency_level="Strong"`;
 - the server has neither BM25 nor sparse vectors before 2.4, and Lite counts documents and lengths by segment, not by
-  namespace; so words are searched in dizuo's side-car file;
-- the server indexes what it has sealed when it comes to it, half a second or minutes later: `optimize` waits for it;
+  namespace; so words are searched in dizuo's side-car;
+- the server indexes sealed segments half a second or minutes later: `optimize` waits for it;
 - neither lists the namespaces of a collection: rows with `ns` = `!` name them, and the first says dim and metric.
 """
 
@@ -61,12 +61,12 @@ PATIENCE = 600.0
 """Seconds that `optimize` waits for the server to flush, and then for its index."""
 MARK = "!"
 QUIET = {"grpc.keepalive_time_ms": 3_600_000}
-"""pymilvus pings every 10 s, and Lite's server throws out who does (too_many_pings, measured)."""
+"""pymilvus pings every 10 s, and Lite's server closes the connection of a client that does (too_many_pings)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the server's HNSW graph; only at the making of a collection."""
@@ -81,12 +81,12 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise MissingPackage("pymilvus", purpose="milvus://", install="dizuo[milvus]") from error
-    # It writes every failed call to the standard error with a traceback, though it raises it too.
+    # pymilvus also writes the traceback of every failed call to the standard error.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     lite = not url.extra and url.place.endswith(".db")
     with map_errors(str(url), opening=True):
@@ -107,7 +107,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus
 
 
 class Milvus:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Milvus; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
@@ -140,7 +140,7 @@ class Milvus:
                 self._make_collection(request.check_new())
             self.client.load_collection(self.name)
             marks = self._query(f'pk == "{MARK}"', ["m"], 1)
-            if not marks:  # made by somebody who was killed right after, or who is about to write it
+            if not marks:  # made by a process that was killed right after, or that is about to write the mark
                 self.spec = spec = request.check_new()
                 self._write_mark(
                     MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection})
@@ -172,7 +172,7 @@ class Milvus:
         try:
             self.client.create_collection(self.name, schema=schema, index_params=index, consistency_level="Strong")
         except MilvusException as error:
-            if not self.client.has_collection(self.name):  # another process made it first
+            if not self.client.has_collection(self.name):  # no other process has made it first
                 raise error
             return
         facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
@@ -222,7 +222,7 @@ class Milvus:
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         if ids is None:
-            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+            ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
         else:
             ids = self.fetch(namespace, ids, columns=frozenset()).ids
         digest = _hash_namespace(namespace)
@@ -241,7 +241,7 @@ class Milvus:
             part = ids[start : start + self.batch_rows]
             with self._map_errors():
                 found += self._query(_with_ids(digest, part), _fields(columns), len(part))
-        return self._block(found, columns)
+        return self._to_block(found, columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -251,7 +251,7 @@ class Milvus:
         if not same or (exact and not self.lite) or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
         text = _in_namespace(namespace, condition)
-        # All queries in one call: a strongly consistent one waits for 0.2 s, however many they are.
+        # All queries go in one call: a strongly consistent call waits for 0.2 s, however many queries it has.
         want = min(k + 1, most)
         out = []
         for query, first in zip(queries, self._search_index(text, queries, want, columns), strict=True):
@@ -260,7 +260,7 @@ class Milvus:
                 return first if number == want else self._search_index(text, query[None], number, columns)[0]
 
             found = include_ties(ask, k, most=most)
-            if len(found.scores) < k and not self.lite:  # either no more match, or the graph did not reach them
+            if len(found.scores) < k and not self.lite:  # either no more rows match, or the graph did not reach them
                 found = self._compare_all(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
@@ -283,23 +283,25 @@ class Milvus:
         for got in answers:
             distances = np.array([hit["distance"] for hit in got], np.float64)
             found = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
-            block = self._block([hit["entity"] for hit in got], columns)
+            block = self._to_block([hit["entity"] for hit in got], columns)
             out.append(SearchResult(block, found, "exact" if self.lite else "index", len(got)))
         return out
 
     def _compare_all(
         self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
     ) -> list[SearchResult]:
-        rows = self._rows(namespace, where, columns | {"vectors"}, 4000)
+        rows = self._scan_rows(namespace, where, columns | {"vectors"}, 4000)
         return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("words are in the side-car")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scan_namespaces(namespace, self._list_namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(
+            namespace, self._list_namespaces, lambda name: self._scan_rows(name, where, columns, rows)
+        )
 
-    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+    def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
         rows = min(rows, WINDOW)
@@ -307,11 +309,11 @@ class Milvus:
         text = _in_namespace(namespace, condition)
         while True:
             with self._map_errors():
-                # Only for an iterator does Lite answer in the order of keys.
+                # Lite answers in the order of keys only if it is asked as for an iterator.
                 got = self._query(f'{text} and pk > "{last}"', ["pk", *_fields(needed)], rows, iterator="True")
             if not got:
                 return
-            yield from filter_blocks([self._block(got, needed)], None if same else where)
+            yield from filter_blocks([self._to_block(got, needed)], None if same else where)
             if len(got) < rows:
                 return
             last = max(row["pk"] for row in got)
@@ -321,7 +323,7 @@ class Milvus:
             return sum(self.count(name, where=where) for name in self._list_namespaces())
         condition, same = flatten_filter(where)
         if not same:
-            return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
+            return sum(len(block) for block in self._scan_rows(namespace, where, frozenset(), 5000))
         with self._map_errors():
             got = self._query(_in_namespace(namespace, condition), ["count(*)"], None)
         return int(got[0]["count(*)"])
@@ -348,7 +350,7 @@ class Milvus:
         )
         return list(got)
 
-    def _block(self, rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+    def _to_block(self, rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
         ids = [row["id"] for row in rows]
         vectors: Floats | None = None
         if "vectors" in columns:
@@ -364,16 +366,16 @@ class Milvus:
     # ---- the collection
 
     def refresh(self) -> None:
-        """Every call asks for Strong consistency."""
+        """Nothing to do: every call asks for Strong consistency."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         if self.lite:
             return
         with self._map_errors():
-            # Sealed, the server indexes a segment; growing ones it compares as they are.
+            # The server indexes sealed segments only, and compares all vectors of growing ones.
             self.client.flush(self.name, timeout=PATIENCE)
             began, pause = time.monotonic(), 0.05
-            while pending := self._count_pending():  # the server comes to it later, and says so
+            while pending := self._count_pending():  # the server indexes later, and tells what is left
                 if time.monotonic() - began > PATIENCE:
                     raise VectorError(
                         f"{self.address} has left {pending:,} rows without an index for {PATIENCE:.0f} s",

@@ -1,4 +1,4 @@
-"""pymilvus' exceptions as ours."""
+"""The exceptions of pymilvus as ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["map_errors"]
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and what it came from; pymilvus raises errors from themselves, so the chain may be a ring."""
+    """Return an error and its causes; pymilvus raises errors from themselves, so the chain may be a circle."""
     found: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and all(following is not one for one in found):
@@ -23,7 +23,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 @contextmanager
 def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
-    """Turn pymilvus' exceptions into ours."""
+    """Turn the exceptions of pymilvus into ours."""
     import grpc
     from pymilvus import MilvusException
 

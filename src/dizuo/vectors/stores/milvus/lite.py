@@ -1,4 +1,4 @@
-"""Milvus Lite's server in this process: one per file, as long as a store is open."""
+"""The server of Milvus Lite in this process: one per file, as long as a store is open on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _lock = threading.Lock()
 
 
 def start_lite_server(path: Path) -> str:
-    """Return the address of Lite's server for this file, which runs in this process and locks the file."""
+    """Start Lite's server for a file, which it locks, unless it runs already; return its address."""
     try:
         from milvus_lite.server_manager import server_manager_instance
     except ImportError as error:
@@ -32,7 +32,7 @@ def start_lite_server(path: Path) -> str:
 
 
 def stop_lite_server(path: Path) -> None:
-    """Stop the server with its last store: pymilvus would hold the file until the process ends."""
+    """Stop the server when its last store is closed; pymilvus alone would hold the file until the process ends."""
     from milvus_lite.server_manager import server_manager_instance
 
     with _lock:

@@ -1,17 +1,18 @@
 """Pinecone, `pinecone://:API-KEY@` or with PINECONE_API_KEY in the environment; serverless indexes.
 
 Tested against an emulator of ours behind a proxy that validates every request by the vendor's OpenAPI documents
-(2025-10), and against the real service where PINECONE_API_KEY is set. One index per collection. What bites:
+(2025-10), and against the real service where PINECONE_API_KEY is set. One index per collection. Pitfalls:
 
-- it is eventually consistent: a write's answer says its number (LSN, per namespace), a read's up to which one it sees.
-  A write waits for its number, and a read that lags behind what this connection wrote is asked again. The client (9.1)
-  does not show a deletion's number, so a removed record is fetched until it is gone;
+- it is eventually consistent: the answer to a write has its number (LSN, per namespace), and that to a read has the
+  number up to which it sees writes. A write waits for its number, and a read that lags behind what this connection
+  wrote is repeated. The client (9.1) does not show the number of a deletion, so a removed record is fetched until it is
+  gone;
 - vectors of zeros are refused whatever the metric, so under dot and l2 every vector has one number more, a 1, and a
   query a 0 or a 1: scores stay what they are;
 - ids are ASCII, values flat, 40 KB a record, 2 MB a request (`rows.py`);
 - there is no exact search: `exact=True` reads the matching vectors and compares them here. The score of l2 is a squared
   distance in float32, so it is computed from the vectors of the hits;
-- the number of records that a namespace claims lags, so counting asks for an update of what matches, as a dry run.
+- the number of records that a namespace states lags, so counting is an update of what matches, as a dry run.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ ANSWER = 3_500_000
 """Bytes that an answer may have at worst; Pinecone's limit is 4 MB."""
 ONCE = Patience(attempts=1)
 FETCHED = 100
-"""Ids of one fetch, which stand in its URL."""
+"""Most ids of one fetch, since they are part of its URL."""
 COMMITTED = ("x-pinecone-lsn-committed", "x-pinecone-request-lsn")
 RECONCILED = ("x-pinecone-lsn-reconciled", "x-pinecone-max-indexed-lsn")
 """Headers with numbers of writes, as the client calls them and as the vendor's guide does."""
@@ -72,7 +73,7 @@ RECONCILED = ("x-pinecone-lsn-reconciled", "x-pinecone-max-indexed-lsn")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     cloud: str = "aws"
     """Where a new index is made: aws, gcp or azure."""
@@ -85,7 +86,7 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Pinecone:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import pinecone
     except ImportError as error:
@@ -100,7 +101,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Pineco
         api_key=key,
         host=f"{url.extra or 'https'}://{host}{f':{url.port}' if url.port else ''}",
         timeout=options.timeout,
-        retry_config=pinecone.RetryConfig(max_retries=0),  # the front tries again, and says so
+        retry_config=pinecone.RetryConfig(max_retries=0),  # `VectorStore` tries again, and says so
     )
     return open_or_close(
         Pinecone(client, options, f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}"), request
@@ -108,7 +109,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Pineco
 
 
 class Pinecone:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Pinecone; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
     batch_bytes = 2 * 2**20
@@ -128,9 +129,9 @@ class Pinecone:
         import pinecone
 
         self.name = physical_name(request.collection, limit=45).replace("_", "-")
-        for _ in self._patiently(f"the index {self.name} is not ready"):
+        for _ in self._poll(f"the index {self.name} is not ready"):
             with self._map_errors(opening=True):
-                found = self._described()
+                found = self._describe_index()
                 if found is None or found.status.state == "Terminating":
                     spec = request.check_new()
                     if found is None:
@@ -142,7 +143,7 @@ class Pinecone:
             if found.status.ready:
                 break
         assert found is not None
-        self.one_more = self.spec.metric != "cosine"
+        self.extra_number = self.spec.metric != "cosine"
         self.index = self.client.index(host=found.host)
 
     def _create(self, spec: CollectionSpec, pinecone: Any) -> None:
@@ -155,9 +156,9 @@ class Pinecone:
                 timeout=-1,
             )
         except pinecone.ConflictError:
-            return  # somebody else made it at this moment
+            return  # another process has made it at this moment
 
-    def _described(self) -> Any | None:
+    def _describe_index(self) -> Any | None:
         from pinecone import NotFoundError
 
         try:
@@ -170,20 +171,20 @@ class Pinecone:
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         stamp = secrets.token_hex(6)
         rows, refused = pinecone_rows.write_rows(
-            block, one_more=self.one_more, stamp=stamp, keep=self.options.keep_bytes
+            block, extra_number=self.extra_number, stamp=stamp, keep=self.options.keep_bytes
         )
         space = space_name(namespace)
-        for part in pinecone_rows.parts(rows):
+        for part in pinecone_rows.split_requests(rows):
             with self._map_errors():
-                self._wrote(space, self.index.upsert(vectors=part, namespace=space, show_progress=False))
+                self._note_write(space, self.index.upsert(vectors=part, namespace=space, show_progress=False))
         if wait:
-            self._settle(space)
+            self._wait_until_seen(space)
         if refused:
             raise RowErrors(refused)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         space = space_name(namespace)
-        held = self._fetched(space, [record_key(id) for id in block.ids])
+        held = self._fetch_records(space, [record_key(id) for id in block.ids])
         refused: dict[str, str] = {}
         for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
             key = record_key(id)
@@ -195,8 +196,8 @@ class Pinecone:
                 refused[id] = f"its metadata would take {size:,} bytes in Pinecone, which holds {HELD:,}"
                 continue
             with self._map_errors():
-                self._wrote(space, self.index.update(id=key, set_metadata=new, namespace=space))
-        self._settle(space)
+                self._note_write(space, self.index.update(id=key, set_metadata=new, namespace=space))
+        self._wait_until_seen(space)
         if refused:
             raise RowErrors(refused)
         return len(held)
@@ -210,39 +211,39 @@ class Pinecone:
                 self._remove(space, first, everything=True)
             return there
         if ids is not None:
-            held = list(self._fetched(space, [record_key(id) for id in ids]).values())
+            held = list(self._fetch_records(space, [record_key(id) for id in ids]).values())
         else:
-            # Read to the end first: rows that go would shift the pages.
+            # All are read before the first is removed, since a removal would shift the pages.
             held = [row for page in self._pages(space, where, 1000) for row in page]
         for start in range(0, len(held), self.batch_rows):
             self._remove(space, held[start : start + self.batch_rows])
         return len(held)
 
     def _remove(self, space: str, rows: Sequence[Any], *, everything: bool = False) -> None:
-        """Remove rows, or all, and wait until the first of them is seen gone, or written anew by somebody else."""
+        """Remove rows, or all, and wait until the first is gone, or until another process has written it anew."""
         first = rows[0]
         chosen: dict[str, Any] = {"delete_all": True} if everything else {"ids": [row.id for row in rows]}
-        self._asked(space, lambda: self.index.delete(namespace=space, **chosen))
-        for _ in self._patiently(f"a removed record is still seen in {space}"):
-            answer = self._asked(space, lambda: self.index.fetch(ids=[first.id], namespace=space))
+        self._read(space, lambda: self.index.delete(namespace=space, **chosen))
+        for _ in self._poll(f"a removed record is still seen in {space}"):
+            answer = self._read(space, lambda: self.index.fetch(ids=[first.id], namespace=space))
             still = answer.vectors.get(first.id) if answer is not None else None
             if still is None or still.metadata["u"] != first.metadata["u"]:
-                if answer is not None:  # all that was written up to here is seen: later reads must not fall behind it
-                    now = _number(answer, RECONCILED) or 0
+                if answer is not None:  # this answer saw all writes up to here: later reads must not fall behind it
+                    now = _read_lsn(answer, RECONCILED) or 0
                     self.committed[space] = max(self.committed.get(space, 0), now)
                 return
 
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        rows = self._fetched(space_name(namespace), [record_key(id) for id in ids])
+        rows = self._fetch_records(space_name(namespace), [record_key(id) for id in ids])
         return read_rows(list(rows.values()), columns, self.spec.dim, self.address)
 
-    def _fetched(self, space: str, keys: Sequence[str]) -> dict[str, Any]:
+    def _fetch_records(self, space: str, keys: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for start in range(0, len(keys), FETCHED):
             part = list(keys[start : start + FETCHED])
-            answer = self._asked(space, lambda part=part: self.index.fetch(ids=part, namespace=space))  # type: ignore[misc]
+            answer = self._read(space, lambda part=part: self.index.fetch(ids=part, namespace=space))  # type: ignore[misc]
             found |= {} if answer is None else answer.vectors
         return found
 
@@ -258,31 +259,33 @@ class Pinecone:
         for query in queries:
 
             def ask(number: int, query: Floats = query) -> SearchResult:
-                return self._nearest(space, query, number, condition, columns)
+                return self._search_index(space, query, number, condition, columns)
 
             found = include_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
-            # Fewer than k: either no more match, or the index did not reach them.
+            # Fewer than k: either no more rows match, or the index did not reach them.
             if len(found.scores) < k and self._count(space, condition) > len(found.scores):
                 found = self._compare_all(namespace, query[None], k, where, columns)[0]
             out.append(found)
         return out
 
-    def _nearest(self, space: str, query: Floats, number: int, condition: Condition, columns: Columns) -> SearchResult:
-        """Return the answer of one query; where it would be too large, ids first and then their records."""
+    def _search_index(
+        self, space: str, query: Floats, number: int, condition: Condition, columns: Columns
+    ) -> SearchResult:
+        """Return the result of one query; if its answer could be too large, ids are read first, then their records."""
         l2, dim = self.spec.metric == "l2", self.spec.dim
         needed = columns | {"vectors"} if l2 else columns
         worst = HELD + (NUMBER * (dim + 1) if "vectors" in needed else 0)
         at_once = number * worst <= ANSWER
-        vector = query.tolist() + ([1.0] if l2 else [0.0] if self.one_more else [])
+        vector = query.tolist() + ([1.0] if l2 else [0.0] if self.extra_number else [])
         asked: dict[str, Any] = {"include_metadata": at_once, "include_values": at_once and "vectors" in needed}
         if condition != TRUE:
             asked["filter"] = write_filter(condition)
         call = lambda: self.index.query(vector=vector, top_k=number, namespace=space, **asked)  # noqa: E731
-        answer = self._asked(space, call)
+        answer = self._read(space, call)
         matches = [] if answer is None else list(answer.matches)
         rows: list[Any] = matches
         if not at_once:
-            held = self._fetched(space, [match.id for match in matches])
+            held = self._fetch_records(space, [match.id for match in matches])
             matches = [match for match in matches if match.id in held]
             rows = [held[match.id] for match in matches]
         block = read_rows(rows, needed, dim, self.address)
@@ -298,26 +301,28 @@ class Pinecone:
     def _compare_all(
         self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns
     ) -> list[SearchResult]:
-        rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+        rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
         return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         raise AssertionError("Pinecone has no words")
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        patience = Patience()  # a scan that was begun cannot be begun again by the front
+        patience = Patience()  # `VectorStore` cannot repeat a scan that has begun
         return scan_namespaces(
-            namespace, lambda: patience(self.namespaces), lambda name: self._rows(name, where, columns, rows, patience)
+            namespace,
+            lambda: patience(self.namespaces),
+            lambda name: self._scan_rows(name, where, columns, rows, patience),
         )
 
-    def _rows(
+    def _scan_rows(
         self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
     ) -> Iterator[Block]:
         for page in self._pages(space_name(namespace), where, rows, patience):
             yield read_rows(page, columns, self.spec.dim, self.address)
 
     def _pages(self, space: str, where: Filter | None, rows: int, patience: Patience = ONCE) -> Iterator[list[Any]]:
-        """Yield the records that match, page by page, never more than an answer may hold."""
+        """Yield the records that match, page by page; no page is larger than an answer may be."""
         condition, same = flatten_filter(where)
         limit = max(1, min(rows, 1000, ANSWER // (NUMBER * (self.spec.dim + 1) + 1000)))
         token: str | None = None
@@ -337,7 +342,7 @@ class Pinecone:
         call = lambda: self.index.fetch_by_metadata(  # noqa: E731
             filter=chosen, namespace=space, limit=limit, pagination_token=token
         )
-        answer = self._asked(space, call)
+        answer = self._read(space, call)
         if answer is None:
             return [], None
         return list(answer.vectors.values()), answer.pagination.next if answer.pagination else None
@@ -357,7 +362,7 @@ class Pinecone:
         call = lambda: self.index.update(  # noqa: E731
             filter=chosen, set_metadata={"u": ""}, namespace=space, dry_run=True
         )
-        answer = self._asked(space, call)
+        answer = self._read(space, call)
         return 0 if answer is None else int(answer.matched_records or 0)
 
     def namespaces(self) -> Mapping[str, int]:
@@ -370,10 +375,10 @@ class Pinecone:
 
     def refresh(self) -> None:
         for space in list(self.committed):
-            self._settle(space)
+            self._wait_until_seen(space)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
-        """Pinecone builds and keeps its index by itself."""
+        """Nothing to do: Pinecone builds and keeps its index by itself."""
 
     def info(self) -> EngineInfo:
         import pinecone
@@ -392,9 +397,9 @@ class Pinecone:
                 self.client.indexes.delete(self.name, timeout=-1)
             except NotFoundError:
                 return
-        for _ in self._patiently(f"the index {self.name} is still being removed"):
+        for _ in self._poll(f"the index {self.name} is still being removed"):
             with self._map_errors():
-                if self._described() is None:
+                if self._describe_index() is None:
                     return
 
     def close(self) -> None:
@@ -403,30 +408,30 @@ class Pinecone:
                 one.close()
         self.index = self.client = _Closed()
 
-    # ---- what is seen yet
+    # ---- consistency
 
-    def _wrote(self, space: str, answer: Any) -> None:
-        number = _number(answer, COMMITTED)
+    def _note_write(self, space: str, answer: Any) -> None:
+        number = _read_lsn(answer, COMMITTED)
         if number is None:
             raise VectorError(
                 f"{self.address} does not say which number a write has", hint="dizuo needs a serverless index"
             )
         self.committed[space] = max(self.committed.get(space, 0), number)
 
-    def _settle(self, space: str) -> None:
-        """Wait until all that this connection wrote to a namespace is seen."""
+    def _wait_until_seen(self, space: str) -> None:
+        """Wait until reads see all that this connection wrote to a namespace."""
         if self.reconciled.get(space, 0) >= self.committed.get(space, 0):
             return
         from pinecone import NotFoundError
 
-        probe = [1.0] + [0.0] * (self.spec.dim - 1 + self.one_more)
-        for _ in self._patiently(f"what was written to {space} is not seen yet"):
+        probe = [1.0] + [0.0] * (self.spec.dim - 1 + self.extra_number)
+        for _ in self._poll(f"what was written to {space} is not seen yet"):
             try:
                 with self._map_errors():
                     answer = self.index.query(vector=probe, top_k=1, namespace=space)
             except NotFoundError:
                 continue  # a namespace that was just made
-            now = _number(answer, RECONCILED)
+            now = _read_lsn(answer, RECONCILED)
             if now is None:
                 raise VectorError(
                     f"{self.address} does not say how fresh an answer is", hint="is it a serverless index?"
@@ -435,24 +440,24 @@ class Pinecone:
             if now >= self.committed[space]:
                 return
 
-    def _asked(self, space: str, call: Callable[[], Any]) -> Any | None:
-        """Return an answer that sees all that this connection wrote; None where there is no such namespace yet."""
+    def _read(self, space: str, call: Callable[[], Any]) -> Any | None:
+        """Return an answer that sees all that this connection wrote; None if there is no such namespace yet."""
         from pinecone import NotFoundError
 
-        self._settle(space)
-        for _ in self._patiently(f"the answers from {space} lag behind"):
+        self._wait_until_seen(space)
+        for _ in self._poll(f"the answers from {space} lag behind"):
             try:
                 with self._map_errors():
                     answer = call()
             except NotFoundError:
                 return None
-            now = _number(answer, RECONCILED)
+            now = _read_lsn(answer, RECONCILED)
             if now is None or now >= self.committed.get(space, 0):
                 return answer
         raise AssertionError("unreachable")
 
-    def _patiently(self, what: str) -> Iterator[None]:
-        """Yield again and again, with growing pauses, until it is too late."""
+    def _poll(self, what: str) -> Iterator[None]:
+        """Yield again and again, with growing pauses, until the timeout; then raise `Transient`."""
         until, pause = time.monotonic() + self.options.timeout, 0.005
         while True:
             yield
@@ -473,8 +478,8 @@ class _Closed:
         raise VectorError("the store was closed", hint="connect again")
 
 
-def _number(answer: Any, names: Sequence[str]) -> int | None:
-    """Return the number of a write that an answer's headers tell."""
+def _read_lsn(answer: Any, names: Sequence[str]) -> int | None:
+    """Return the number of a write (LSN) from the headers of an answer, or None."""
     info = getattr(answer, "response_info", None)
     for name in names:
         text = info.raw_headers.get(name) if info is not None else None

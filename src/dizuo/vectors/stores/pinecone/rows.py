@@ -3,7 +3,7 @@
 Pinecone holds text, float64 numbers, booleans and lists of text, 40 KB a record. So a record's metadata there are `i`
 its id, `m` its metadata and `d` its document as JSON texts (compressed from 4,000 characters on), `t` and some numbers
 for filters (`exact/tags_and_numbers.py`), `c` a checksum of the vector, `u` the stamp of the call that wrote it,
-and `v` the vector's bytes, where numbers may not survive the way.
+and `v` the bytes of the vector, if JSON may change its numbers.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = [
     "count_bytes",
     "metadata_fields",
     "namespace_name",
-    "parts",
     "read_rows",
     "record_key",
     "space_name",
+    "split_requests",
     "write_filter",
     "write_rows",
 ]
@@ -75,7 +75,7 @@ def namespace_name(space: str) -> str:
 
 
 def metadata_fields(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return the fields that change with a record's metadata."""
+    """Return the fields that depend on a record's metadata."""
     flat = flatten(metadata)
     return {"m": _pack(text), "t": flat.tags, **flat.numbers}
 
@@ -85,14 +85,16 @@ def count_bytes(fields: Mapping[str, Any]) -> int:
     return len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def write_rows(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return the rows of an upsert, and why some cannot be held, by id.
+def write_rows(
+    block: Block, *, extra_number: bool, stamp: str, keep: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the rows of an upsert, and by id why others cannot be held.
 
     Args:
         block: all columns.
-        one_more: every vector gets a last number 1, see `pinecone.py`.
+        extra_number: every vector gets a last number 1; the package's front page says why.
         stamp: of this call.
-        keep: keep every vector's bytes in the metadata too; those are kept anyway that JSON may bend.
+        keep: keep the bytes of every vector in the metadata too; those that JSON may change are kept anyway.
     """
     rows: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
@@ -101,26 +103,26 @@ def write_rows(block: Block, *, one_more: bool, stamp: str, keep: bool) -> tuple
         raw = vector.tobytes()
         fields: dict[str, Any] = {"i": id, "d": _pack(json.dumps(document, ensure_ascii=False)), "u": stamp}
         fields |= {"c": zlib.crc32(raw), **metadata_fields(metadata, text)}
-        if keep or _fragile(vector):
+        if keep or _is_fragile(vector):
             fields["v"] = base64.b64encode(raw).decode("ascii")
         size = count_bytes(fields)
         if size > HELD:
             refused[id] = f"its metadata and document take {size:,} bytes in Pinecone, which holds {HELD:,}"
             continue
         values = vector.tolist()
-        if one_more:
+        if extra_number:
             values.append(1.0)
         rows.append({"id": record_key(id), "values": values, "metadata": fields})
     return rows, refused
 
 
-def _fragile(vector: Floats) -> bool:
+def _is_fragile(vector: Floats) -> bool:
     """Return whether a number is −0.0 or below the normal ones: JSON on its way through JavaScript loses the sign."""
     small = np.abs(vector) < np.finfo(np.float32).tiny
     return bool((small & ((vector != 0) | np.signbit(vector))).any())
 
 
-def parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def split_requests(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Yield rows in requests of at most 1000 rows and 2 MB."""
     part: list[dict[str, Any]] = []
     size = 0
@@ -165,7 +167,7 @@ def read_rows(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> 
 
 
 def write_filter(condition: Condition) -> dict[str, Any]:
-    """Return a condition in Pinecone's language; there is none for the one that is never true."""
+    """Return a condition in Pinecone's language. It has none that is never true, so that one is not allowed here."""
     match condition:
         case Has(tag):
             return {"t": {"$in": [tag]}}
@@ -176,19 +178,19 @@ def write_filter(condition: Condition) -> dict[str, Any]:
         case AllOf(parts):
             lacking = [part.tag for part in parts if isinstance(part, Lacks)]
             rest = [write_filter(part) for part in parts if not isinstance(part, Lacks)]
-            return _joined("$and", [*_lists("$nin", lacking), *rest] or [{"t": {"$in": [ON_EVERY_RECORD]}}])
+            return _combine("$and", [*_tag_lists("$nin", lacking), *rest] or [{"t": {"$in": [ON_EVERY_RECORD]}}])
         case AnyOf(parts) if parts:
             having = [part.tag for part in parts if isinstance(part, Has)]
             rest = [write_filter(part) for part in parts if not isinstance(part, Has)]
-            return _joined("$or", [*_lists("$in", having), *rest])
+            return _combine("$or", [*_tag_lists("$in", having), *rest])
     raise AssertionError(condition)
 
 
-def _lists(operator: str, tags: list[str]) -> list[dict[str, Any]]:
+def _tag_lists(operator: str, tags: list[str]) -> list[dict[str, Any]]:
     return [{"t": {operator: tags[start : start + LIST]}} for start in range(0, len(tags), LIST)]
 
 
-def _joined(operator: str, inner: list[dict[str, Any]]) -> dict[str, Any]:
+def _combine(operator: str, inner: list[dict[str, Any]]) -> dict[str, Any]:
     return inner[0] if len(inner) == 1 else {operator: inner}
 
 

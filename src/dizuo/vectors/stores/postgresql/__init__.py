@@ -5,12 +5,12 @@ Writers of one namespace take turns by an advisory lock from the moment their ba
 
 Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
 
-- A filtered HNSW search with defaults returned 1 row of 50: `hnsw.iterative_scan`, and where few rows match, or the
-  answer is short, all that match are compared. Strict order drops what the scan finds late (recall 0.87 where 10 %
-  match and lie to one side); relaxed order over more rows, put in order afterwards, does not.
+- A filtered HNSW search with defaults returned 1 row of 50. So `hnsw.iterative_scan` is set, and if few rows match or
+  the answer is short, all rows that match are compared. Strict order drops what the scan finds late (recall 0.87 where
+  10 % match and lie to one side); relaxed order over more rows, which are sorted afterwards, does not.
 - HNSW takes at most 2,000 numbers, 4,000 as halfvec; beyond that everything is exact.
 - `SET LOCAL` inside a transaction, so that a connection pooler in between hands no settings on.
-- U+0000 is rejected in text and jsonb (`dizuo.vectors.stores.postgresql.filters.escape_nul`).
+- U+0000 is rejected in text and jsonb, so it is escaped (`filters.py`).
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _name_table(table: str, what: str) -> str:
 
 
 class PostgresStore:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in PostgreSQL; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 10_000
     batch_bytes = 32 * 2**20
@@ -192,28 +192,28 @@ class PostgresStore:
                     *(wire.text_fields(pa.array(texts)) for texts in (ids, names)),
                     wire.int_fields(np.array(counts)),
                 ]
-                _copy(connection, "dizuo_words", fields, len(counted))
-            self._lock(connection, namespace)
-            # What is replaced goes first. Then nothing is in the way, and the rows need no staging table.
+                _copy_rows(connection, "dizuo_words", fields, len(counted))
+            self._lock_namespace(connection, namespace)
+            # The old rows are removed first; then the new ones conflict with nothing and need no staging table.
             given = self.pool.texts(block.ids_arrow)
             self._remove(connection, "t.namespace = %s AND t.id = ANY(%s::text[])", [namespace, given])
             into = f"{self.table} (namespace, id, vector, metadata, facts, document, length)"
-            _copy(connection, into, rows, len(block))
+            _copy_rows(connection, into, rows, len(block))
             if lengths.any():
                 connection.execute(
                     f"INSERT INTO {self.words} SELECT t.namespace, w.token, t.row, w.count FROM dizuo_words w"
                     f" JOIN {self.table} t ON t.namespace = %s AND t.id = w.id",
                     [namespace],
                 )
-            self._count(connection, namespace, len(block), int(np.count_nonzero(lengths)), int(lengths.sum()))
+            self._add_to_counts(connection, namespace, len(block), int(np.count_nonzero(lengths)), int(lengths.sum()))
 
-    def _lock(self, connection: Any, namespace: str) -> None:
+    def _lock_namespace(self, connection: Any, namespace: str) -> None:
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"dizuo write {self.table} {namespace}"]
         )
 
     def _remove(self, connection: Any, which: str, parameters: list[Any]) -> int:
-        """Remove records with their words, and count them off; return how many there were."""
+        """Remove records with their words and subtract them from the counts; return how many there were."""
         removed = connection.execute(
             f"WITH old AS (DELETE FROM {self.table} t WHERE {which} RETURNING t.row, t.namespace, t.length),"
             f" words AS (DELETE FROM {self.words} w USING old WHERE w.row = old.row AND old.length > 0),"
@@ -225,7 +225,7 @@ class PostgresStore:
         )
         return int(removed.fetchone()[0])
 
-    def _count(self, connection: Any, namespace: str, rows: int, documents: int, tokens: int) -> None:
+    def _add_to_counts(self, connection: Any, namespace: str, rows: int, documents: int, tokens: int) -> None:
         connection.execute(
             f"INSERT INTO {self.counts} AS c VALUES (%s, %s, %s, %s) ON CONFLICT (namespace) DO UPDATE SET"
             " rows = c.rows + excluded.rows, documents = c.documents + excluded.documents,"
@@ -236,7 +236,7 @@ class PostgresStore:
     def set_metadata(self, namespace: str, block: Block) -> int:
         texts = block.metadata_texts
         with self.pool.connection() as connection, connection.transaction():
-            self._lock(connection, namespace)
+            self._lock_namespace(connection, namespace)
             done = connection.execute(
                 f"UPDATE {self.table} t SET metadata = u.metadata, facts = u.facts::jsonb"
                 " FROM unnest(%s::text[], %s::text[], %s::text[]) AS u (id, metadata, facts)"
@@ -252,7 +252,7 @@ class PostgresStore:
             condition, parameters = "t.id = ANY(%s::text[])", [list(ids)]
         which = f"t.namespace = %s AND {condition}"
         with self.pool.connection() as connection, connection.transaction():
-            self._lock(connection, namespace)
+            self._lock_namespace(connection, namespace)
             removed = self._remove(connection, which, [namespace, *parameters])
             connection.execute(f"DELETE FROM {self.counts} WHERE namespace = %s AND rows = 0", [namespace])
             return removed
@@ -262,10 +262,10 @@ class PostgresStore:
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         with self.pool.connection() as connection, connection.cursor(binary=True) as cursor:
             cursor.execute(
-                f"SELECT {_names(columns)} FROM {self.table} WHERE namespace = %s AND id = ANY(%s::text[])",
+                f"SELECT {_select_list(columns)} FROM {self.table} WHERE namespace = %s AND id = ANY(%s::text[])",
                 [namespace, list(ids)],
             )
-            return self._block(cursor.fetchall(), columns)
+            return self._to_block(cursor.fetchall(), columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -274,35 +274,34 @@ class PostgresStore:
         with self.pool.connection() as connection:
             matching = 0
             if not exact and self._has_index(connection):
-                matching = self._at_least(connection, namespace, where)
+                matching = self._count_up_to(connection, namespace, where)
             indexed = matching > FEW
             out = []
             for query in queries:
                 found = None
                 if indexed:
-                    found = self._asked(connection, namespace, query, k, condition, parameters, columns, True)
+                    found = self._search_one(connection, namespace, query, k, condition, parameters, columns, True)
                 if found is None or len(found.scores) < min(k, matching):
-                    found = self._asked(connection, namespace, query, k, condition, parameters, columns, False)
+                    found = self._search_one(connection, namespace, query, k, condition, parameters, columns, False)
                 out.append(found)
         return out
 
-    def _asked(
+    def _search_one(
         self, connection: Any, namespace: str, query: Floats, k: int, condition: str, parameters: list[Any],
         columns: Columns, indexed: bool,
     ) -> SearchResult:  # fmt: skip
-        """Return the answer to one query, from the index or from all that match.
+        """Return the result of one query, from the index or from all rows that match.
 
-        Looking at the namespace of every row takes 80 ns where its distance takes 500. So it is left out, in
-        collections without an index, until a row of another namespace turns up among the answers: while there is none,
-        they are those of the namespace alone.
+        Comparing the namespace of a row takes 80 ns, its distance 500. So, in collections without an index, it is left
+        out until a row of another namespace is among the results; as long as there is none, they are the same.
         """
-        distance, names = f"vector {_DISTANCE[self.spec.metric]} %s", _names(columns)
+        distance, names = f"vector {_DISTANCE[self.spec.metric]} %s", _select_list(columns)
         which = f"namespace = %s AND {condition}"
         point = self.pool.vector(query)
         path: Literal["exact", "index"] = "index" if indexed else "exact"
         if not indexed:
-            # A sum is no index's expression, so all that match are compared.
-            # Only the best rows are read as a whole. k is no parameter, so that the plan can count on few.
+            # No index is on the sum, so all rows that match are compared. Only the best are read as a whole. k is
+            # written into the statement and is no parameter, so that the planner knows that it is small.
             mixed = self.mixed or self.known[1]
             statement = (
                 f"WITH near AS MATERIALIZED (SELECT ctid AS place, ({distance}) + 0.0 AS distance FROM {self.table}"
@@ -315,10 +314,10 @@ class PostgresStore:
                 rows = cursor.fetchall()
             if not mixed and any(row[-2] != namespace for row in rows):
                 self.mixed = True
-                return self._asked(connection, namespace, query, k, condition, parameters, columns, indexed)
+                return self._search_one(connection, namespace, query, k, condition, parameters, columns, indexed)
         else:
-            # Relaxed order finds what strict order throws away as late; more than k are taken, then put in order.
-            near = self._halfway(distance) if self.spec.dim > 2000 else distance
+            # Relaxed order keeps what strict order drops as found too late; more than k rows are taken and then sorted.
+            near = self._as_halfvec(distance) if self.spec.dim > 2000 else distance
             reach = min(1000, max(self.options.ef_search, WIDER * k))
             statement = (
                 f"WITH near AS MATERIALIZED (SELECT {names}, {distance} AS distance FROM {self.table} WHERE {which}"
@@ -333,13 +332,13 @@ class PostgresStore:
                 rows = cursor.fetchall()
         distances = np.array([row[-1] for row in rows], np.float64)
         scores = 1.0 - distances if self.spec.metric == "cosine" else -distances
-        return SearchResult(self._block(rows, columns), scores, path, len(rows))
+        return SearchResult(self._to_block(rows, columns), scores, path, len(rows))
 
-    def _halfway(self, distance: str) -> str:
+    def _as_halfvec(self, distance: str) -> str:
         return distance.replace("vector ", f"vector::halfvec({self.spec.dim}) ").replace("%s", "%s::halfvec")
 
-    def _at_least(self, connection: Any, namespace: str, where: Filter | None) -> int:
-        """Return how many rows match, counted no further than it matters."""
+    def _count_up_to(self, connection: Any, namespace: str, where: Filter | None) -> int:
+        """Return how many rows match; beyond `FEW` it does not matter how many, so no more are counted."""
         if where is None:
             row = connection.execute(f"SELECT rows FROM {self.counts} WHERE namespace = %s", [namespace]).fetchone()
             return int(row[0]) if row else 0
@@ -372,7 +371,7 @@ class PostgresStore:
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         condition, parameters = compile_filter(where)
         inside, space = ("true", []) if namespace is None else ("namespace = %s", [namespace])
-        names = _names(columns) + (", namespace" if namespace is None else "")
+        names = _select_list(columns) + (", namespace" if namespace is None else "")
         with self.pool.connection() as connection, connection.transaction():
             cursor = connection.cursor("dizuo_scan", binary=True)
             with cursor:
@@ -380,12 +379,12 @@ class PostgresStore:
                     f"SELECT {names} FROM {self.table} WHERE {inside} AND {condition}", [*space, *parameters]
                 )
                 while part := cursor.fetchmany(rows):
-                    block = self._block(part, columns)
+                    block = self._to_block(part, columns)
                     yield block.in_namespaces([row[-1] for row in part]) if namespace is None else block
 
-    def _block(self, rows: list[Any], columns: Columns) -> Block:
-        """Return rows (id, then the columns in the order of `_names`) as a block."""
-        held = dict(zip(_held(columns), zip(*rows, strict=True), strict=False)) if rows else {}
+    def _to_block(self, rows: list[Any], columns: Columns) -> Block:
+        """Return rows as a block; a row is the id and then the columns in the order of `_select_list`."""
+        held = dict(zip(_column_names(columns), zip(*rows, strict=True), strict=False)) if rows else {}
         vectors = metadata = documents = None
         if "vectors" in columns:
             dim = self.spec.dim
@@ -425,8 +424,8 @@ class PostgresStore:
                 connection.execute(
                     f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {facts_index} ON {self.table} USING gin (facts)"
                 )
-            wanted = (force_index or rows > EXACT_ROWS) and self.spec.dim <= 4000
-            if wanted and not self._has_index(connection, fresh=True):
+            index = (force_index or rows > EXACT_ROWS) and self.spec.dim <= 4000
+            if index and not self._has_index(connection, fresh=True):
                 watch(Note(f"building a vector index over {rows:,} rows"))
                 kind = "vector" if self.spec.dim <= 2000 else f"(vector::halfvec({self.spec.dim}))"
                 ops = f"{'vector' if self.spec.dim <= 2000 else 'halfvec'}_{_OPS[self.spec.metric]}_ops"
@@ -443,7 +442,7 @@ class PostgresStore:
             self._has_index(connection, fresh=True)
 
     def _has_index(self, connection: Any, *, fresh: bool = False) -> bool:
-        """Return whether there is a whole vector index; asked again after half a minute, since others build it too."""
+        """Return whether there is a valid vector index; looked up again after 30 s, since others may build one."""
         if fresh or time.monotonic() - self.known[0] > 30:
             schema = f'"{self.options.schema}".' if self.options.schema else ""
             statement = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
@@ -477,16 +476,16 @@ class PostgresStore:
         self.pool.close()
 
 
-def _held(columns: Columns) -> list[str]:
+def _column_names(columns: Columns) -> list[str]:
     held = {"vectors": "vector", "metadata": "metadata", "documents": "document"}
     return ["id", *(name for column, name in held.items() if column in columns)]
 
 
-def _names(columns: Columns) -> str:
-    return ", ".join(_held(columns))
+def _select_list(columns: Columns) -> str:
+    return ", ".join(_column_names(columns))
 
 
-def _copy(connection: Any, table: str, columns: list[wire.Fields], rows: int) -> None:
+def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: int) -> None:
     with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
         for piece in wire.copy_stream(columns, rows):
             copy.write(piece)

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server, used by one thread at a time each, and what psycopg raises in our words."""
+"""Connections to a PostgreSQL server, each used by one thread at a time; psycopg's exceptions become ours here."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "register_types"]
 
 IDLE = 8
-"""Connections kept for the next call."""
+"""Most connections that are kept for the next call."""
 _AGAIN = {"23505", "40001", "40P01", "53300", "53400", "55P03", "57P01", "57P02", "57P03", "25006"}
-"""Unique violations too: under an isolation level that somebody set, a new row is there that the snapshot had not."""
+"""Unique violations too: under another isolation level there may be a new row that the snapshot does not show."""
 _DENIED = {"28000", "28P01", "42501"}
 
 
@@ -49,7 +49,7 @@ class Pool:
     """Connections to one database.
 
     Args:
-        url: where.
+        url: of the database.
         settings: further keywords of libpq, such as connect_timeout.
     """
 
@@ -66,34 +66,34 @@ class Pool:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        """Yield a connection in autocommit mode; it comes back unless it broke."""
+        """Yield a connection in autocommit mode; afterwards it is kept, unless it broke."""
         with self.lock:
             found = self.idle.pop() if self.idle else None
         connection = self._connect() if found is None else found
         try:
             yield connection
         except psycopg.Error as error:
-            raise self._fault(error, connection) from error
+            raise self._map_error(error, connection) from error
         finally:
-            self._back(connection)
+            self._put_back(connection)
 
     def vector(self, vector: Floats) -> Any:
         """Return a vector as a parameter."""
         return _Vector(to_wire(vector))
 
     def texts(self, texts: pa.Array) -> Any:
-        """Return a string array as a parameter; psycopg would take as long for it as the server for the answer."""
+        """Return a string array as a binary parameter, which psycopg itself would take too long to write."""
         return _Texts(text_array(texts))
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close idle connections; those in use are closed when they are given back."""
         with self.lock:
             self.closed = True
             idle, self.idle = self.idle, []
         for connection in idle:
             connection.close()
 
-    def _back(self, connection: Any) -> None:
+    def _put_back(self, connection: Any) -> None:
         if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             connection.close()
         with self.lock:
@@ -106,13 +106,13 @@ class Pool:
         try:
             connection = psycopg.connect(autocommit=True, client_encoding="utf8", **self.where)
         except psycopg.OperationalError as error:
-            raise self._refused(error) from None
+            raise self._map_connect_error(error) from None
         connection.adapters.register_dumper(_Texts, _TextsDumper)
         register_types(connection)
         return connection
 
-    def _refused(self, error: Exception) -> VectorError:
-        """Return what a failed connection means; libpq gives no code for it, so its text is read."""
+    def _map_connect_error(self, error: Exception) -> VectorError:
+        """Return our error for a connection that failed; libpq gives no code for it, so its text is read."""
         text = _first_line(error)
         if "authentication failed" in text or "no password supplied" in text or "role " in text or "pg_hba" in text:
             return Denied(f"{self.shown} refused the login: {text}", hint="check user and password in the URL")
@@ -122,7 +122,7 @@ class Pool:
             return VectorError(f"{self.shown}: {text}", hint="create the database, or name another in the URL")
         return Unreachable(f"{self.shown} does not answer: {text}", hint="is PostgreSQL running at that host and port?")
 
-    def _fault(self, error: psycopg.Error, connection: Any) -> VectorError:
+    def _map_error(self, error: psycopg.Error, connection: Any) -> VectorError:
         code, text = error.sqlstate or "", _first_line(error)
         if code in _DENIED:
             return Denied(f"{self.shown}: {text}", hint="check what this user may do")
@@ -138,7 +138,7 @@ def _first_line(error: Exception) -> str:
 
 
 def register_types(connection: Any) -> None:
-    """Teach a connection to send vectors; the type's number differs from database to database."""
+    """Register the type of vectors in a connection; its number differs from database to database."""
     row = connection.execute("SELECT to_regtype('vector')::oid").fetchone()
     if row is None or row[0] is None:
         return

@@ -1,4 +1,4 @@
-"""Rows in PostgreSQL's binary formats, built by column: COPY streams and pgvector values.
+"""Rows in the binary formats of PostgreSQL, built by column: COPY streams and vectors of pgvector.
 
 COPY BINARY is a header, and per row a count of fields and each field as length and bytes (PostgreSQL manual, "COPY",
 file formats). A pgvector value is int16 dim, int16 zero, and big-endian float32 (pgvector, src/vector.c, vector_send).
@@ -43,7 +43,7 @@ _NULL = _INT32(-1)
 TEXT, TEXTS = 25, 1009
 """Numbers of the types text and text[], the same in every database (PostgreSQL, pg_type.dat)."""
 _ROWS = 1000
-"""Rows that are joined at a time: 1.7 MB at 384 numbers, while the server reads the last ones."""
+"""Rows that are joined at a time (1.7 MB at 384 numbers), while the server reads those before."""
 
 
 def copy_stream(columns: Sequence[Fields], rows: int) -> Iterator[bytes | memoryview]:

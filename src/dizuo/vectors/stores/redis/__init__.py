@@ -1,15 +1,15 @@
 """Redis with the search module, `redis://:password@host:6379/0`; `redis+tls://` for TLS.
 
-Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` the vector's bytes, `m` the metadata as JSON,
-`d` the document, `t` the tags and further fields the numbers that filters ask for (`exact/tags_and_numbers.py`),
-`o` a hash of the id that scans walk along. Every namespace has an index of its own. What bites, and what is done:
+Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` has the bytes of the vector, `m` the metadata as
+JSON, `d` the document, `t` the tags and further fields the numbers that filters read (`exact/tags_and_numbers.py`), and
+`o` a hash of the id, in whose order scans go. Every namespace has an index of its own. Pitfalls:
 
-- a number can only be filtered by if its field is in the index's schema, and adding one builds the whole index anew,
-  vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, which are given to
-  metadata keys in the order of their coming; filters on keys beyond that are answered by reading metadata;
-- a server that restarted builds its indexes behind our back: after every new connection they are waited for;
-- answers are cut at 10 rows, and at whatever was found after 500 ms, unless the command says otherwise: it does;
-- `exact=True` is the module's own brute force, which wants a filter: the tag that all records have;
+- a filter can read a number only if its field is in the schema of the index, and adding a field builds the whole index
+  anew, vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, and metadata keys
+  get them in the order in which they come; filters on further keys are answered by reading metadata;
+- a server that was restarted builds its indexes while it answers already: after every new connection we wait for them;
+- answers are cut at 10 rows, and at what was found after 500 ms, unless the command says otherwise, as ours do;
+- `exact=True` is the module's own brute force, which needs a filter: the tag that all records have;
 - its BM25 is wrong after records were replaced: dizuo keeps postings of its own in Redis (`words.py`).
 """
 
@@ -18,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
 from dizuo.vectors.protocol.store import Columns, SearchResult
+from dizuo.vectors.stores.redis.errors import map_errors
 from dizuo.vectors.stores.redis.filters import number_columns, write_condition
 from dizuo.vectors.stores.redis.words import Words
 from dizuo.vectors.writing.naming import physical_name
@@ -49,7 +50,7 @@ from dizuo.vectors.writing.naming import physical_name
 __all__ = ["STORE"]
 
 DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
-PLACES = 2**53
+POSITIONS = 2**53
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
 METADATA: Columns = frozenset({"metadata"})
 ASSIGN = """
@@ -59,18 +60,18 @@ for place = 2, #ARGV do
 end
 return redis.call('HGETALL', KEYS[1])
 """
-"""Gives slots to numbers that have none, as far as there are any, and returns all."""
+"""Gives a slot to each number that has none, as long as there are slots, and returns all of them."""
 CHANGE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """
-"""Sets fields of a hash only if it is there."""
+"""Sets fields of a hash if it exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the address may set."""
+    """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the HNSW graph; only at the making of a namespace."""
@@ -86,7 +87,7 @@ class Options:
 
 
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Redis:
-    """Return the collection, made where it is not there."""
+    """Open the collection; it is made if it does not exist."""
     try:
         import redis
         from redis.backoff import NoBackoff
@@ -106,13 +107,13 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Redis:
         protocol=2,
         socket_connect_timeout=5.0,
         socket_timeout=options.timeout,
-        retry=Retry(NoBackoff(), 0),  # the front tries again, and says so
+        retry=Retry(NoBackoff(), 0),  # `VectorStore` tries again, and says so
     )
     return Redis(client, request, options, str(url))
 
 
 class Redis:
-    """The store; see `dizuo.vectors.protocol.store.Store`."""
+    """A collection in Redis; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
     batch_bytes = 16 * 2**20
@@ -123,9 +124,9 @@ class Redis:
         self.client, self.options, self.address = client, options, address
         self.root = physical_name(request.collection)
         self.ready: set[str] = set()
-        """Namespaces whose index is known to be whole."""
+        """Namespaces whose index is known to cover all records."""
         self.slots: dict[str, str] = {}
-        """Fields by number."""
+        """The field of the index by number."""
         pool = client.connection_pool
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
         self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
@@ -134,7 +135,7 @@ class Redis:
 
     def _on_connect(self, connection: Any) -> None:
         connection.on_connect()
-        # Perhaps the server was restarted and is building its indexes.
+        # The server may have been restarted, and be building its indexes.
         self.ready.clear()
 
     def _open(self, request: CollectionRequest) -> CollectionSpec:
@@ -144,7 +145,7 @@ class Redis:
                 spec = request.check_new()
                 facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 facts |= {"slots": self.options.slots, "words": TOKENIZER}
-                self.client.execute_command("FT._LIST")  # is the module there?
+                self.client.execute_command("FT._LIST")  # fails where the search module is missing
                 self.client.set(self.root, json.dumps(facts), nx=True)
                 found = self.client.get(self.root)
         facts = json.loads(found)
@@ -155,11 +156,11 @@ class Redis:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        name = self._index(namespace, make=True)
+        name = self._open_index(namespace, make=True)
         raw = np.ascontiguousarray(block.vectors)
         rows = self._fields(block)
         for place, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
-            rows[place] |= {"v": raw[place].tobytes(), "o": _place(id)}
+            rows[place] |= {"v": raw[place].tobytes(), "o": _scan_position(id)}
             if document is not None:
                 rows[place]["d"] = document
         with self._map_errors():
@@ -169,7 +170,7 @@ class Redis:
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
-        name = self._index(namespace)
+        name = self._open_index(namespace)
         if name is None:
             return 0
         rows = self._fields(block)
@@ -181,11 +182,11 @@ class Redis:
             return sum(pipe.execute())
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        name = self._index(namespace)
+        name = self._open_index(namespace)
         if name is None:
             return 0
         if ids is None:
-            ids = [id for block in self._rows(namespace, where, frozenset(), 5000) for id in block.ids]
+            ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
         removed = 0
         with self._map_errors():
             for start in range(0, len(ids), self.batch_rows):
@@ -198,21 +199,21 @@ class Redis:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        name = self._index(namespace)
-        return self._read(name, list(ids) if name is not None else [], columns)
+        name = self._open_index(namespace)
+        return self._read_records(name, list(ids) if name is not None else [], columns)
 
-    def _read(self, name: str | None, ids: Sequence[str], columns: Columns) -> Block:
-        # `m` tells a record that is there from one that is not.
-        wanted = list(dict.fromkeys(["m", *(NAMES[column] for column in sorted(columns))]))
+    def _read_records(self, name: str | None, ids: Sequence[str], columns: Columns) -> Block:
+        # Every record has `m`, so a row without it does not exist.
+        fields = list(dict.fromkeys(["m", *(NAMES[column] for column in sorted(columns))]))
         with self._map_errors():
             pipe = self.client.pipeline(transaction=False)
             for id in ids:
-                pipe.hmget(f"{name}:{id}", wanted)
-            rows = [dict(zip(wanted, row, strict=True)) for row in pipe.execute()] if ids else []
+                pipe.hmget(f"{name}:{id}", fields)
+            rows = [dict(zip(fields, row, strict=True)) for row in pipe.execute()] if ids else []
         there = [(id, row) for id, row in zip(ids, rows, strict=True) if row["m"] is not None]
-        return self._block([id for id, _ in there], [row for _, row in there], columns)
+        return self._to_block([id for id, _ in there], [row for _, row in there], columns)
 
-    def _block(self, ids: list[str], rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
+    def _to_block(self, ids: list[str], rows: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
         vectors: Floats | None = None
         if "vectors" in columns:
             raw = b"".join(row["v"] for row in rows)
@@ -227,34 +228,30 @@ class Redis:
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
     ) -> list[SearchResult]:
-        name = self._index(namespace)
+        name = self._open_index(namespace)
         if name is None:
-            return [SearchResult(self._block([], [], columns), np.empty(0)) for _ in queries]
+            return [SearchResult(self._to_block([], [], columns), np.empty(0)) for _ in queries]
         text, same = self._query(where)
         if not same:
-            rows = self._rows(namespace, where, columns | {"vectors"}, 1000)
+            rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
         out = []
         for query in queries:
-            found = None
-            if not exact:
-                found = include_ties(self._asking(name, text, query, columns, exact=False), k, most=10 * k)
-            if found is None or len(found.scores) < k:  # either no more match, or the graph did not reach them
-                most = self._total(name, text)
-                found = include_ties(self._asking(name, text, query, columns, exact=True), k, most=most)
-            out.append(found)
-        return out
 
-    def _asking(
-        self, name: str, text: str, query: Floats, columns: Columns, *, exact: bool
-    ) -> Callable[[int], SearchResult]:
-        return lambda number: self._search_index(name, text, query, number, exact, columns)
+            def ask(number: int, exact: bool, query: Floats = query) -> SearchResult:
+                return self._search_index(name, text, query, number, exact, columns)
+
+            result = None if exact else include_ties(partial(ask, exact=False), k, most=10 * k)
+            if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
+                result = include_ties(partial(ask, exact=True), k, most=self._count_matching(name, text))
+            out.append(result)
+        return out
 
     def _search_index(
         self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns
     ) -> SearchResult:
         if number < 1:
-            return SearchResult(self._block([], [], columns), np.empty(0))
+            return SearchResult(self._to_block([], [], columns), np.empty(0))
         if exact:
             how = "HYBRID_POLICY ADHOC_BF "
             text = f"@t:{{{ON_EVERY_RECORD}}}" if text == "*" else text
@@ -273,10 +270,10 @@ class Redis:
         distances = np.array([float(row["s"]) for row in rows])
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
         path = "exact" if exact else "index"
-        return SearchResult(self._block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+        return SearchResult(self._to_block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
-        name, tokens = self._index(namespace), query_tokens(query)
+        name, tokens = self._open_index(namespace), query_tokens(query)
         hits: list[tuple[str, float]] = []
         fetched = 0
         if name is not None and tokens:
@@ -284,7 +281,7 @@ class Redis:
             with self._map_errors():
                 for page in self.words.ranked(name, tokens, k if where is None else 4 * k):
                     if where is not None:
-                        allowed = self._allowed(name, text, [id for id, _ in page], None if same else where)
+                        allowed = self._which_match(name, text, [id for id, _ in page], None if same else where)
                         page = [hit for hit in page if hit[0] in allowed]
                     hits += page
                     fetched += len(page)
@@ -293,8 +290,8 @@ class Redis:
         hits = hits[:k]
         return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
-    def _allowed(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
-        """Return which of these records match; `where` is the filter if the text is not the same."""
+    def _which_match(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
+        """Return which of these records match; `where` is the filter if the text means less."""
         if not ids:
             return set()
         keys = [f"{name}:{id}" for id in ids]
@@ -304,22 +301,22 @@ class Redis:
         there = [key.decode()[skip:] for key in found]
         if where is None or not there:
             return set(there)
-        return {id for block in filter_blocks([self._read(name, there, METADATA)], where) for id in block.ids}
+        return {id for block in filter_blocks([self._read_records(name, there, METADATA)], where) for id in block.ids}
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        return scan_namespaces(namespace, self.namespaces, lambda name: self._rows(name, where, columns, rows))
+        return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
 
-    def _rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        name = self._index(namespace)
+    def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
+        name = self._open_index(namespace)
         if name is None:
             return
         text, same = self._query(where)
         needed = columns if same else columns | {"metadata"}
         skip = len(name) + 1
-        # A cursor forgets records, or meets them again, when a record or the schema changes meanwhile. Every id has a
-        # place of its own in [0, 2^53), which is walked in windows of about `rows` records.
-        windows = max(1, -(-self._total(name, text) // rows))
-        edges = [PLACES * n // windows for n in range(windows + 1)]
+        # A cursor leaves records out, or returns them twice, when a record or the schema changes meanwhile. So every id
+        # has a position in [0, 2^53), and this range is read in windows of about `rows` records.
+        windows = max(1, -(-self._count_matching(name, text) // rows))
+        edges = [POSITIONS * n // windows for n in range(windows + 1)]
         for low, high in pairwise(edges):
             window = f"@o:[{low} ({high}]" if text == "*" else f"@o:[{low} ({high}] ({text})"
             with self._map_errors():
@@ -327,21 +324,23 @@ class Redis:
                     "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", "1000000", "TIMEOUT", "0", "DIALECT", "2"
                 )
             for start in range(0, len(keys), 2 * rows):
-                block = self._read(name, [key.decode()[skip:] for key in keys[start : start + 2 * rows]], needed)
+                block = self._read_records(
+                    name, [key.decode()[skip:] for key in keys[start : start + 2 * rows]], needed
+                )
                 yield from filter_blocks([block] if len(block) else [], None if same else where)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         if namespace is None:
             return sum(self.count(name, where=where) for name in self.namespaces())
-        name = self._index(namespace)
+        name = self._open_index(namespace)
         if name is None:
             return 0
         text, same = self._query(where)
         if not same:
-            return sum(len(block) for block in self._rows(namespace, where, frozenset(), 5000))
-        return self._total(name, text)
+            return sum(len(block) for block in self._scan_rows(namespace, where, frozenset(), 5000))
+        return self._count_matching(name, text)
 
-    def _total(self, name: str, text: str) -> int:
+    def _count_matching(self, name: str, text: str) -> int:
         with self._map_errors():
             answer = self.client.execute_command(
                 "FT.SEARCH", name, text, "LIMIT", "0", "0", "TIMEOUT", "0", "DIALECT", "2"
@@ -357,7 +356,7 @@ class Redis:
     # ---- the collection
 
     def refresh(self) -> None:
-        """The module indexes a hash while it is written."""
+        """Nothing to do: the module indexes a hash while it is written."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         # The module keeps its HNSW graph by itself.
@@ -382,7 +381,7 @@ class Redis:
 
         with self._map_errors():
             for name in self.client.hvals(f"{self.root}:namespaces"):
-                with suppress(redis.ResponseError):  # somebody else dropped it
+                with suppress(redis.ResponseError):  # somebody else has dropped it
                     self.client.execute_command("FT.DROPINDEX", name, "DD")
                 self.words.drop(name.decode())
             self.client.delete(self.root, f"{self.root}:namespaces", f"{self.root}:slots")
@@ -394,8 +393,8 @@ class Redis:
 
     # ---- the index of a namespace
 
-    def _index(self, namespace: str, *, make: bool = False) -> Any:
-        """Return the name of a namespace's index, whole and ready; None where there is none and none is to be made."""
+    def _open_index(self, namespace: str, *, make: bool = False) -> Any:
+        """Return the name of a namespace's index, which covers all records; None if it does not exist."""
         import redis
 
         name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
@@ -418,11 +417,11 @@ class Redis:
                     if "exists" not in str(error):
                         raise
                 self.client.hset(f"{self.root}:namespaces", namespace, name)
-        self._whole(name)
+        self._wait_for_index(name)
         self.ready.add(namespace)
         return name
 
-    def _whole(self, name: str) -> None:
+    def _wait_for_index(self, name: str) -> None:
         """Wait until the index covers all records."""
         pause = 0.005
         while True:
@@ -434,12 +433,12 @@ class Redis:
             pause = min(2 * pause, 0.25)
 
     def _fields(self, block: Block) -> list[dict[str, Any]]:
-        """Return what filters and readers need of each row's metadata, as fields of a hash."""
+        """Return the fields of a hash that hold each row's metadata, for readers and for filters."""
         flats = [flatten(row) for row in block.metadata]
         new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
         if new and len(self.slots) < self.most:
             with self._map_errors():
-                self._held(self.assign(keys=[f"{self.root}:slots"], args=[self.most, *sorted(new)]))
+                self._remember_slots(self.assign(keys=[f"{self.root}:slots"], args=[self.most, *sorted(new)]))
         slots = self.slots
         return [
             {"m": text, "t": " ".join(flat.tags)}
@@ -447,45 +446,29 @@ class Redis:
             for text, flat in zip(block.metadata_texts, flats, strict=True)
         ]
 
-    def _held(self, answer: Sequence[bytes]) -> None:
+    def _remember_slots(self, answer: Sequence[bytes]) -> None:
         self.slots = {name.decode(): f"x{int(slot)}" for name, slot in zip(answer[::2], answer[1::2], strict=True)}
 
     def _query(self, where: Filter | None) -> tuple[str, bool]:
-        """Return a filter in the module's language, and whether that is the same."""
+        """Return a filter in the module's language, and whether it means the same."""
         condition, same = flatten_filter(where)
         missing = number_columns(condition) - self.slots.keys()
         if missing:
             with self._map_errors():
-                self._held([part for pair in self.client.hgetall(f"{self.root}:slots").items() for part in pair])
+                self._remember_slots(
+                    [part for pair in self.client.hgetall(f"{self.root}:slots").items() for part in pair]
+                )
             missing -= self.slots.keys()
         if missing and len(self.slots) >= self.most:
             return "*", False
         return write_condition(condition, self.slots), same
 
-    @contextmanager
-    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
-        import redis
-
-        try:
-            yield
-        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
-            raise Denied(f"{self.address} refused the user or password", hint="check the address") from error
-        except redis.BusyLoadingError as error:
-            raise Transient(f"{self.address} is loading its data") from error
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            text = f"no Redis answers at {self.address}: {error}"
-            if opening:
-                raise Unreachable(text, hint="is the server running, and the port right?") from error
-            raise Transient(text, hint="is the server running?") from error
-        except redis.ResponseError as error:
-            if "unknown command" in str(error):
-                hint = "run Redis 8, Redis Stack, or load redisearch.so"
-                raise VectorError(f"the Redis at {self.address} has no search module", hint=hint) from error
-            raise VectorError(f"Redis: {error}") from error
+    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
+        return map_errors(self.address, opening=opening)
 
 
-def _place(id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") % PLACES
+def _scan_position(id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") % POSITIONS
 
 
 def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:

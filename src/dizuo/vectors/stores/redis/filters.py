@@ -12,6 +12,7 @@ NEVER = "@t:{none}"
 
 
 def number_columns(condition: Condition) -> set[str]:
+    """Return the numbers that a condition reads."""
     match condition:
         case Number(column, _, _):
             return {column}
@@ -21,13 +22,14 @@ def number_columns(condition: Condition) -> set[str]:
 
 
 def write_condition(condition: Condition, slots: Mapping[str, str]) -> str:
+    """Return a condition as a query of the search module; `slots` are the fields of the index by number."""
     match condition:
         case Has(tag):
             return f"@t:{{{tag}}}"
         case Lacks(tag):
             return f"-@t:{{{tag}}}"
         case Number(column, order, value):
-            if column not in slots:  # no record has it
+            if column not in slots:  # no record has this number
                 return NEVER
             bounds = {
                 "<": f"-inf ({value!r}", "<=": f"-inf {value!r}", ">": f"({value!r} +inf", ">=": f"{value!r} +inf",

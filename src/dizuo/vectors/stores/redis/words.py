@@ -1,21 +1,21 @@
-"""The words of documents in Redis: BM25 postings beside the records, written in one transaction with them.
+"""The words of documents in Redis: BM25 postings, written in one transaction with the records.
 
-RediSearch 2.10 has a BM25STD of its own, which cannot mean what it means elsewhere (measured, 2.10.5): a word's weight
-counts replaced records until they are collected, and overflows when these outnumber what is left; the mean length
-grows with every replacement and never shrinks; `b` is fixed at 0.5; and the tags of a filter score as words do.
+RediSearch 2.10 has a BM25STD of its own, which gives other scores than other databases (measured, 2.10.5): the weight
+of a word counts replaced records until they are collected, and overflows when these outnumber the rest; the mean
+length grows with every replacement and never shrinks; `b` is fixed at 0.5; and the tags of a filter score as words do.
 
-Of a namespace called NAME there are
+A namespace called NAME has
 
     NAME/w/TOKEN   postings, 12 bytes each: number of the document (40 bits), occurrences (24), length (32)
     NAME/tokens    the set of all tokens
-    NAME/ids       number → id, of the documents that count
+    NAME/ids       the id by number, of the documents that count
     NAME/dead      numbers of documents that were replaced or removed, 8 bytes each
     NAME/stats     `next` number, `documents` and `tokens` that count
 
-and in a record's hash `p` its number and `l` its length. A document gets a new number whenever it is written, so its
-old postings need not be looked for: they are dead, and `compact` takes them out when the dead are more than the living.
-A search reads the postings of its tokens and adds up their shares here, in numpy: in a script of the server they would
-hold up everybody else.
+and the hash of a record has its number `p` and its length `l`. A document gets a new number whenever it is written, so
+its old postings need not be looked for: they are dead, and `compact` removes them when the dead are more than the
+living. A search reads the postings of its tokens and adds up their shares here, in numpy: a script in the server would
+block all other clients meanwhile.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ POSTING = np.dtype([("key", "<u8"), ("length", "<u4")])
 COUNT_BITS = 24
 PACK = struct.Struct("<QI").pack
 KEEP = 5000
-"""Dead documents that are not worth a compaction."""
+"""So many dead documents are not worth a compaction."""
 TRIES = 20
-"""Attempts at a part of the postings that others write to, before a compaction is left to the next time."""
+"""Attempts to rewrite postings while others write to them, before the compaction is left to the next time."""
 
 REPLACE = """
 local old = redis.call('HMGET', KEYS[1], 'p', 'l')
@@ -60,25 +60,25 @@ else
 end
 return there
 """
-"""Puts a record (number or nothing, length, id, fields…) in the place of what was there, or removes that."""
+"""Replaces a record by another (number or nothing, length, id, fields…), or removes it."""
 FORGET = """
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 local rest = redis.call('GETRANGE', KEYS[1], #ARGV[1], -1)
 if rest == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], rest) end
 return 1
 """
-"""Takes numbers off the head of the dead, if they are still there."""
+"""Removes numbers from the head of the list of the dead, if they are still there."""
 
 
 class Words:
-    """Postings of all namespaces of one collection."""
+    """The postings of all namespaces of one collection."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
         self.replace, self.forget = client.register_script(REPLACE), client.register_script(FORGET)
 
     def put(self, pipe: Any, name: str, rows: Sequence[tuple[str, dict[str, Any], list[str]]]) -> None:
-        """Queue the replacing of records (id, fields, tokens) and the writing of their words."""
+        """Queue commands that replace records (id, fields, tokens) and write their words."""
         number = int(self.client.hincrby(f"{name}/stats", "next", len(rows))) - len(rows)
         postings: dict[str, list[bytes]] = {}
         for id, fields, tokens in rows:
@@ -96,12 +96,12 @@ class Words:
             pipe.sadd(f"{name}/tokens", *postings)
 
     def remove(self, pipe: Any, name: str, ids: Sequence[str]) -> None:
-        """Queue the removing of records; each answers whether it was there."""
+        """Queue commands that remove records; each answers whether the record was there."""
         for id in ids:
             self.replace(keys=_keys(name, id), args=[], client=pipe)
 
     def ranked(self, name: str, tokens: list[str], page: int) -> Iterator[list[tuple[str, float]]]:
-        """Yield all documents that share a token as (id, score), best first, ties by id, in growing pages."""
+        """Yield (id, score) of all documents that share a token, best first, ties by id, in growing pages."""
         pipe = self.client.pipeline(transaction=True)
         pipe.hmget(f"{name}/stats", ["documents", "tokens"])
         pipe.get(f"{name}/dead")
@@ -113,7 +113,9 @@ class Words:
         start = 0
         while start < len(order):
             stop = min(start + page, len(order))
-            while stop < len(order) and scores[order[stop]] == scores[order[stop - 1]]:  # ties go by id
+            while (
+                stop < len(order) and scores[order[stop]] == scores[order[stop - 1]]
+            ):  # documents of equal score are sorted by id, so they must be in one page
                 stop += 1
             rows = order[start:stop]
             ids = self.client.hmget(f"{name}/ids", [int(number).to_bytes(8, "little") for number in numbers[rows]])
@@ -124,7 +126,7 @@ class Words:
             start, page = stop, min(4 * page, 10_000)
 
     def compact_if_worth(self, name: str) -> None:
-        """Compact when the dead are more than the living."""
+        """Compact if the dead are more than the living."""
         pipe = self.client.pipeline(transaction=False)
         pipe.strlen(f"{name}/dead")
         pipe.hget(f"{name}/stats", "documents")
@@ -133,7 +135,7 @@ class Words:
             self.compact(name)
 
     def compact(self, name: str) -> None:
-        """Take the postings of the dead out; others may search and write meanwhile."""
+        """Remove the postings of the dead; others may search and write meanwhile."""
         dead = self.client.get(f"{name}/dead")
         if not dead:
             return
@@ -145,7 +147,7 @@ class Words:
                 if not self._compact(name, part, numbers):
                     return
                 part = []
-        # What is written from now on never has one of these numbers.
+        # Nothing that is written from now on has one of these numbers.
         if self._compact(name, part, numbers):
             self.forget(keys=[f"{name}/dead"], args=[dead])
 
@@ -193,7 +195,7 @@ def _keys(name: str, id: str) -> list[str]:
 def _scores(
     documents: int, total: int, dead: bytes | None, held: Sequence[bytes | None]
 ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-    """Return numbers and scores of all documents that are in any of these postings."""
+    """Return the numbers and scores of all documents in these postings."""
     gone = np.frombuffer(dead or b"", "<u8")
     numbers, shares = [], []
     for value in held:
