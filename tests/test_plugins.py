@@ -26,6 +26,7 @@ import pytest
 from dizuo import plugins
 from dizuo.errors import DizuoError, EvaluationError, MissingPackage, PluginError
 from dizuo.plugins import Kind, check_fields
+from dizuo.plugins import _a as a
 
 # ---- the table of kinds
 
@@ -76,11 +77,76 @@ KINDS: dict[str, str] = {
             return float(answer == wanted)
         SAMPLE = Sample(title="equal", score=score)
         """,
+    "dizuo.artifacts.sources:SOURCES": """
+        from dizuo.artifacts.sources import Source
+        def parse(rest):
+            raise NotImplementedError
+        def fetch(address, watch):
+            raise NotImplementedError
+        SOURCE = Source(form="s3:bucket/path", parse=parse, fetch=fetch)
+        """,
+    "dizuo.data.readers:READERS": """
+        from dizuo.data.readers import Reader
+        def looks(head):
+            return head.startswith(b"%YAML")
+        def read(source):
+            yield from ()
+        READER = Reader(suffixes=(".yaml",), looks=looks, read=read)
+        """,
+    "dizuo.data.formats:FORMATS": """
+        from dizuo.data.formats import Format
+        from dizuo.records import Text
+        def fits(row, columns):
+            return None
+        def read(row, columns, options):
+            yield from ()
+        FORMAT = Format(makes=(Text,), needs=("text",), fits=fits, read=read)
+        """,
     "dizuo.engines.kinds:ENGINES": """
         from dizuo.engines.kinds import EngineKind
-        def open_mine(model, adapters, weights, options):
+        def open_mine(model, adapters, head, options):
             raise NotImplementedError
-        ENGINE = EngineKind(open=open_mine, serves_adapters=False, reads_states=False)
+        ENGINE = EngineKind(open=open_mine, serves_adapters=True, reads_states=False)
+        """,
+    "dizuo.evaluation.kinds:KINDS": """
+        from dizuo.evaluation.kinds import TaskKind
+        def applies(task, head):
+            return False
+        def items(examples, task, count):
+            return []
+        def entries(setting, score, rows):
+            return []
+        KIND = TaskKind(
+            title="ranking", answers="text", applies=applies, items=items, entries=entries, own_score="accuracy"
+        )
+        """,
+    "dizuo.evaluation.metrics:METRICS": """
+        from dizuo.evaluation.metrics import Metric
+        def bleu(answers, references):
+            raise NotImplementedError
+        METRIC = Metric(title="BLEU", items=bleu)
+        """,
+    "dizuo.evaluation.figures:FIGURES": """
+        from dizuo.evaluation.figures import Figure
+        def kappa(answered):
+            return 0.0
+        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
+        """,
+    "dizuo.evaluation.baselines:BASELINES": """
+        from dizuo.evaluation.baselines import FittedBaseline
+        def fit(rows, *, labels, options, watch=None):
+            raise NotImplementedError
+        BASELINE = FittedBaseline(title="k nearest neighbours", answers=("label",), fit=fit)
+        """,
+    "dizuo.vectors.stores:STORES": """
+        from dataclasses import dataclass
+        from dizuo.vectors.protocol.database import Database
+        @dataclass(frozen=True)
+        class Options:
+            timeout: float = 60.0
+        def open_store(url, request, options):
+            raise NotImplementedError
+        STORE = Database(options=Options, open=open_store)
         """,
     "dizuo.training.methods:METHODS": """
         from dataclasses import dataclass
@@ -93,44 +159,6 @@ KINDS: dict[str, str] = {
         def loss(outputs, batch, options):
             return Loss(outputs.logprobs.sum(), 1.0)
         METHOD = Method(Options=Options, kinds=("chat",), sequences=sequences, loss=loss)
-        """,
-    "dizuo.data.formats:FORMATS": """
-        from dizuo.data.formats import Format
-        from dizuo.records import Text
-        def fits(row, columns):
-            return {"sms"} if "sms" in row else None
-        def read(row, columns, options):
-            yield Text(str(row["sms"]))
-        FORMAT = Format(makes=(Text,), needs=("text",), fits=fits, read=read)
-        """,
-    "dizuo.data.readers:READERS": """
-        from dizuo.data.readers import Reader
-        from dizuo.data.reading.files import Row
-        def looks(head):
-            return head.startswith(b"%YAML")
-        def read(source):
-            yield Row(1, {})
-        READER = Reader(suffixes=(".yaml",), looks=looks, read=read)
-        """,
-    "dizuo.artifacts.sources:SOURCES": """
-        from dizuo.artifacts.address import Address, Artifact
-        from dizuo.artifacts.sources import Source
-        def parse(rest):
-            return Address("s3", rest)
-        def fetch(address, watch):
-            raise NotImplementedError
-        SOURCE = Source(form="s3:bucket/path", parse=parse, fetch=fetch)
-        """,
-    "dizuo.vectors.stores:STORES": """
-        from dataclasses import dataclass
-        from dizuo.vectors.protocol.database import Database
-        from dizuo.vectors.stores.memory import Memory
-        @dataclass(frozen=True, slots=True)
-        class Options:
-            timeout: float = 60.0
-        def open_store(url, request, options):
-            return Memory(request.check_new(), ("mine", request.collection))
-        STORE = Database(options=Options, open=open_store)
         """,
     "dizuo.training.trackers:TRACKERS": """
         from dizuo.training.trackers import Tracker
@@ -229,6 +257,13 @@ def changed(source: str, change: Callable[[ast.Call], None]) -> str:
     return ast.unparse(tree)
 
 
+def form_of(source: str) -> str:
+    """Return the name of the class that the source makes its plugin of: the contract, or one of its forms."""
+    names: list[str] = []
+    changed(source, lambda call: names.append(ast.unparse(call.func)))
+    return names[0]
+
+
 def function_of(source: str) -> str:
     """Return the name of a field that must be given and holds a function; empty where the plugin has none."""
     functions = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
@@ -239,10 +274,6 @@ def function_of(source: str) -> str:
 
     changed(source, look)
     return given[0] if given else ""
-
-
-def not_a(kind: Kind[Any]) -> str:
-    return f"is not {plugins._a(kind.noun)}"
 
 
 # ---- every kind
@@ -277,8 +308,8 @@ def test_a_contract_is_a_frozen_dataclass_whose_fields_are_explained(address: st
 def test_a_module_that_does_not_end_in_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(source.replace(f"\n{kind.attribute} ", f"\n{kind.attribute}E "))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: it has no {kind.attribute} (did you")
-    assert f"ends in {kind.attribute} = {kind.contract.__name__}(…)" in str(error.hint)
+    assert error.message.startswith(f"{folder / 'mine.py'} is not {a(kind.noun)}: it has no {kind.attribute} (did you")
+    assert f"ends in {kind.attribute} = {form_of(source)}(…)" in str(error.hint)
 
 
 def test_a_misspelt_field_is_refused_with_the_near_name(kind: Kind[Any], folder: Path, source: str) -> None:
@@ -287,7 +318,7 @@ def test_a_misspelt_field_is_refused_with_the_near_name(kind: Kind[Any], folder:
 
     (folder / "mine.py").write_text(changed(source, misspell))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: {kind.contract.__name__} has no field")
+    assert error.message.startswith(f"{folder / 'mine.py'} is not {a(kind.noun)}: {form_of(source)} has no field")
     assert "did you mean" in error.message
 
 
@@ -301,7 +332,7 @@ def test_a_missing_function_is_refused_by_name(kind: Kind[Any], folder: Path, so
 
     (folder / "mine.py").write_text(changed(source, remove))
     error = refused(kind)
-    assert error.message.endswith(f"{not_a(kind)}: {kind.contract.__name__} also needs {name!r}")
+    assert error.message.endswith(f"is not {a(kind.noun)}: {form_of(source)} also needs {name!r}")
     assert str(folder / "mine.py") in error.message
 
 
@@ -315,7 +346,7 @@ def test_a_field_of_the_wrong_type_is_refused(kind: Kind[Any], folder: Path, sou
 
     (folder / "mine.py").write_text(changed(source, replace))
     error = refused(kind)
-    assert error.message.startswith(f"{folder / 'mine.py'} {not_a(kind)}: ")
+    assert error.message.startswith(f"{folder / 'mine.py'} is not {a(kind.noun)}: ")
     assert " is 5, not " in str(error)
 
 
@@ -337,19 +368,21 @@ def test_a_function_that_cannot_be_called_so_is_refused(kind: Kind[Any], folder:
 
 def test_another_value_under_the_attribute_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = {{'title': 'a'}}\n")
-    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is a dict"
+    assert refused(kind).message == f"{folder / 'mine.py'} is not {a(kind.noun)}: {kind.attribute} is a dict"
 
 
 def test_the_class_instead_of_its_value_is_refused(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"{source}\n{kind.attribute} = type({kind.attribute})\n")
-    name = kind.contract.__name__
-    assert refused(kind).message == f"{folder / 'mine.py'} {not_a(kind)}: {kind.attribute} is the class {name}"
+    name = form_of(source)
+    assert refused(kind).message == f"{folder / 'mine.py'} is not {a(kind.noun)}: {kind.attribute} is the class {name}"
 
 
 def test_a_module_that_raises_is_named(kind: Kind[Any], folder: Path, source: str) -> None:
     (folder / "mine.py").write_text(f"raise RuntimeError('no licence\\nsecond line')\n{source}")
     error = refused(kind)
-    assert error.message == (f"{folder / 'mine.py'} {not_a(kind)}: importing it raises RuntimeError: no licence")
+    assert error.message == (
+        f"{folder / 'mine.py'} is not {a(kind.noun)}: importing it raises RuntimeError: no licence"
+    )
 
 
 def test_a_name_that_no_plugin_has_is_refused_with_the_near_one(kind: Kind[Any], folder: Path, source: str) -> None:
@@ -364,7 +397,7 @@ def test_a_third_party_may_not_take_a_name_of_ours(kind: Kind[Any], folder: Path
     (folder / "mine.py").write_text(source)
     install(folder, "third-party", {"mine": "third_party"}, third_party=source)
     error = refused(kind)
-    assert error.message == f"2 {kind.noun}s are called 'mine'"
+    assert error.message == f"there are 2 plugins for the {kind.noun} 'mine'"
     assert error.details == (
         str(folder / "mine.py"),
         f"{folder.parent / 'third_party.py'} (of the package third-party)",
@@ -376,7 +409,7 @@ def test_two_third_parties_may_not_have_one_name(kind: Kind[Any], folder: Path, 
     install(folder, "third-party", {"mine": "third_party"}, third_party=source)
     install(folder, "third-party-too", {"mine": "third_party_too:ANY"}, third_party_too=source)
     error = refused(kind)
-    assert error.message == f"2 {kind.noun}s are called 'mine'"
+    assert error.message == f"there are 2 plugins for the {kind.noun} 'mine'"
     assert sorted(error.details) == [
         f"{folder.parent / 'third_party.py'} (of the package third-party)",
         f"{folder.parent / 'third_party_too.py'} (of the package third-party-too)",
@@ -399,7 +432,7 @@ def test_an_entry_point_to_nothing_is_refused(kind: Kind[Any], folder: Path, sou
     install(folder, "third-party", {"mine": point}, third_party=source)
     error = refused(kind)
     place = point if "missing" in point else str(folder.parent / "third_party.py")
-    assert error.message.startswith(f"{place} {not_a(kind)}: ")
+    assert error.message.startswith(f"{place} is not {a(kind.noun)}: ")
     assert kind.contract.__name__ in str(error.hint)
 
 

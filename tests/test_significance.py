@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from dizuo.significance import (
+    bootstrap_figure,
     bootstrap_mean,
     bootstrap_statistic,
     mcnemar_exact,
     minimum_detectable_effect,
     paired_bootstrap,
+    paired_bootstrap_figure,
     paired_power,
     wilson,
 )
@@ -126,6 +128,55 @@ def test_ignoring_clusters_loses_the_coverage_and_drawing_clusters_keeps_it() ->
 def test_a_ratio_of_sums_is_weighted_by_its_denominators() -> None:
     totals = [[10.0, 1.0], [0.0, 99.0]]
     assert bootstrap_statistic(totals, resamples=100).estimate == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("method", ["bca", "percentile"])
+def test_a_figure_that_is_a_mean_has_the_interval_and_the_test_of_a_mean(method: str) -> None:
+    random = np.random.default_rng(0)
+    a, b = random.random(80), random.random(80)
+    figure = bootstrap_figure(lambda rows: float(a[rows].mean()), 80, method=method, seed=3)  # type: ignore[arg-type]
+    mean = bootstrap_mean(a, method=method, seed=3)  # type: ignore[arg-type]
+    assert (figure.low, figure.high) == pytest.approx((mean.low, mean.high), rel=1e-12)
+    assert (figure.estimate, figure.n, figure.method) == (pytest.approx(mean.estimate), 80, method)
+    ours = paired_bootstrap_figure(lambda rows: float(a[rows].mean()), lambda rows: float(b[rows].mean()), 80, seed=3)
+    theirs = paired_bootstrap(a, b, seed=3)
+    assert (ours.difference, ours.low, ours.high) == pytest.approx((theirs.difference, theirs.low, theirs.high))
+    assert ours.p == theirs.p
+
+
+def test_the_interval_of_a_median_covers_it() -> None:
+    random, covered = np.random.default_rng(4), 0
+    for seed in range(200):
+        values = random.exponential(size=60)
+        found = bootstrap_figure(
+            lambda rows, values=values: float(np.median(values[rows])),
+            60,
+            resamples=300,
+            seed=seed,
+            method="percentile",
+        )
+        covered += found.low <= math.log(2) <= found.high
+    assert 0.9 < covered / 200 < 0.99
+
+
+def test_a_figure_of_many_items_leaves_out_parts_of_them() -> None:
+    values = np.random.default_rng(5).exponential(size=1700)
+    figure = bootstrap_figure(lambda rows: float(values[rows].mean()), len(values), resamples=2000)
+    mean = bootstrap_mean(values, resamples=2000)
+    assert (figure.low, figure.high) == pytest.approx((mean.low, mean.high), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_figure_of_very_few_items_has_an_interval_and_of_none_is_refused(n: int) -> None:
+    values = np.arange(n, dtype=float)
+    found = bootstrap_figure(lambda rows: float(values[rows].mean()), n, resamples=50)
+    assert found.low <= found.estimate <= found.high
+    for call in (
+        lambda: bootstrap_figure(lambda rows: 0.0, 0),
+        lambda: paired_bootstrap_figure(lambda rows: 0.0, lambda rows: 0.0, 0),
+    ):
+        with pytest.raises(ValueError, match="at least one item"):
+            call()
 
 
 def test_equal_systems_have_p_one_and_a_constant_gain_the_smallest_p() -> None:

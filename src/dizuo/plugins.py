@@ -115,7 +115,7 @@ class Kind(Generic[T]):
             taken += [f"{_file_of(point.module)} (of the package {_distribution(point)})" for point in offered]
             if len(taken) > 1:
                 raise PluginError(
-                    f"{len(taken)} {self.noun}s are called {name!r}",
+                    f"there are {len(taken)} plugins for the {self.noun} {name!r}",
                     details=taken,
                     hint=f"uninstall one of the packages, or give its entry point in the group "
                     f"{self.group or self.package} another name",
@@ -135,34 +135,30 @@ class Kind(Generic[T]):
     def _reason(self, error: Exception) -> str:
         """Return what a module's error means; of the contract's own refusals with the near name."""
         text = (str(error).splitlines() or ["no message"])[0][:200]
-        contract = self.contract.__name__
-        if isinstance(error, TypeError) and text.startswith(f"{contract}.__init__()"):
+        contract = self._contracts().get(text.partition(".__init__() ")[0])
+        if isinstance(error, TypeError) and contract is not None:
             if wrong := re.search(r"unexpected keyword argument '(\w+)'", text):
-                return f"{contract} has no field {wrong[1]!r}{did_you_mean(wrong[1], self._fields())}"
+                return f"{contract.__name__} has no field {wrong[1]!r}{did_you_mean(wrong[1], _fields(contract))}"
             if missing := re.search(r"missing \d+ required .*arguments?: (.*)", text):
-                return f"{contract} also needs {missing[1]}"
+                return f"{contract.__name__} also needs {missing[1]}"
         return f"importing it raises {type(error).__name__}: {text}"
 
-    def _fields(self, *, required: bool | None = None) -> list[str]:
-        """Return the contract's fields without the name, or only those that must or need not be given."""
-        if not is_dataclass(self.contract):
-            return []
-        return [
-            field.name
-            for field in fields(self.contract)
-            if field.name != "name" and required in (None, _is_required(field))
-        ]
+    def _contracts(self) -> dict[str, type]:
+        """Return what a plugin may be by name: the contract, or where it has several forms, each of these."""
+        return {form.__name__: form for form in (self.contract.__subclasses__() or [self.contract])}
 
     def _fault(
         self, name: str, file: str, why: str, attribute: str | None = None, *, details: Sequence[str] = ()
     ) -> PluginError:
-        needed, more = ", ".join(self._fields(required=True)), ", ".join(self._fields(required=False))
-        takes = (f" with {needed}" if needed else "") + (f" (and, where it needs them, {more})" if more else "")
+        forms = []
+        for form in self._contracts().values():
+            needed, more = ", ".join(_fields(form, required=True)), ", ".join(_fields(form, required=False))
+            takes = (f" with {needed}" if needed else "") + (f" (and, where it needs them, {more})" if more else "")
+            forms.append(f"{form.__name__}(…){takes}")
         return PluginError(
             f"{file} is not {_a(self.noun)}: {why}",
             details=details,
-            hint=f"the file of the {self.noun} {name!r} ends in {attribute or self.attribute} = "
-            f"{self.contract.__name__}(…){takes}",
+            hint=f"the file of the {self.noun} {name!r} ends in {attribute or self.attribute} = {', or '.join(forms)}",
         )
 
 
@@ -200,16 +196,21 @@ def _fault_of(value: Any, field: Field[Any]) -> str:
     assert isinstance(declared, str), f"the file of {type(value).__name__} begins with `from __future__ import …`"
     homes = [vars(sys.modules[owner.__module__]) for owner in type(value).__mro__ if owner.__module__ in sys.modules]
     known = {name: kind for home in reversed(homes) for name, kind in home.items()}
-    faults = [_mismatch(held, option, known) for option in _split(declared, "|")]
-    if not all(faults):
-        return ""
-    # Of several types that were possible, the reason of the first says more than "not None".
-    more = " or None" if faults[-1] == "not None" and faults[0].startswith("not ") else ""
-    return f"{field.name} is {_shown(held)}, {faults[0]}{more}"
+    fault = _mismatch(held, declared, known)
+    return fault and f"{field.name} is {_shown(held)}, {fault}"
 
 
 def _mismatch(held: Any, declared: str, known: Mapping[str, Any]) -> str:
-    """Return why a value is not of a declared type, as in `not a function`, or an empty text."""
+    """Return why a value is not of a declared type, as in `not a function or None`, or an empty text."""
+    faults = [_mismatch_of(held, option, known) for option in _split(declared, "|")]
+    if not all(faults):
+        return ""
+    # Of several types that were possible, the reason of the first says more than "not None".
+    return faults[0] + (" or None" if faults[-1] == "not None" and faults[0].startswith("not ") else "")
+
+
+def _mismatch_of(held: Any, declared: str, known: Mapping[str, Any]) -> str:
+    """Return why a value is not of one type, which is no union."""
     head, inner = declared.partition("[")[0], declared.partition("[")[2].removesuffix("]")
     if declared in SIMPLE:
         return "" if SIMPLE[declared](held) else f"not {declared}"
@@ -277,6 +278,12 @@ def _signature(held: Any) -> str:
         return f"({', '.join(inspect.signature(held).parameters)})" if not isinstance(held, type) else ""
     except (TypeError, ValueError):
         return ""
+
+
+def _fields(contract: type, *, required: bool | None = None) -> list[str]:
+    """Return a contract's fields without the name, or only those that must or need not be given."""
+    given = [field for field in fields(contract) if field.name != "name"] if is_dataclass(contract) else []
+    return [field.name for field in given if required in (None, _is_required(field))]
 
 
 def _is_required(field: Field[Any]) -> bool:

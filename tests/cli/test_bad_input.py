@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dizuo import plugins
 from dizuo.cli import dizuo
+from dizuo.training.methods import METHODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,7 @@ class Case:
 
 
 TABLE = Path(__file__).with_name("bad_input.toml").read_text("utf-8")
-METHODS = ", ".join(plugins.names("dizuo.training.methods"))
-CASES = [Case(**case) for case in tomllib.loads(TABLE.replace("{methods}", METHODS))["case"]]
+CASES = [Case(**case) for case in tomllib.loads(TABLE.replace("{methods}", ", ".join(METHODS.names())))["case"]]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from evaluation_samples import random_adapter, write_data, write_model
+from evaluation_samples import random_adapter, write_data, write_encoder, write_model
 
 from dizuo import models
 from dizuo.data import Dataset
@@ -38,3 +38,9 @@ def adapter(spec: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def news(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Labelled rows whose words give the label away: 120 to train on, 40 to test on."""
     return write_data(tmp_path_factory.mktemp("news"))
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random encoder of texts."""
+    return write_encoder(tmp_path_factory.mktemp("encoder"))

@@ -12,7 +12,8 @@ import numpy as np
 from dizuo.data import Dataset, Task
 from dizuo.data import open as open_dataset
 from dizuo.data.dataset import SplitWriter
-from dizuo.records import Chat, Example, Labelled, Message, Origin, with_identity
+from dizuo.models.heads import HeadFacts
+from dizuo.records import Chat, Example, Labelled, Message, Origin, Preference, with_identity
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -118,6 +119,77 @@ def questions(count: int, *, seed: int = 0) -> list[Example]:
         )
         rows.append(with_identity(chat))
     return rows
+
+
+def severally(count: int) -> list[Example]:
+    """Return rows with one, two or three labels."""
+    rows = [Labelled(f"the new band {i}", LABELS[: 1 + i % 3], origin=Origin("m.csv", i)) for i in range(count)]
+    return [with_identity(row) for row in rows]
+
+
+def with_numbers(count: int) -> list[Labelled]:
+    """Return rows whose label is a number that grows with the text's length."""
+    rows = [row for row in labelled(count) if isinstance(row, Labelled)]
+    return [
+        with_identity(Labelled(row.text, (str(len(row.text) + i % 3),), origin=row.origin))  # type: ignore[misc]
+        for i, row in enumerate(rows)
+    ]
+
+
+def pairs(count: int) -> list[Example]:
+    """Return pairs of which now the longer answer is the better one, now the shorter."""
+    money, sport = WORDS["money"], WORDS["sport"]
+    rows: list[Example] = []
+    for n in range(count):
+        long = " ".join(money[(n + k) % 8] for k in range(4 + n % 3))
+        short = " ".join(sport[(n + k) % 8] for k in range(1 + n % 2))
+        chosen, rejected = (long, short) if n % 3 else (short, long)
+        prompt = (Message("user", f"{money[n % 8]} {n}"),)
+        pair = Preference(
+            prompt, (Message("assistant", chosen),), (Message("assistant", rejected),), origin=Origin("p.jsonl", n + 1)
+        )
+        rows.append(with_identity(pair))
+    return rows
+
+
+def headed(spec: Any, run: Path, facts: HeadFacts) -> Path:
+    """Write an adapter that does nothing with a random head, where a run would leave it."""
+    import torch
+
+    from dizuo import models
+    from dizuo.models import adapters
+
+    module = adapters.add_lora(models.load(spec), rank=2, alpha=4, seed=1)
+    weight = torch.randn(facts.num_outputs, 48, generator=torch.Generator().manual_seed(3)) * 0.5
+    adapters.save(module, run / "adapter", head=(weight, facts))
+    return run / "adapter"
+
+
+def write_encoder(folder: Path) -> Path:
+    """Write a random BERT with a word-level tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    known = sorted({word for words in WORDS.values() for word in words} | set(COMMON))
+    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *known])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
 
 
 def write_data(

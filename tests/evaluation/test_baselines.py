@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,8 @@ def test_no_encoder_is_wanted_is_said() -> None:
         embedder.fit(pairs(20), labels=LABELS, options=EvaluateOptions(embedder="none"))
 
 
-def test_an_encoder_that_is_given_answers(tmp_path: Any) -> None:
-    found = embedder.fit(pairs(60), labels=LABELS, options=EvaluateOptions(embedder=str(write_encoder(tmp_path))))(
+def test_an_encoder_that_is_given_answers(encoder: Path) -> None:
+    found = embedder.fit(pairs(60), labels=LABELS, options=EvaluateOptions(embedder=str(encoder)))(
         [text for text, _ in pairs(10, seed=1)]
     )
     assert len(found.texts) == 10
@@ -110,33 +111,6 @@ def test_an_encoder_that_is_given_answers(tmp_path: Any) -> None:
     assert found.mb_on_disk > 0
     assert found.probabilities is not None
     assert np.allclose(found.probabilities.sum(1), 1)
-
-
-def write_encoder(folder: Any) -> Any:
-    """A random BERT with a word-level tokenizer."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    words = sorted({word for text, _ in pairs(60) for word in text.split()})
-    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-        model_input_names=["input_ids", "attention_mask"],
-    )  # fmt: skip
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=64,
-    )  # fmt: skip
-    BertModel(config).save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
 
 
 def test_examples_are_drawn_evenly_over_the_labels_and_seeded() -> None:

@@ -19,7 +19,7 @@ from dizuo.evaluation.answering.likelihood import contextual_bias, score_labels
 from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, tfidf
 from dizuo.evaluation.kinds.classification import EMPTY_TEXTS
 from dizuo.evaluation.metrics.accuracy import accuracy
-from dizuo.evaluation.reporting.curve import stratified
+from dizuo.evaluation.reporting.learning_curve import stratify
 from dizuo.evaluation.setting import items_of
 from dizuo.records import Labelled, Message, Origin, with_identity
 from dizuo.trees import Runner
@@ -215,7 +215,7 @@ def test_scoring_the_training_rows_is_said_in_their_rows_and_in_the_verdict(
 def test_every_beginning_of_the_curves_order_has_the_labels_in_their_proportions() -> None:
     random = np.random.default_rng(0)
     answers = random.choice(["a", "b", "c", "d"], p=[0.6, 0.25, 0.1, 0.05], size=400).tolist()
-    order = stratified(answers)
+    order = stratify(answers)
     assert sorted(order) == list(range(400))
     shares = {label: answers.count(label) / 400 for label in "abcd"}
     for size in range(1, 401):

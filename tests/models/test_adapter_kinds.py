@@ -16,10 +16,12 @@ from tiny import save_tiny
 
 from dizuo import models
 from dizuo.errors import ModelError
-from dizuo.models import adapters, quantization
+from dizuo.models import adapters, merging, quantization
 
 IDS = torch.tensor([[1, 40, 41, 42, 43, 2]])
-bitsandbytes = pytest.mark.skipif(quantization.fault("nf4") is not None, reason=str(quantization.fault("nf4")))
+bitsandbytes = pytest.mark.skipif(
+    quantization.find_fault("nf4") is not None, reason=str(quantization.find_fault("nf4"))
+)
 QUANTIZED = [pytest.param("nf4", marks=bitsandbytes), "int8"]
 
 
@@ -66,7 +68,7 @@ def test_merged_by_us_it_answers_as_it_does_beside_its_base(
     logits = module(IDS).logits.detach()
     with module.disable_adapter():
         assert (module(IDS).logits - logits).abs().max() > 0.1, "the adapter does nothing"
-    adapters.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
     assert torch.equal(module(IDS).logits, logits), "merging changed the model itself"
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert (again(IDS).logits - logits).abs().max() <= 1e-5
@@ -81,11 +83,11 @@ def test_dora_is_merged_as_magnitude_times_direction_in_fp32(tiny_folder: Path) 
     )
     magnitude = layer.lora_magnitude_vector["default"].weight.double()
     expected = magnitude[:, None] * whole / whole.square().sum(1).sqrt()[:, None]
-    got = adapters.merged(module)["model.layers.1.mlp.down_proj.weight"]
+    got = merging.merge(module)["model.layers.1.mlp.down_proj.weight"]
     assert (got - expected).abs().max() < 1e-6
     assert (got - whole).abs().max() > 1e-2, "the magnitudes do nothing"
     module.get_base_model().to(torch.bfloat16)
-    assert adapters.merged(module)["model.layers.1.mlp.down_proj.weight"].dtype == torch.bfloat16
+    assert merging.merge(module)["model.layers.1.mlp.down_proj.weight"].dtype == torch.bfloat16
 
 
 def test_doras_norm_runs_over_the_right_dimension_of_gpt2s_turned_weights(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_doras_norm_runs_over_the_right_dimension_of_gpt2s_turned_weights(tmp_pa
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
     model, module = trained(tmp_path / "gpt2", kind="dora")
     logits = module(IDS).logits.detach()
-    adapters.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
     assert (AutoModelForCausalLM.from_pretrained(tmp_path / "merged")(IDS).logits - logits).abs().max() <= 1e-5
 
 
@@ -155,7 +157,7 @@ def test_an_adapter_says_what_it_was_trained_on_and_other_weights_are_refused(
 ) -> None:
     model, module = trained(tiny_folder, kind="lora", quantize="nf4")
     adapters.save(module, tmp_path / "adapter", quantize=model.quantize)
-    assert adapters.base_quantization(tmp_path / "adapter") == "nf4"
+    assert adapters.read_base_quantization(tmp_path / "adapter") == "nf4"
     with pytest.raises(ModelError) as raised:
         adapters.load(models.load(models.inspect(tiny_folder)), tmp_path / "adapter")
     assert "was trained on weights quantised as nf4, and these are none" in raised.value.message
@@ -173,10 +175,11 @@ def test_quantised_weights_are_the_same_in_every_process(tiny_folder: Path, tmp_
         "import sys, torch\nfrom dizuo import models\nfrom dizuo.models import quantization\n"
         "from safetensors.torch import save_file\nfrom pathlib import Path\n"
         "module = models.load(models.inspect(Path(sys.argv[1])), quantize='nf4').module\n"
-        "save_file({k: v.contiguous().clone() for k, v in quantization.plain_state(module).items()}, sys.argv[2])\n"
+        "state = quantization.make_plain_state(module)\n"
+        "save_file({k: v.contiguous().clone() for k, v in state.items()}, sys.argv[2])\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tiny_folder), str(tmp_path / "state")], check=True)
-    here = quantization.plain_state(models.load(models.inspect(tiny_folder), quantize="nf4").module)
+    here = quantization.make_plain_state(models.load(models.inspect(tiny_folder), quantize="nf4").module)
     there = load_file(tmp_path / "state")
     assert all(torch.equal(there[name], here[name]) for name in there)
     plain = models.load(models.inspect(tiny_folder)).module.state_dict()

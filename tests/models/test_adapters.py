@@ -18,7 +18,7 @@ from tiny import save_tiny
 from dizuo import models
 from dizuo.artifacts import digest_tree
 from dizuo.errors import ModelError
-from dizuo.models import adapters
+from dizuo.models import adapters, merging
 
 IDS = torch.tensor([[1, 40, 41, 42, 43, 2]])
 
@@ -91,7 +91,7 @@ def test_merged_and_reloaded_in_a_new_process_it_answers_the_same(tmp_path: Path
     save_tiny(tmp_path / "base", tied=tied)
     model, module = trained(tmp_path / "base")
     logits = module(IDS).logits.detach()
-    adapters.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
     assert torch.equal(module(IDS).logits, logits), "merging changed the model itself"
     code = (
         "import sys, torch\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n"
@@ -124,7 +124,7 @@ def test_adapters_on_embeddings_and_heads_are_merged_and_a_tied_head_does_not_ch
     model, module = trained(tmp_path / "base", targets=targets)
     logits = module(IDS).logits.detach()
     assert (logits - models.load(model.spec).module(IDS).logits).abs().max() > 0.1, "the adapter does nothing"
-    adapters.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert (again(IDS).logits - logits).abs().max() <= 1e-5
     assert module.get_base_model().config.tie_word_embeddings is tied, "saving changed the model itself"
@@ -158,13 +158,13 @@ def test_an_adapter_that_is_more_than_lora_is_not_merged_in_part(
     with adapters._known_warnings():
         module: Any = peft.get_peft_model(models.load(models.inspect(tiny_folder)).module, config)
     with pytest.raises(ModelError, match="the adapter cannot be merged: ") as raised:
-        adapters.merged(module)
+        merging.merge(module)
     assert tensor in raised.value.details
 
 
 def test_the_update_is_added_in_fp32_whatever_the_dtype(tiny_folder: Path) -> None:
     _, module = trained(tiny_folder)
-    exact = adapters.merged(module)
+    exact = merging.merge(module)
     layer: Any = module.get_base_model().model.layers[0].self_attn.q_proj
     delta = layer.lora_B["default"].weight.double() @ layer.lora_A["default"].weight.double() * 2.0
     expected = layer.base_layer.weight.double() + delta
@@ -172,7 +172,7 @@ def test_the_update_is_added_in_fp32_whatever_the_dtype(tiny_folder: Path) -> No
     assert (got - expected).abs().max() < 1e-6
     assert not any("lora" in name or "base_layer" in name for name in exact)
     module.get_base_model().to(torch.bfloat16)
-    half = adapters.merged(module)["model.layers.0.self_attn.q_proj.weight"]
+    half = merging.merge(module)["model.layers.0.self_attn.q_proj.weight"]
     assert half.dtype == torch.bfloat16
 
 
@@ -200,7 +200,7 @@ def test_gpt2s_layers_which_keep_their_weights_the_other_way_round_are_named_and
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
     model, module = trained(tmp_path / "gpt2", targets=("c_attn", "c_proj", "wte"))
     logits = module(IDS).logits.detach()
-    adapters.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert (again(IDS).logits - logits).abs().max() <= 1e-5
     with pytest.raises(ModelError, match=r"\n\nhint: name linear layers of the model: c_attn, c_fc, c_proj$"):

@@ -29,10 +29,10 @@ def test_the_counts_of_weights_are_exact(tiny_folder: Path) -> None:
     spec = models.inspect(tiny_folder)
     module = adapters.add_lora(models.load(spec), rank=4, alpha=8, seed=0)
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-    assert memory.lora_parameters(spec, 4) == trained
+    assert memory.count_lora_parameters(spec, 4) == trained
     linear = sum(value.numel() for name, value in tiny_llama().state_dict().items() if "_proj" in name)
-    assert memory.linear_parameters(spec) == linear
-    assert memory.lora_parameters(SMOL, 16) == 4_884_480  # what PEFT prints
+    assert memory.count_linear_parameters(spec) == linear
+    assert memory.count_lora_parameters(SMOL, 16) == 4_884_480  # what PEFT prints
 
 
 @pytest.mark.parametrize("spec", [SMOL, GEMMA], ids=lambda spec: spec.id)
@@ -95,8 +95,8 @@ def test_the_estimate_is_within_15_percent_of_a_measured_run(
 def test_adapters_that_run_hosted_and_quantised_weights_need_what_was_estimated(
     method: str, real_home: Path, tmp_path: Path
 ) -> None:
-    if "nf4" in method and quantization.fault("nf4") is not None:
-        pytest.skip(str(quantization.fault("nf4")))
+    if "nf4" in method and quantization.find_fault("nf4") is not None:
+        pytest.skip(str(quantization.find_fault("nf4")))
     # Not with small batches: with those the peak is that of loading, and differs by half from run to run.
     measured, estimated = probed(method, 4, 256, tmp_path)
     assert abs(estimated - measured) <= 0.15 * measured, f"estimated {estimated:,}, measured {measured:,}"

@@ -23,11 +23,13 @@ from dizuo import recipe
 from dizuo.data import open as open_dataset
 from dizuo.errors import ServingError
 from dizuo.evaluation import Report
-from dizuo.models import adapters, heads, inspect, load, quantization
+from dizuo.models import adapters, heads, inspect, load, merging, quantization
 from dizuo.models.heads import Head
 from dizuo.steps.pipeline import Outcome
 
-bitsandbytes = pytest.mark.skipif(quantization.fault("nf4") is not None, reason=str(quantization.fault("nf4")))
+bitsandbytes = pytest.mark.skipif(
+    quantization.find_fault("nf4") is not None, reason=str(quantization.find_fault("nf4"))
+)
 KINDS = [
     ("lora", "none"),
     ("full", "none"),
@@ -181,7 +183,7 @@ def test_merged_with_its_head_it_is_a_classifier_of_transformers(
     module = adapters.load(model, folder)
     head = heads.read(folder)
     assert isinstance(head, Head)
-    adapters.save_merged(
+    merging.save_merged(
         module, tmp_path / "merged", tokenizer=model.tokenizer, head=(torch.from_numpy(head.weight), head.facts)
     )
     ours = golden(folder)

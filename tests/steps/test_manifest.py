@@ -19,7 +19,7 @@ def work(folder: Path, **changes: object) -> Work:
 
 
 def make(one: Work, text: str = "hello") -> None:
-    with one.making() as folder:
+    with one.make_folder() as folder:
         (folder / "sub").mkdir()
         (folder / "sub" / "rows.txt").write_text(text)
 
@@ -80,7 +80,7 @@ def test_a_failed_step_leaves_the_old_one(tmp_path: Path) -> None:
     make(one)
 
     def fail() -> None:
-        with one.making() as folder:
+        with one.make_folder() as folder:
             (folder / "half.txt").write_text("x")
             raise RuntimeError
 
@@ -94,14 +94,14 @@ def test_a_step_that_resumes_keeps_what_it_had(tmp_path: Path) -> None:
     one = work(tmp_path)
 
     def interrupted() -> None:
-        with one.resuming() as folder:
+        with one.resume_folder() as folder:
             (folder / "checkpoint").write_text("1")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert one.why() == "it was interrupted"
-    with one.resuming() as folder:
+    with one.resume_folder() as folder:
         assert (folder / "checkpoint").read_text() == "1"
     assert one.why() is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2-prepare"]
@@ -110,13 +110,13 @@ def test_a_step_that_resumes_keeps_what_it_had(tmp_path: Path) -> None:
 
 def test_what_was_begun_for_other_settings_is_set_aside_not_resumed(tmp_path: Path) -> None:
     def interrupted(one: Work) -> None:
-        with one.resuming() as folder:
+        with one.resume_folder() as folder:
             (folder / "checkpoint").write_text(str(one.seed))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted(work(tmp_path))
-    with work(tmp_path, seed=4).resuming() as folder:
+    with work(tmp_path, seed=4).resume_folder() as folder:
         assert [path.name for path in folder.iterdir()] == ["key.json"]
     assert (tmp_path / "2-prepare.partial-old" / "checkpoint").read_text() == "3"
     assert work(tmp_path, seed=4).why() is None
@@ -126,7 +126,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     one = work(tmp_path)
     make(one, "old")
     new = work(tmp_path, seed=4)
-    with new.resuming() as folder:
+    with new.resume_folder() as folder:
         (folder / "result").write_text("new")
         # What a process killed after the first rename of `resuming` leaves: no final folder, a whole partial one.
         new.write(folder, seconds=1.0)
@@ -138,7 +138,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     for name, content in saved.items():
         (new.partial / name).write_bytes(content)
     assert new.why() == "it was interrupted"
-    with new.resuming() as folder:
+    with new.resume_folder() as folder:
         assert (folder / "result").read_text() == "new"
     assert new.why() is None
 

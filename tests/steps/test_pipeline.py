@@ -11,7 +11,7 @@ import pytest
 
 import dizuo
 from dizuo import recipe
-from dizuo.errors import RecipeError
+from dizuo.errors import EvaluationError, RecipeError
 from dizuo.events import Event, Note, Warned
 from dizuo.steps.pipeline import Outcome
 
@@ -237,3 +237,23 @@ def test_a_plan_says_what_would_run_and_writes_nothing(place: Path) -> None:
     assert [step.why for step in dizuo.plan("tiny.yaml", measure=False).steps] == [None] * 5
     changed = recipe.read("tiny.yaml", overrides=("train.epochs=3",))
     assert dizuo.plan(changed, measure=False).steps[2].why == "epochs was 2.0, is 3.0"
+
+
+def test_a_metric_that_the_task_cannot_use_is_refused_before_training(place: Path) -> None:
+    refused = "the metric 'chrf' cannot be used for classification"
+    with pytest.raises(EvaluationError, match=refused):
+        go("evaluate.metric=chrf")
+    assert not (place / "runs" / "tiny" / "3-train").exists()
+    with pytest.raises(EvaluationError, match=refused):
+        dizuo.plan(recipe.read("tiny.yaml", overrides=("evaluate.metric=chrf",), strict=False), measure=False)
+
+
+def test_the_gate_and_the_release_take_the_metric_that_was_asked_for(place: Path) -> None:
+    from dizuo.evaluation import unmet
+
+    outcome = go("evaluate.metric=macro_f1", "evaluate.require.min_score=0.3")
+    assert outcome.report.metric == "macro F1"
+    assert f"{100 * outcome.report.tuned.score:.1f} % macro F1" in outcome.report.verdict
+    assert str(outcome.release) == "things@1"
+    (reason,) = unmet(outcome.report, better_than_untuned=False, min_score=outcome.report.tuned.score + 0.01)
+    assert reason.startswith("macro F1 is ")

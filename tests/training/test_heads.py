@@ -26,7 +26,9 @@ from dizuo.training.tokens.token_store import TokenStore
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 from dizuo.trees import Runner
 
-bitsandbytes = pytest.mark.skipif(quantization.fault("nf4") is not None, reason=str(quantization.fault("nf4")))
+bitsandbytes = pytest.mark.skipif(
+    quantization.find_fault("nf4") is not None, reason=str(quantization.find_fault("nf4"))
+)
 MANY = Task("classification", instruction="Name all.", labels=tuple(sorted(LABELS)), multi_label=True)
 NUMBERS = Task("classification", instruction="How long is it?", labels=("1", "2"))
 

@@ -10,7 +10,7 @@ from training_samples import write_model
 from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Progress, Started
-from dizuo.models import adapters
+from dizuo.models import adapters, merging
 from dizuo.training import Run, TrainOptions, plan, train
 from dizuo.training.building.build import build_network
 from dizuo.training.checkpoints import Checkpoints
@@ -54,7 +54,7 @@ def test_the_merged_model_says_what_the_adapter_says(spec, data, out, tmp_path):
     model = models.load(spec)
     with_adapter = adapters.load(model, run.adapter)
     expected = logits_of(with_adapter)
-    adapters.save_merged(with_adapter, tmp_path / "merged", tokenizer=model.tokenizer)
+    merging.save_merged(with_adapter, tmp_path / "merged", tokenizer=model.tokenizer)
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert float((logits_of(merged) - expected).abs().max()) < 1e-4
 

@@ -1,4 +1,4 @@
-"""`dizuo chat NAME`: one conversation with a deployed model, without a server."""
+"""`dizuo chat NAME` holds one conversation with a deployed model, without a server."""
 
 from __future__ import annotations
 

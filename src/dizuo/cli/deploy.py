@@ -1,4 +1,4 @@
-"""`dizuo deploy`: through the gate into the registry."""
+"""`dizuo deploy` takes a trained model through the gate into the registry."""
 
 from __future__ import annotations
 

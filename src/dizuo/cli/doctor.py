@@ -1,4 +1,4 @@
-"""`dizuo doctor RECIPE`: every known mistake of training, looked for on your own model and data."""
+"""`dizuo doctor RECIPE` looks for every known mistake of training on your own model and data."""
 
 from __future__ import annotations
 

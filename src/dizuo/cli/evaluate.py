@@ -1,4 +1,4 @@
-"""`dizuo evaluate`: steps one to four, and the report."""
+"""`dizuo evaluate` runs steps one to four and prints the report."""
 
 from __future__ import annotations
 

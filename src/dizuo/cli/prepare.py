@@ -34,6 +34,7 @@ def command(given: RecipeFlags, sources: tuple[str, ...], check: bool) -> None:
         data, folder, steps = *_check(recipe, given.as_json), {}
     else:
         outcome = run_steps(recipe, until="prepare", force=given.forced("prepare"), as_json=given.as_json)
+        assert outcome.data is not None
         data, folder, steps = outcome.data, str(outcome.data.folder), steps_json(outcome)
     if given.as_json:
         emit({**steps, "folder": folder, "card": data.card.to_json()})

@@ -28,7 +28,8 @@ def show_report(outcome: Outcome, *, as_json: bool) -> None:
     from dizuo.cli.render import emit, heading, line, side_by_side
     from dizuo.cli.running import steps_json
 
-    report: Report = outcome.report
+    report = outcome.report
+    assert report is not None
     if as_json:
         value = report.to_json()
         kept = {name: value[name] for name in ("metric", "split", "n", "rows", "verdict", "samples", "absent")}

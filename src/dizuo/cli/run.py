@@ -1,4 +1,4 @@
-"""`dizuo run RECIPE`: the five steps in order, and what came of them."""
+"""`dizuo run RECIPE` runs the five steps in order and prints what came of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dizuo serve NAME`: a deployed model over HTTP."""
+"""`dizuo serve NAME` serves a deployed model over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dizuo train`: steps one to three."""
+"""`dizuo train` runs steps one to three, or searches for better settings."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def command(given: RecipeFlags, trials: int | None) -> None:
         return
     outcome = run_steps(recipe, until="train", force=given.forced("train"), as_json=given.as_json)
     run = outcome.run
+    assert run is not None
     finished = run.finished or {}
     if given.as_json:
         emit({**steps_json(outcome), "adapter": run.adapter, "weights": run.weights, "finished": finished})

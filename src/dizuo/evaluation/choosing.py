@@ -91,19 +91,23 @@ def choose_score(kind: TaskKind, items: Sequence[Item], *, asked: str = "auto") 
     return Score(name, figure.title, why, METRICS.load(default), figure)
 
 
-def check_metric(task: Task | None, *, asked: str) -> None:
-    """Refuse a metric that no kind of this task could use, whatever head a model of it is trained with.
+def check_metric(task: Task | None, *, asked: str, headed: bool) -> None:
+    """Refuse a metric that no model of a task could be evaluated with.
+
+    Args:
+        task: of the data set.
+        asked: `evaluate.metric`.
+        headed: whether a head is going to be trained; which one is not known yet.
 
     Raises:
         EvaluationError: naming the kind of task and the metrics that it can use.
     """
     if asked == "auto" or task is None:
         return
-    heads = [None, *(HeadFacts(kind) for kind in HEAD_KINDS)]
-    kinds = {kind.name: kind for head in heads for kind in KINDS.all().values() if kind.applies(task, head)}
-    refused = [kind for kind in kinds.values() if asked not in usable_metrics(kind)]
-    if kinds and len(refused) == len(kinds):
-        _check_usable(max(refused, key=lambda kind: kind.applies(task, None)), asked)
+    heads = [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
+    kinds = [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in heads)]
+    if kinds and not any(asked in usable_metrics(kind) for kind in kinds):
+        _check_usable(kinds[0], asked)
 
 
 def _check_usable(kind: TaskKind, asked: str) -> None:

@@ -1,4 +1,4 @@
-"""The gate: what a tuned model must show before it is deployed."""
+"""The gate: what a report must show before the tuned model is deployed."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def probe(
     began = time.perf_counter()
     kind, score, setting = _sample(spec, data, sample, options or EvaluateOptions(), watch)
     assert kind.probe is not None
-    with models.runner(setting, tuned=False) as (runner, tokenizer):
+    with models.open_runner(setting, tuned=False) as (runner, tokenizer):
         bits, speed = _read_texts(setting, runner, tokenizer)
         entry = kind.probe(_answered(kind, setting), score, runner, tokenizer)
     (row,) = make_rows([entry], options=setting.options)
@@ -167,21 +167,21 @@ def recommend(probes: Sequence[Probe], *, cheap: Sequence[Row] = ()) -> Recommen
     """
     if not probes:
         raise EvaluationError("no model was probed", hint="give at least one model")
-    best = max(probes, key=lambda one: one.row.score)
-    others = [one for one in probes if one is not best]
+    best = max(probes, key=lambda candidate: candidate.row.score)
+    others = [candidate for candidate in probes if candidate is not best]
     if not others:
         reason = f"the only candidate; {_percent(best)} untrained"
     elif all(_better(best, other) for other in others):
-        runner_up = max(others, key=lambda one: one.row.score)
+        runner_up = max(others, key=lambda candidate: candidate.row.score)
         reason = f"{_percent(best)} untrained, significantly more than {runner_up.model} ({_percent(runner_up)})"
     else:
-        rivals = [one for one in probes if one is best or not _better(best, one)]
-        knows = min(rivals, key=lambda one: one.bits_per_byte)
-        near = [one for one in rivals if one.bits_per_byte <= 1.02 * knows.bits_per_byte]
-        best = max(near, key=lambda one: one.tokens_per_second)
+        rivals = [candidate for candidate in probes if candidate is best or not _better(best, candidate)]
+        knows = min(rivals, key=lambda candidate: candidate.bits_per_byte)
+        near = [candidate for candidate in rivals if candidate.bits_per_byte <= 1.02 * knows.bits_per_byte]
+        best = max(near, key=lambda candidate: candidate.tokens_per_second)
         scores = "their untrained scores cannot be told apart"
         if len(near) == 1:
-            second = min((one for one in rivals if one is not best), key=lambda one: one.bits_per_byte)
+            second = min((rival for rival in rivals if rival is not best), key=lambda rival: rival.bits_per_byte)
             reason = f"{scores}, and it knows your texts best: {best.bits_per_byte:.2f} bits per byte, "
             reason += f"{second.model} {second.bits_per_byte:.2f}"
         else:
@@ -199,7 +199,7 @@ def recommend(probes: Sequence[Probe], *, cheap: Sequence[Row] = ()) -> Recommen
 
 def _price(best: Probe, rivals: Sequence[Probe]) -> str:
     """Say what the choice costs where a rival reads twice as fast."""
-    fastest = max(rivals, key=lambda one: one.tokens_per_second)
+    fastest = max(rivals, key=lambda candidate: candidate.tokens_per_second)
     ratio = fastest.tokens_per_second / best.tokens_per_second
     return f". It reads {ratio:.1f} times slower than {fastest.model}" if ratio >= 2 else ""
 
@@ -302,10 +302,10 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def _better(one: Probe, other: Probe) -> bool:
-    p, (gain, _, _) = compare(np.array(one.values), np.array(other.values), options=EvaluateOptions())
+def _better(candidate: Probe, other: Probe) -> bool:
+    p, (gain, _, _) = compare(np.array(candidate.values), np.array(other.values), options=EvaluateOptions())
     return p < LEVEL and gain > 0
 
 
-def _percent(one: Probe) -> str:
-    return f"{100 * one.row.score:.1f} %"
+def _percent(candidate: Probe) -> str:
+    return f"{100 * candidate.row.score:.1f} %"

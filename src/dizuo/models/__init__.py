@@ -1,7 +1,26 @@
-"""Language models and encoders: facts (`inspect`), weights (`load`), memory, adapters, and what to choose from.
+"""Language models and encoders: an address goes in; facts, weights and what fits come out.
 
-`inspect(address)` returns a `ModelSpec`: facts only, small enough to travel in manifests. `load(spec)` returns the
-weights. A GGUF is turned once into fp32 safetensors with tokenizer and template; from then on only that is read.
+`inspect(address)` returns a `ModelSpec`: facts only, small enough to travel in manifests. `load(spec)` returns a
+`Model`: weights and tokenizer. An address passes through these files, in this order:
+
+inspecting.py     address → facts; fetches and converts what is needed, once
+finding.py        which file or folder of what was fetched holds the model; its headers
+gguf.py           a GGUF as fp32 safetensors with tokenizer and template: from then on only those are read
+spec.py           `ModelSpec`, the facts
+capability.py     what the configuration alone says about running as a token tree
+loading.py        facts → `Model`: weights in memory, and the tokenizer
+templates.py      chat templates for models without one; the tokens that end an answer
+quantization.py   frozen weights in 4 or 8 bits
+
+What is put on a model, and what is known beside it:
+
+adapters.py       LoRA, rsLoRA, DoRA: added to a model, written, read
+merging.py        where an adapter is merged into the weights
+heads.py          heads on the last token's state: classification, regression, reward
+encoders.py       text encoders of the BERT family
+memory.py         how much memory inference and training take
+listing.py        which models there are to choose from
+
 Importing this package loads neither torch nor transformers.
 """
 

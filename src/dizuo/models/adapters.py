@@ -1,4 +1,4 @@
-"""LoRA adapters and their kin: PEFT's own modules and files, and merging them into the weights.
+"""LoRA adapters and their kin on a model: added, written, read. The modules and files are PEFT's own.
 
 lora    h = (W + s B A) x                                s = alpha / rank
 rslora  the same                                         s = alpha / √rank
@@ -7,34 +7,40 @@ dora    h = m (W + s B A) x / ‖W + s B A‖                m learned, a number
 
 References: Hu et al. 2021 (arXiv:2106.09685), equation 3; Kalajdzievski 2023 (arXiv:2312.03732), rsLoRA; Liu et al.
 2024 (arXiv:2402.09353), DoRA, equations 5 and 11.
+
+`merging.py` adds an adapter to the weights.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
+import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.artifacts.writing import whole_folder, write_json
 from dizuo.errors import ModelError, did_you_mean
-from dizuo.models import heads, quantization
+from dizuo.models import heads
 from dizuo.models.heads import HeadFacts
 from dizuo.models.loading import Model
+from dizuo.records import Json
 
 if TYPE_CHECKING:
     import torch
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
-__all__ = ["KINDS", "add_lora", "base_quantization", "load", "merged", "save", "save_merged", "without_head"]
+__all__ = ["KINDS", "add_lora", "load", "read_base_quantization", "read_peft_config", "save"]
 
 KINDS = ("lora", "dora", "rslora")
 HEAD_KEY = f"base_model.model.{heads.WEIGHT}"
 BASE_FILE = "base.json"
 """Beside an adapter: how the weights below it were quantised while it was trained."""
+
+# PEFT imports bitsandbytes, which announces, on processors with bfloat16, a kernel that is not used here.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def add_lora(
@@ -123,7 +129,7 @@ def save(
     *,
     head: tuple[torch.Tensor, HeadFacts] | None = None,
     quantize: str = "none",
-    beside: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Json] | None = None,
     replace: bool = False,
 ) -> None:
     """Write adapter_config.json and adapter_model.safetensors, as PEFT and vLLM read them; whole or not at all.
@@ -173,7 +179,7 @@ def load(model: Model, folder: str | Path, *, trainable: bool = False) -> PeftMo
     from peft import PeftModel
 
     folder = Path(folder)
-    wanted = base_quantization(folder)
+    wanted = read_base_quantization(folder)
     if wanted != model.quantize:
         raise ModelError(
             f"the adapter in {folder} was trained on weights quantised as {wanted}, and these are {model.quantize}",
@@ -185,7 +191,7 @@ def load(model: Model, folder: str | Path, *, trainable: bool = False) -> PeftMo
     try:
         with _known_warnings():
             return PeftModel.from_pretrained(
-                model.module, str(folder), is_trainable=trainable, config=without_head(folder)
+                model.module, str(folder), is_trainable=trainable, config=read_peft_config(folder)
             )
     except Exception as error:  # torch's for shapes, PEFT's for names, our own for missing keys
         raise ModelError(
@@ -194,8 +200,8 @@ def load(model: Model, folder: str | Path, *, trainable: bool = False) -> PeftMo
         ) from error
 
 
-def without_head(folder: Path) -> Any:
-    """Return a folder's PEFT configuration as of an adapter on a language model, whatever head lies beside it.
+def read_peft_config(folder: Path) -> PeftConfig:
+    """Return the PEFT configuration of an adapter's folder, as of a language model's even where a head lies beside it.
 
     The head is applied by `dizuo.models.heads`; PEFT would look for a module to put it into.
     """
@@ -207,135 +213,10 @@ def without_head(folder: Path) -> Any:
     return config
 
 
-def base_quantization(folder: str | Path) -> str:
+def read_base_quantization(folder: str | Path) -> str:
     """Return how the weights below an adapter were quantised while it was trained: `none`, `nf4` or `int8`."""
     path = Path(folder) / BASE_FILE
     return str(json.loads(path.read_text("utf-8"))["quantize"]) if path.is_file() else "none"
-
-
-def merged(model: PeftModel) -> dict[str, torch.Tensor]:
-    """Return the state dict of the base model with every ΔW added in fp32; the model itself is not changed.
-
-    Quantised weights are what they dequantise to, in fp32: those are what was trained on. DoRA's are rescaled to their
-    learned magnitudes after ΔW was added.
-
-    Names are those of the base model. Tied weights appear once, unless an adapter changes one of the two alone, as one
-    on the embeddings does: the output layer then stays as it was and appears under its own name. Each tensor keeps the
-    dtype of its base weight.
-
-    Raises:
-        ModelError: the adapter holds something that is not a ΔW of one weight, such as a trained bias.
-    """
-    base: Any = model.get_base_model()
-    deltas, magnitudes = _deltas(base, model.active_adapter)
-    tied = _tied(base)
-    out = {}
-    for name, tensor in quantization.plain_state(base).items():
-        if ".lora_" in name:
-            continue
-        plain = name.replace(".base_layer.", ".")
-        if plain in tied and not deltas.keys() & {plain, tied[plain]}:
-            continue
-        weight = tensor.detach()
-        if plain in deltas:
-            moved = weight.float() + deltas[plain]
-            if plain in magnitudes:
-                magnitude, norm_of = magnitudes[plain]
-                moved = moved * (magnitude / moved.norm(dim=norm_of)).unsqueeze(norm_of)
-            weight = moved.to(weight.dtype)
-        out[plain] = weight
-    assert deltas.keys() <= out.keys(), f"no weight for {sorted(deltas.keys() - out.keys())}"
-    return out
-
-
-def save_merged(
-    model: PeftModel,
-    folder: str | Path,
-    *,
-    tokenizer: Any = None,
-    head: tuple[torch.Tensor, HeadFacts] | None = None,
-    replace: bool = False,
-) -> None:
-    """Write the merged model as safetensors with its config, reloadable by transformers; whole or not at all.
-
-    Tied weights that the adapter made different are saved apart, and the config says so. With a head (its weight
-    [K, D] and facts) it is transformers' `…ForSequenceClassification` of the model, and needs the tokenizer.
-    """
-    from safetensors.torch import save_file
-
-    base: Any = model.get_base_model()
-    tensors = {name: tensor.contiguous() for name, tensor in merged(model).items()}
-    config = copy.deepcopy(base.config)
-    if head is not None:
-        assert tokenizer is not None
-        tensors = heads.classifier_state(tensors, head[0])
-        config = heads.classifier_config(base, head[1], pad_token_id=tokenizer.pad_token_id)
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    if tensors.keys() & _tied(base).keys():
-        for part in (config, config.get_text_config()):
-            part.tie_word_embeddings = False
-    with whole_folder(folder, replace=replace) as partial:
-        save_file(tensors, str(partial / "model.safetensors"), metadata={"format": "pt"})
-        (partial / "model.safetensors").chmod(0o644)  # safetensors makes it private
-        config.save_pretrained(str(partial))
-        base.generation_config.save_pretrained(str(partial))
-        if tokenizer is not None:
-            tokenizer.save_pretrained(str(partial))
-
-
-def _deltas(base: Any, adapter: str) -> tuple[dict[str, torch.Tensor], dict[str, tuple[torch.Tensor, int]]]:
-    """Return ΔW in fp32 by the name of its weight, and DoRA's magnitudes with the dimension their norm runs over.
-
-    Every tensor of the adapter is read, or the adapter refused.
-    """
-    deltas: dict[str, torch.Tensor] = {}
-    magnitudes: dict[str, tuple[torch.Tensor, int]] = {}
-    read: set[int] = set()
-    for name, part in base.named_modules():
-        embedding = adapter in getattr(part, "lora_embedding_A", {})
-        if adapter in getattr(part, "lora_A", {}):
-            down, up = part.lora_A[adapter].weight, part.lora_B[adapter].weight
-            turned = getattr(part, "fan_in_fan_out", False)
-        elif embedding:
-            down, up = part.lora_embedding_A[adapter], part.lora_embedding_B[adapter]
-            turned = True  # an embedding's weight is [vocabulary, hidden], its adapter's product the other way round
-        else:
-            continue
-        plain = down.ndim == 2 and hasattr(part.base_layer, "weight") and not hasattr(part, "parameter_name")
-        variant = getattr(part, "lora_variant", {}).get(adapter)
-        magnitude = getattr(part, "lora_magnitude_vector", {})
-        dora = type(variant).__name__.startswith("Dora") and adapter in magnitude and not embedding
-        if not plain or (variant is not None and not dora):
-            continue
-        delta = up.detach().float() @ down.detach().float() * part.scaling[adapter]
-        deltas[f"{name}.weight"] = delta.T if turned else delta
-        read |= {id(down), id(up)}
-        if dora:
-            weight = magnitude[adapter].weight
-            magnitudes[f"{name}.weight"] = (weight.detach().float(), 0 if turned else 1)
-            read.add(id(weight))
-    rest = [
-        name
-        for name, parameter in base.named_parameters(remove_duplicate=False)
-        if (".lora_" in name or ".modules_to_save." in name)
-        and adapter in name.split(".")
-        and id(parameter) not in read
-    ]
-    if rest:
-        raise ModelError(
-            f"the adapter cannot be merged: {len(rest)} of its tensors are not plain LoRA or DoRA of one weight",
-            details=[*rest[:5], *(["…"] if len(rest) > 5 else [])],
-            hint="serve the adapter beside its model, or merge it with PEFT",
-        )
-    return deltas, magnitudes
-
-
-def _tied(module: Any) -> dict[str, str]:
-    """Return the names of weights that are another weight under a second name, with that weight's name."""
-    if not module.config.get_text_config().tie_word_embeddings:
-        return {}
-    return dict(module._tied_weights_keys or {})
 
 
 @contextlib.contextmanager
@@ -344,7 +225,7 @@ def _known_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Found missing adapter keys")
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-        # A tied weight with an adapter of its own; `merged` unties what would change with it.
+        # A tied weight with an adapter of its own; `merging.merge` unties what would change with it.
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         # It notices by itself that GPT-2's layers keep their weights the other way round.
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")

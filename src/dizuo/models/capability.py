@@ -6,7 +6,10 @@ names of architectures stand in for what a module would say of itself (`tree_ref
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 __all__ = ["BYPASSES", "RECURRENT", "config_refusal", "tree_refusal"]
 
@@ -17,7 +20,7 @@ _LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention", "att
 _RECURRENT = {"mamba", "mamba2", "rwkv", "recurrent_gemma", "jamba", "zamba", "zamba2", "xlstm", "falcon_mamba"}
 
 
-def tree_refusal(config: Any) -> str | None:
+def tree_refusal(config: PretrainedConfig) -> str | None:
     """Return why a model of this transformers text configuration cannot run as a tree, or None."""
     kind = str(config.model_type)
     if not getattr(config, "is_encoder_decoder", False):
@@ -28,7 +31,7 @@ def tree_refusal(config: Any) -> str | None:
     return config_refusal(config)
 
 
-def config_refusal(config: Any) -> str | None:
+def config_refusal(config: PretrainedConfig) -> str | None:
     """Return what in a text configuration rules a tree out, whatever the module is, or None."""
     if getattr(config, "is_encoder_decoder", False):
         return "it is an encoder–decoder"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import ModelError
 from dizuo.models.loading import load_module, load_tokenizer, model_folder
@@ -15,8 +15,8 @@ from dizuo.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 __all__ = ["Encoder", "load_encoder"]
 
@@ -26,8 +26,8 @@ class Encoder:
     """A text encoder in memory."""
 
     spec: ModelSpec
-    module: torch.nn.Module
-    tokenizer: Any
+    module: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
     max_length: int = 256
     """Texts are cut to so many tokens, the special ones included."""
 

@@ -1,4 +1,4 @@
-"""Where the model is inside a folder: one GGUF file, or a folder with config.json and safetensors."""
+"""Find the model inside a folder (one GGUF file, or a folder with config.json and safetensors) and read its headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from dizuo.artifacts.digests import list_tree
 from dizuo.errors import ModelError
 
-__all__ = ["find", "read_config", "read_header"]
+__all__ = ["find", "read_config", "read_header", "read_json"]
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
@@ -31,16 +31,16 @@ def find(path: Path, *, address: str) -> Path:
     names = list_tree(path)
     ggufs = [name for name in names if name.endswith(".gguf") and not re.search(r"mmproj|-of-\d{5}", name)]
     folders = {name.rpartition("/")[0] for name in names if name.rsplit("/", 1)[-1] == "config.json"}
-    models = sorted(folder for folder in folders if _weights(path / folder))
-    found = [path / name for name in ggufs] + [path / folder for folder in models]
-    if len(found) == 1:
-        return found[0]
-    if (path in found and not ggufs) or ((path / "config.json").is_file() and path in found):
+    models = sorted(folder for folder in folders if _list_weights(path / folder))
+    candidates = [path / name for name in ggufs] + [path / folder for folder in models]
+    if len(candidates) == 1:
+        return candidates[0]
+    if (path in candidates and not ggufs) or ((path / "config.json").is_file() and path in candidates):
         return path  # a model folder with further models below it
-    if found:
-        listed = sorted(str(item.relative_to(path)) or "." for item in found)
+    if candidates:
+        listed = sorted(str(item.relative_to(path)) or "." for item in candidates)
         raise ModelError(
-            f"{address} holds {len(found)} models",
+            f"{address} holds {len(candidates)} models",
             details=[*listed[:12], *(["…"] if len(listed) > 12 else [])],
             hint="add one of these paths to the address",
         )
@@ -71,7 +71,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise ModelError(f"{folder / 'config.json'} names no model_type", hint="check that this is a model's folder")
     tokenizer = folder / "tokenizer_config.json"
-    for file, value in (("config.json", config), ("tokenizer_config.json", _json(tokenizer))):
+    for file, value in (("config.json", config), ("tokenizer_config.json", read_json(tokenizer))):
         if value.get("auto_map"):
             raise ModelError(
                 f"the model in {folder} brings Python code of its own (auto_map in {file}), which is never run",
@@ -104,11 +104,12 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _weights(folder: Path) -> list[Path]:
+def _list_weights(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object of a JSON file; an empty one where there is no such file, or something else in it."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

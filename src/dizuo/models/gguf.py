@@ -1,4 +1,4 @@
-"""From a GGUF file to an fp32 safetensors folder with tokenizer and template, once.
+"""Turn a GGUF file into an fp32 safetensors folder with tokenizer and template, once.
 
 The dequantised fp32 tensors are the base model from then on: training, merging and serving all refer to them.
 transformers reads the file (it knows each architecture's tensor order, such as the permuted q and k rows of llama),

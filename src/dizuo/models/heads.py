@@ -24,11 +24,16 @@ from numpy.typing import NDArray
 
 from dizuo.artifacts.writing import write_json
 from dizuo.errors import ModelError
+from dizuo.records import Json
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["FILE", "KINDS", "Head", "HeadFacts", "classifier_config", "classifier_fault", "read", "template_digest"]
+__all__ = [
+    "FILE", "KINDS", "WEIGHT", "Head", "HeadFacts", "digest_template", "find_classifier_fault",
+    "make_classifier_config", "make_classifier_state", "read", "write_facts",
+]  # fmt: skip
 
 FILE = "head.json"
 KINDS = ("classification", "multi_label", "regression", "reward")
@@ -59,7 +64,7 @@ class HeadFacts:
         """K."""
         return len(self.labels) or 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         return {**asdict(self), "labels": list(self.labels)}
 
@@ -112,7 +117,7 @@ class Head:
         return self.facts.mean + self.facts.scale * outputs[:, 0].astype(np.float64)
 
 
-def template_digest(tokenizer: Any) -> str | None:
+def digest_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     """Return `sha256:…` of a tokenizer's chat template, or None where it has none."""
     template = getattr(tokenizer, "chat_template", None)
     return f"sha256:{hashlib.sha256(template.encode('utf-8')).hexdigest()}" if isinstance(template, str) else None
@@ -153,7 +158,7 @@ def write_facts(folder: Path, facts: HeadFacts) -> None:
     write_json(folder / FILE, facts.to_json())
 
 
-def classifier_fault(config: Any) -> str | None:
+def find_classifier_fault(config: PretrainedConfig) -> str | None:
     """Return why a model cannot have a head that transformers loads, or None."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as NAMES
 
@@ -163,7 +168,7 @@ def classifier_fault(config: Any) -> str | None:
     return None
 
 
-def classifier_config(module: Any, facts: HeadFacts, *, pad_token_id: int | None) -> Any:
+def make_classifier_config(module: PreTrainedModel, facts: HeadFacts, *, pad_token_id: int | None) -> PretrainedConfig:
     """Return the configuration of transformers' classifier on a language model.
 
     Args:
@@ -191,7 +196,7 @@ def classifier_config(module: Any, facts: HeadFacts, *, pad_token_id: int | None
     return config
 
 
-def classifier_state(tensors: Mapping[str, torch.Tensor], weight: torch.Tensor) -> dict[str, torch.Tensor]:
+def make_classifier_state(tensors: Mapping[str, torch.Tensor], weight: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return a language model's tensors with the head in the place of the output layer."""
     kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("lm_head.")}
     return {**kept, WEIGHT: weight.detach().float().contiguous()}

@@ -1,4 +1,4 @@
-"""`inspect`: from an address to the facts, fetching and converting what is needed, once."""
+"""`inspect`: from an address to a model's facts; what must be fetched or converted for them is, once."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def inspect(address: str | Path, *, watch: Watcher = ignore) -> ModelSpec:
         ModelError: there is no model, or it cannot be read.
     """
     artifact = resolve(address, watch=watch)
-    place = finding.find(artifact.path, address=artifact.address)
-    inner = place.relative_to(artifact.path) if artifact.path.is_dir() else Path()
-    if place.is_file():
-        digest = digest_file(place)
-        home = _converted(place, digest, watch)
+    weights = finding.find(artifact.path, address=artifact.address)
+    inner = weights.relative_to(artifact.path) if artifact.path.is_dir() else Path()
+    if weights.is_file():
+        digest = digest_file(weights)
+        home = _convert(weights, digest, watch)
     else:
-        digest = artifact.digest if inner == Path() else digest_tree(place)
-        home = place
-    spec = _remembered(digest, home) or _remember(_facts(home, digest, inner), digest)
+        digest = artifact.digest if inner == Path() else digest_tree(weights)
+        home = weights
+    spec = _recall(digest, home) or _remember(_read_facts(home, digest, inner), digest)
     return replace(
         spec,
-        id=_name(artifact, place),
+        id=_short_name(artifact, weights),
         source=artifact.address,
         folder=str(home),
         licence=artifact.licence or spec.licence,
@@ -61,7 +61,7 @@ def converted_root() -> Path:
     return cache_root() / "models"
 
 
-def _converted(path: Path, digest: str, watch: Watcher) -> Path:
+def _convert(path: Path, digest: str, watch: Watcher) -> Path:
     """Return the safetensors folder of a GGUF file, converting it the first time."""
     from dizuo.models import gguf
 
@@ -88,7 +88,7 @@ def _converted(path: Path, digest: str, watch: Watcher) -> Path:
     return final
 
 
-def _remembered(digest: str, home: Path) -> ModelSpec | None:
+def _recall(digest: str, home: Path) -> ModelSpec | None:
     path = converted_root() / "facts" / f"{digest.removeprefix('sha256:')}-{CONVERSION}.json"
     try:
         return ModelSpec.from_json({**json.loads(path.read_text("utf-8")), "folder": str(home)})
@@ -103,25 +103,25 @@ def _remember(spec: ModelSpec, digest: str) -> ModelSpec:
     return spec
 
 
-def _facts(folder: Path, digest: str, inner: Path) -> ModelSpec:
+def _read_facts(folder: Path, digest: str, inner: Path) -> ModelSpec:
     """Read the facts off a safetensors folder; no weights are loaded."""
     finding.read_config(folder)
-    config = _config(folder)
+    config = _load_config(folder)
     text = config.get_text_config()
-    shapes, dtype = _headers(folder)
+    shapes, dtype = _read_sizes(folder)
     tied = bool(getattr(config, "tie_word_embeddings", False))
     parameters = sum(count for name, count in shapes.items() if not (tied and name == "lm_head.weight"))
     heads = int(getattr(text, "num_attention_heads", 0) or 0)
     hidden = int(getattr(text, "hidden_size", 0) or 0)
     causal = _is_causal(config)
     why = tree_refusal(text) if causal else "it is no causal language model"
-    special, template = _tokenizer_facts(folder)
-    own = _json(folder / "dizuo.json")
+    special, template = _read_tokenizer_facts(folder)
+    own = finding.read_json(folder / "dizuo.json")
     notes = list(own.get("notes", ()))
     origin = "dizuo" if own.get("default_template") else "model"
     if causal and template is None:
         origin = "dizuo"
-        name, template = default_template(_vocabulary(folder))
+        name, template = default_template(_read_vocabulary(folder))
         notes.append(f"the model has no chat template; dizuo's default {name!r} is used")
     return ModelSpec(
         id=folder.name,
@@ -152,7 +152,7 @@ def _facts(folder: Path, digest: str, inner: Path) -> ModelSpec:
     )
 
 
-def _config(folder: Path) -> Any:
+def _load_config(folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
@@ -173,7 +173,7 @@ def _is_causal(config: Any) -> bool:
     return type(config) in AutoModelForCausalLM._model_mapping
 
 
-def _headers(folder: Path) -> tuple[dict[str, int], str]:
+def _read_sizes(folder: Path) -> tuple[dict[str, int], str]:
     """Return the number of values of every tensor, and the dtype most of them have."""
     names = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
     shapes: dict[str, int] = {}
@@ -187,7 +187,7 @@ def _headers(folder: Path) -> tuple[dict[str, int], str]:
             if kind in names.values():
                 shapes[name] = count
                 kinds[kind] = kinds.get(kind, 0) + count
-    index = _json(folder / "model.safetensors.index.json")
+    index = finding.read_json(folder / "model.safetensors.index.json")
     if missing := sorted(set(index.get("weight_map", {}).values()) - {path.name for path in folder.glob("*")}):
         raise ModelError(f"{folder} lacks {missing[0]}, which its index names", hint="fetch the model again")
     if not shapes:
@@ -195,8 +195,8 @@ def _headers(folder: Path) -> tuple[dict[str, int], str]:
     return shapes, max(kinds, key=lambda kind: kinds[kind])
 
 
-def _tokenizer_facts(folder: Path) -> tuple[dict[str, str | None], str | None]:
-    config = _json(folder / "tokenizer_config.json")
+def _read_tokenizer_facts(folder: Path) -> tuple[dict[str, str | None], str | None]:
+    config = finding.read_json(folder / "tokenizer_config.json")
     special = {}
     for name in ("bos", "eos", "pad", "unk"):
         value = config.get(f"{name}_token")
@@ -210,24 +210,16 @@ def _tokenizer_facts(folder: Path) -> tuple[dict[str, str | None], str | None]:
     return special, template if isinstance(template, str) else None
 
 
-def _vocabulary(folder: Path) -> set[str]:
+def _read_vocabulary(folder: Path) -> set[str]:
     """Return the tokens of tokenizer.json, as far as a chat template may ask for them."""
-    value = _json(folder / "tokenizer.json")
+    value = finding.read_json(folder / "tokenizer.json")
     vocabulary = value.get("model", {}).get("vocab") or {}
     plain = vocabulary if isinstance(vocabulary, dict) else [entry[0] for entry in vocabulary]
     return {*plain, *(token["content"] for token in value.get("added_tokens") or ())}
 
 
-def _name(artifact: Artifact, place: Path) -> str:
+def _short_name(artifact: Artifact, weights: Path) -> str:
     address = parse(artifact.address)
     if address.scheme == "path" or (address.inner and address.scheme != "pypi"):
-        return place.stem if place.is_file() else place.name
+        return weights.stem if weights.is_file() else weights.name
     return address.name.rpartition("/")[2]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""What there is to choose from, and whether it fits this machine; nothing is downloaded."""
+"""List the models there are to choose from, and whether each fits this machine; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def listing(given: Sequence[str | Path] = ()) -> list[Candidate]:
     import psutil
 
     available = int(psutil.virtual_memory().available)
-    found: dict[str, Candidate] = {}
+    candidates: dict[str, Candidate] = {}
 
     def add(spec: ModelSpec, origin: str, address: str, download: int) -> None:
-        found.setdefault(
+        candidates.setdefault(
             _key(address),
             Candidate(
                 address, spec.id, origin, spec.parameters, spec.context_length, spec.licence, download == 0, download,
@@ -102,16 +102,16 @@ def listing(given: Sequence[str | Path] = ()) -> list[Candidate]:
         address = f"{entry.scheme}:{entry.name}=={entry.version}"
         known = bundled.get(_key(address))
         try:
-            spec = known[1] if known else _cached_spec(address, entry)
+            spec = known[1] if known else _read_cached_spec(address, entry)
         except DizuoError:
             continue  # a data set
         add(spec, "bundled" if known else "cached", spec.source if known else address, 0)
     for size, spec in bundled.values():
         add(spec, "bundled", spec.source, size)
-    return list(found.values())
+    return list(candidates.values())
 
 
-def _cached_spec(address: str, entry: store.Entry) -> ModelSpec:
+def _read_cached_spec(address: str, entry: store.Entry) -> ModelSpec:
     """Return the facts of a cached package that was inspected before."""
     facts = converted_root() / "facts"
     for path in sorted(facts.glob("*.json")) if facts.is_dir() else []:

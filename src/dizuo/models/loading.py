@@ -1,4 +1,4 @@
-"""Weights and tokenizers of a `ModelSpec`."""
+"""Load the weights and the tokenizer of a `ModelSpec` into memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dizuo.models.templates import default_template
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 __all__ = ["Model", "load", "load_module", "load_tokenizer", "model_folder", "read_weights"]
 
@@ -23,10 +23,10 @@ class Model:
     """A model in memory."""
 
     spec: ModelSpec
-    module: torch.nn.Module
-    """transformers' causal language model, in evaluation mode, with no parameter requiring a gradient."""
-    tokenizer: Any
-    """`PreTrainedTokenizerFast` with a chat template."""
+    module: PreTrainedModel
+    """The causal language model, in evaluation mode, with no parameter requiring a gradient."""
+    tokenizer: PreTrainedTokenizerFast
+    """With a chat template."""
     quantize: str = "none"
     """How its linear layers are quantised, or were before they were made plain (`dizuo.models.quantization`)."""
 
@@ -60,7 +60,7 @@ def load(
     if kind is None:
         raise ModelError(f"no dtype is called {dtype!r}", hint="choose float32, bfloat16 or float16")
     tokenizer = load_tokenizer(spec)  # first: reading 262,144 tokens takes 400 MB for a moment
-    module = load_module(AutoModelForCausalLM, folder, dtype=kind, optional=_unread(folder))
+    module = load_module(AutoModelForCausalLM, folder, dtype=kind, optional=_unread_weights(folder))
     _give_output_layer(module, folder)
     if quantize != "none":
         from dizuo.models import quantization
@@ -73,7 +73,7 @@ def load(
     return Model(spec, module, tokenizer, quantize)
 
 
-def _unread(folder: Path) -> str:
+def _unread_weights(folder: Path) -> str:
     """Return the output layer's name for a classifier's folder, which holds a head in its place."""
     return "lm_head." if (folder / heads.FILE).is_file() else ""
 
@@ -84,7 +84,7 @@ def _give_output_layer(module: Any, folder: Path) -> None:
     import torch
 
     head = module.get_output_embeddings()
-    if _unread(folder) and head is not None and head.weight is not module.get_input_embeddings().weight:
+    if _unread_weights(folder) and head is not None and head.weight is not module.get_input_embeddings().weight:
         with torch.no_grad():
             head.weight.copy_(module.get_input_embeddings().weight)
 

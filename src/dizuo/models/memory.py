@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dizuo.errors import ModelError
 from dizuo.models.spec import ModelSpec
 
-__all__ = ["MemoryEstimate", "activation_bytes_per_token", "estimate", "lora_parameters"]
+__all__ = ["MemoryEstimate", "activation_bytes_per_token", "count_lora_parameters", "estimate"]
 
 _ADAPTERS = ("lora", "dora", "rslora")
 _BITS = {"none": 32.0, "nf4": 4.127, "int8": 8.0}
@@ -102,12 +102,12 @@ def estimate(
     if dtype not in _BYTES:
         raise ModelError(f"no dtype is called {dtype!r}", hint=f"choose one of: {', '.join(_BYTES)}")
     size = _BYTES[dtype]
-    adapter = lora_parameters(spec, rank) if method in _ADAPTERS else 0
+    adapter = count_lora_parameters(spec, rank) if method in _ADAPTERS else 0
     if method == "dora":
         adapter += _output_features(spec)
     trained = {"inference": 0, "full": spec.parameters}.get(method, adapter)
     # Products in 16 bits read a cast copy, of the output layer too; saving and merging refer to the fp32 weights.
-    linear = linear_parameters(spec)
+    linear = count_linear_parameters(spec)
     cast = linear + spec.vocab_size * spec.hidden_size
     weights = (spec.parameters + adapter) * _FP32 + (cast * size if size < _FP32 else 0)
     if quantize != "none":
@@ -194,14 +194,14 @@ def _largest_layer(spec: ModelSpec) -> int:
     return spec.hidden_size * max(spec.intermediate_size, query)
 
 
-def linear_parameters(spec: ModelSpec) -> int:
+def count_linear_parameters(spec: ModelSpec) -> int:
     """Return the number of weights in the linear layers of the decoder."""
     query, key = spec.num_heads * spec.head_dim, spec.num_kv_heads * spec.head_dim
     layer = spec.hidden_size * (2 * query + 2 * key) + 3 * spec.hidden_size * spec.intermediate_size
     return layer * spec.num_layers
 
 
-def lora_parameters(spec: ModelSpec, rank: int) -> int:
+def count_lora_parameters(spec: ModelSpec, rank: int) -> int:
     """Return the number of LoRA weights on all linear layers of the decoder."""
     query, key = spec.num_heads * spec.head_dim, spec.num_kv_heads * spec.head_dim
     sides = 2 * (spec.hidden_size + query) + 2 * (spec.hidden_size + key)

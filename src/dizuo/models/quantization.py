@@ -1,11 +1,11 @@
-"""Frozen base weights in 4 or 8 bits under an adapter (QLoRA). The only file that imports bitsandbytes.
+"""Hold frozen base weights in 4 or 8 bits under an adapter (QLoRA). The only file that imports bitsandbytes.
 
 nf4    blocks of 64 weights, each value one of 16 quantiles of a normal distribution times the block's largest; those
        largest values are quantised again in blocks of 256: 4.127 bits per weight. By bitsandbytes.
 int8   each row of a matrix in whole numbers from −127 to 127, times the row's largest over 127
 
 A quantised layer computes with exactly what its weights dequantise to, forward and backward, in the dtype of its input
-and on every device: that is what is trained on, what `adapters.merged` adds ΔW to, and what `dequantize` puts back as
+and on every device: that is what is trained on, what `merging.merge` adds ΔW to, and what `dequantize` puts back as
 plain weights for serving. (bitsandbytes' own int8 layers quantise the activations too; these do not.) The weights are
 dequantised anew in each pass, so that only one layer's are there at a time.
 
@@ -25,18 +25,18 @@ from torch.nn import functional as F
 
 from dizuo.errors import ModelError
 
-__all__ = ["BITS", "KINDS", "QuantizedLinear", "dequantize", "fault", "plain_state", "quantize"]
+__all__ = ["BITS", "KINDS", "QuantizedLinear", "dequantize", "find_fault", "make_plain_state", "quantize"]
 
 KINDS = ("none", "nf4", "int8")
 BITS = {"none": 32.0, "nf4": 4.127, "int8": 8.0}
 """Bits per weight in memory, scales included (negligible for int8)."""
 BLOCK = 64
 
-# On processors with bfloat16 it announces, at the first import by whomever, a kernel that is not used here.
+# bitsandbytes announces, on processors with bfloat16, a kernel that is not used here (PEFT imports it, too).
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
-def fault(kind: str) -> str | None:
+def find_fault(kind: str) -> str | None:
     """Return why weights cannot be quantised here, or None."""
     if kind == "nf4" and importlib.util.find_spec("bitsandbytes") is None:
         return 'bitsandbytes is not installed (pip install "dizuo[quantize]")'
@@ -130,7 +130,7 @@ def quantize(module: nn.Module, kind: str) -> None:
         raise ModelError(f"no quantisation is called {kind!r}", hint=f"choose one of: {', '.join(KINDS)}")
     if kind == "none":
         return
-    why = fault(kind)
+    why = find_fault(kind)
     if why is not None:
         raise ModelError(f"weights cannot be quantised: {why}", hint="install it, or set quantize: none")
     output: Any = getattr(module, "get_output_embeddings", lambda: None)()
@@ -140,7 +140,7 @@ def quantize(module: nn.Module, kind: str) -> None:
             f"{type(module).__name__} has no plain linear layers to quantise", hint="set quantize: none for this model"
         )
     for name, part in chosen:
-        _put(module, name, QuantizedLinear(part, kind).eval())
+        _replace(module, name, QuantizedLinear(part, kind).eval())
 
 
 def dequantize(module: nn.Module) -> None:
@@ -151,10 +151,10 @@ def dequantize(module: nn.Module) -> None:
             plain.weight = nn.Parameter(part.weight, requires_grad=False)
             if part.bias is not None:
                 plain.bias = part.bias
-            _put(module, name, plain.eval())
+            _replace(module, name, plain.eval())
 
 
-def plain_state(module: nn.Module) -> dict[str, Tensor]:
+def make_plain_state(module: nn.Module) -> dict[str, Tensor]:
     """Return a module's state dict with quantised weights dequantised, under the names of plain linear layers."""
     out: dict[str, Tensor] = module.state_dict()
     for name, part in module.named_modules():
@@ -165,6 +165,6 @@ def plain_state(module: nn.Module) -> dict[str, Tensor]:
     return out
 
 
-def _put(module: nn.Module, name: str, part: nn.Module) -> None:
+def _replace(module: nn.Module, name: str, part: nn.Module) -> None:
     parent, _, last = name.rpartition(".")
     setattr(module.get_submodule(parent), last, part)

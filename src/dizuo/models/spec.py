@@ -1,4 +1,4 @@
-"""`ModelSpec`: what is known of a model without its weights."""
+"""`ModelSpec`: the facts of a model, known without its weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from dizuo.errors import ModelError
+from dizuo.records import Json
 
 __all__ = ["ModelSpec"]
 
@@ -45,7 +46,7 @@ class ModelSpec:
     licence: str | None = None
     licence_files: tuple[str, ...] = ()
     """Paths of licence texts and terms on this machine."""
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Mapping[str, bool | str] = field(default_factory=dict)
     """`causal`: generates text. `tree_attention`: the static verdict, and `tree_attention_why`. `chat_template`: where
     the template comes from."""
     notes: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ class ModelSpec:
     folder: str = ""
     """The safetensors folder on this machine."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         return asdict(self)
 

@@ -1,13 +1,16 @@
-"""Chat templates: the defaults for models that have none, and the tokens that end a turn."""
+"""Chat templates: a default one for models that have none, and the tokens that end an answer."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["default_template", "end_of_turn_ids"]
 
@@ -60,25 +63,25 @@ def default_template(vocabulary: Collection[str]) -> tuple[str, str]:
     return "plain", PLAIN
 
 
-def end_of_turn_ids(tokenizer: Any) -> tuple[int, ...]:
+def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """Return the sorted ids that end an answer.
 
     They are the first special token after an assistant turn in the chat template, the tokenizer's end of text, and
     what the model's generation_config.json names.
     """
-    found: set[int] = set()
+    ids: set[int] = set()
     if tokenizer.eos_token_id is not None:
-        found.add(int(tokenizer.eos_token_id))
+        ids.add(int(tokenizer.eos_token_id))
     if tokenizer.chat_template:
-        found |= _template_end(tokenizer)
+        ids |= _end_of_template(tokenizer)
     path = Path(str(tokenizer.name_or_path)) / "generation_config.json"
     if path.is_file():
         stated = json.loads(path.read_text("utf-8")).get("eos_token_id")
-        found |= set(stated if isinstance(stated, list) else [] if stated is None else [stated])
-    return tuple(sorted(found))
+        ids |= set(stated if isinstance(stated, list) else [] if stated is None else [stated])
+    return tuple(sorted(ids))
 
 
-def _template_end(tokenizer: Any) -> set[int]:
+def _end_of_template(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": _SENTINEL}]
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False)

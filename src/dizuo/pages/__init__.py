@@ -4,6 +4,14 @@
     data_card(card)    the page of a data set: every row accounted for, labels, lengths, sources
     benchmark(value)   the page of a benchmark of vector stores: latency, recall, size, memory, and how it was measured
 
+    report_page       the page of `report`
+    card_page         the page of `data_card`
+    benchmark_page    the page of `benchmark`, and the same figures as text
+    page              the frame of every page: template, style, content security policy
+    charts            the charts, as inline SVG
+    svg               tags, ticks and scales that charts are made of
+    templates/        the HTML of the pages, and their style
+
 All take plain JSON values, as in `report.json` and `dataset.json`, and return the page as text. Whatever comes from
 data, files or models is escaped; the content security policy allows the page's own style and nothing else.
 """

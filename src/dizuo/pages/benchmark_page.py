@@ -149,8 +149,8 @@ def _server(store: Mapping[str, Any], key: str) -> str:
 
 
 def _part(store: Mapping[str, Any], share: float, cell: Any) -> str:
-    found = next((part for part in store["recalls"] if part["selectivity"] == share), None)
-    return NONE if found is None else str(cell(found))
+    recall = next((part for part in store["recalls"] if part["selectivity"] == share), None)
+    return NONE if recall is None else str(cell(recall))
 
 
 def _path(part: Mapping[str, Any]) -> str:

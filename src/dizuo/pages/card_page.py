@@ -104,11 +104,13 @@ def _lengths(splits: Mapping[str, Any]) -> list[dict[str, Any]]:
         unit = next((unit for unit in UNITS if split.get(unit) and split[unit].get("histogram")), None)
         if unit is None:
             continue
-        found = split[unit]
-        marks = {key: float(found[key]) for key in ("median", "p95") if found.get(key) is not None}
+        lengths = split[unit]
+        marks = {key: float(lengths[key]) for key in ("median", "p95") if lengths.get(key) is not None}
         title = {"p95": "95 % below"}
         shown = {title.get(key, key): value for key, value in marks.items()}
-        out.append({"split": name, "unit": unit, "chart": charts.histogram(found["histogram"], unit=unit, marks=shown)})
+        out.append(
+            {"split": name, "unit": unit, "chart": charts.histogram(lengths["histogram"], unit=unit, marks=shown)}
+        )
     return out
 
 

@@ -317,12 +317,12 @@ def _foot(low: float, high: float, across: Any, height: float, unit: str) -> Mar
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    found = []
+    marks = []
     power = math.floor(math.log10(low))
     while 10.0**power <= high:
-        found += [f * 10.0**power for f in (1, 3) if low <= f * 10.0**power <= high]
+        marks += [f * 10.0**power for f in (1, 3) if low <= f * 10.0**power <= high]
         power += 1
-    return [float(f"{mark:.10g}") for mark in found]
+    return [float(f"{mark:.10g}") for mark in marks]
 
 
 def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

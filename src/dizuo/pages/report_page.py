@@ -54,7 +54,7 @@ def draw(value: Mapping[str, Any]) -> str:
         curve_names=[(one["family"], one["title"]) for one in curve.values()],
         matrices=[
             _matrix(name, one, list(value["labels"]), by_name)
-            for name, one in _ordered(value["confusion"])
+            for name, one in _sort_rows(value["confusion"])
             if name in ("untuned", "tuned") or name == _best_cheap(rows)
         ],
         reliability=[
@@ -65,7 +65,7 @@ def draw(value: Mapping[str, Any]) -> str:
                     one["bins"], family=name, label=f"{one['title']}: confidence against share right"
                 ),
             }
-            for name, one in _ordered(value["reliability"])
+            for name, one in _sort_rows(value["reliability"])
         ],
         slices=_slices(value["slices"]),
         num_slices=len(value["slices"]),
@@ -73,10 +73,10 @@ def draw(value: Mapping[str, Any]) -> str:
     )
 
 
-def _ordered(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _sort_rows(by_row: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return the entries in reading order: cheap, untuned, tuned."""
     rank = {"untuned": 1, "tuned": 2}
-    return sorted(found.items(), key=lambda pair: rank.get(pair[0], 0))
+    return sorted(by_row.items(), key=lambda pair: rank.get(pair[0], 0))
 
 
 def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:

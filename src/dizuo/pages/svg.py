@@ -67,11 +67,11 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
-    found = []
+    marks = []
     while first * step <= high + step * 1e-9:
-        found.append(round(first * step, 12))
+        marks.append(round(first * step, 12))
         first += 1
-    return found
+    return marks
 
 
 def label_ticks(values: Sequence[float]) -> list[str]:

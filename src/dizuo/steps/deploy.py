@@ -1,4 +1,4 @@
-"""Step five: a bundle that can be served anywhere, registered under a name."""
+"""Step five makes a bundle that can be served anywhere, and registers it under a name."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def deploy_step(
     force: bool = False,
     watch: Watcher = ignore,
 ) -> tuple[Release, str | None]:
-    """Return the release, bundled and registered when anything it is made of changed, and why it was."""
+    """Return the release, and why it was made anew, if it was: something that it is made of had changed."""
     from dizuo.serving.bundle import files as bundles
     from dizuo.serving.registry import Registry
 
@@ -116,7 +116,7 @@ def deploy_step(
             return release, None
         why = "the registry does not have it"
     recipe = folder.parent / "recipe.yaml"
-    with work.making() as partial:
+    with work.make_folder() as partial:
         bundle: Bundle = bundles.write(
             partial / "bundle",
             name=name,

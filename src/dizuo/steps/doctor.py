@@ -1,4 +1,4 @@
-"""The self-test of a recipe: its model, its data and its training options, before an hour is spent on them."""
+"""The self-test checks a recipe's model, data and training options before an hour is spent on them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def diagnose(
 
 
 def _plan_of(root: Path, model_digest: str, watch: Watcher) -> Plan | None:
-    """Return the plan of a run that has begun with this model: what it chose is what is being trained."""
+    """Return the plan of a run that has begun with this model, or None: its choices are what is being trained."""
     for folder in (folder_of(root, "train"), folder_of(root, "train").with_name("3-train.partial")):
         try:
             plan = Plan.read(folder)

@@ -1,4 +1,4 @@
-"""Step four: is the tuned model better, and does it have to be a language model at all?"""
+"""Step four tells whether the tuned model is better, and whether it has to be a language model at all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from dizuo.models import ModelSpec
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
+from dizuo.training.methods import METHODS
 
-__all__ = ["evaluate", "evaluate_step", "evaluate_work"]
+__all__ = ["check_metric", "evaluate", "evaluate_step", "evaluate_work"]
 
 
 def evaluate(
@@ -53,6 +54,23 @@ def evaluate(
     return evaluate_step(against or run.spec, data, run, folder, options=bound, force=force, watch=watch)[0]
 
 
+def check_metric(data: Dataset, *, options: EvaluateOptions, method: str) -> None:
+    """Refuse a metric that the evaluation cannot use, before a model is trained for it.
+
+    Args:
+        data: the data set.
+        options: their `metric`.
+        method: the name of the training method.
+
+    Raises:
+        EvaluationError: naming the kind of task and the metrics that it can use.
+    """
+    if options.metric != "auto":
+        from dizuo.evaluation import choosing
+
+        choosing.check_metric(data.task, asked=options.metric, headed=METHODS.load(method).head is not None)
+
+
 def evaluate_work(
     model: ModelSpec,
     data: Dataset,
@@ -79,13 +97,13 @@ def evaluate_step(
     force: bool = False,
     watch: Watcher = ignore,
 ) -> tuple[Report, str | None]:
-    """Return the report in `folder`, computed when model, data, run or options changed."""
+    """Return the report in `folder`, and why it was computed anew, if it was: model, data, run or options changed."""
     from dizuo import evaluation
 
     work = evaluate_work(model, data, run, folder, options=options, origins=origins)
     why = work.why(force=force)
     if why is not None:
-        with work.making() as partial:
+        with work.make_folder() as partial:
             evaluation.evaluate(
                 model, data, adapter=run.adapter, weights=run.weights, options=options, out=partial, watch=watch
             )

@@ -1,4 +1,4 @@
-"""What a step was made from and what it left, so that it is done once and never looks done when it is not.
+"""A manifest says what a step was made from and what it left, so that the step is done once and never only seems done.
 
 A step's folder holds `manifest.json`: the digest of every input, the resolved settings and where they came from,
 the seed, versions, and every output with its sha256. Its `key` is the digest of inputs, settings and seed; a folder
@@ -35,29 +35,29 @@ BIG = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One step to be done: where its folder is and everything its outcome depends on."""
+    """Describes one step: where its folder is, and everything that its outcome depends on."""
 
     step: str
     """`select`, `prepare`, `train`, `evaluate` or `deploy`."""
     folder: Path
     inputs: Mapping[str, str]
     """Digest by name, such as `{"data": "sha256:…"}`."""
-    settings: Mapping[str, Any]
-    """Plain JSON values."""
+    settings: Mapping[str, Json]
+    """The resolved options, as plain JSON values."""
     seed: int = 0
     origins: Mapping[str, str] = field(default_factory=dict)
-    """Where each setting's value came from; told, not part of the key."""
+    """Where each setting's value came from; shown to people, not part of the key."""
 
     @property
     def key(self) -> str:
-        """Digest of what the outcome depends on."""
+        """The digest of everything that the outcome depends on."""
         value = {"format": FORMAT, "step": self.step, "inputs": dict(self.inputs), "seed": self.seed}
         text = json.dumps({**value, "settings": dict(self.settings)}, sort_keys=True, ensure_ascii=False)
         return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
     @property
     def partial(self) -> Path:
-        """Where a step that can be resumed keeps what it has, until it is whole."""
+        """The folder in which a step that can be resumed keeps what it has, until it is whole."""
         return self.folder.with_name(self.folder.name + ".partial")
 
     def why(self, *, force: bool = False) -> str | None:
@@ -78,7 +78,7 @@ class Work:
         return "; ".join(changed) or "it was made by another version of dizuo"
 
     @contextmanager
-    def making(self) -> Iterator[Path]:
+    def make_folder(self) -> Iterator[Path]:
         """Yield an empty folder that becomes the step's folder when the block ends well."""
         began = time.time()
         with whole_folder(self.folder, replace=True) as folder:
@@ -86,7 +86,7 @@ class Work:
             self.write(folder, seconds=time.time() - began)
 
     @contextmanager
-    def resuming(self) -> Iterator[Path]:
+    def resume_folder(self) -> Iterator[Path]:
         """Yield a folder that stays where it is when the block fails, and is taken up again by the next try.
 
         What an earlier try left is kept only when it was for the same key; otherwise it is set aside once more
@@ -171,7 +171,7 @@ def _damage(folder: Path, outputs: Mapping[str, Mapping[str, Any]]) -> str | Non
     return None
 
 
-def _changes(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _changes(prefix: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     out = []
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):

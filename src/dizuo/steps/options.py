@@ -1,4 +1,4 @@
-"""What the sections of a recipe say besides what the rooms' own options hold."""
+"""Options of a recipe's sections that no room has: model, start of training, gate, name."""
 
 from __future__ import annotations
 

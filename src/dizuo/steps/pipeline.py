@@ -1,4 +1,4 @@
-"""A whole recipe: the five steps in order, into `runs/NAME/`, each skipped when its inputs did not change."""
+"""`run` does a recipe's five steps in order, into `runs/NAME/`; a step whose inputs did not change is skipped."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dizuo import recipe as recipes
 from dizuo.events import Note, Watcher, ignore
 from dizuo.recipe import Recipe
 from dizuo.steps.settings import Settings, bind
+
+if TYPE_CHECKING:
+    from dizuo.data import Dataset
+    from dizuo.evaluation import Report
+    from dizuo.models import ModelSpec
+    from dizuo.serving.registry import Release
+    from dizuo.training import Run
 
 __all__ = ["Outcome", "StepOutcome", "folder_of", "run"]
 
@@ -33,16 +40,16 @@ class StepOutcome:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a recipe left."""
+    """What became of a recipe. The result of a step that was not wanted is None."""
 
     name: str
     folder: Path
     steps: list[StepOutcome] = field(default_factory=list)
-    model: Any = None
-    data: Any = None
-    run: Any = None
-    report: Any = None
-    release: Any = None
+    model: ModelSpec | None = None
+    data: Dataset | None = None
+    run: Run | None = None
+    report: Report | None = None
+    release: Release | None = None
     closed: tuple[str, ...] = ()
     """Why the gate stayed closed and nothing was deployed; empty otherwise."""
 
@@ -92,7 +99,7 @@ def _needs(wanted: Collection[str]) -> list[str]:
 
 
 class _Steps:
-    """One method per step; each leaves its result in the outcome."""
+    """Runs the steps of one recipe, one method per step; each leaves its result in the outcome."""
 
     def __init__(
         self, settings: Settings, outcome: Outcome, force: Collection[str], watch: Watcher, *, several: bool
@@ -100,6 +107,7 @@ class _Steps:
         self.settings, self.outcome, self.force, self.watch, self.several = settings, outcome, force, watch, several
 
     def step(self, name: str, make: Callable[[Path, bool], tuple[T, str | None]]) -> T:
+        """Do a step in its folder, write down whether it ran and why, and return its result."""
         folder = folder_of(self.outcome.folder, name)
         if self.several:
             self.watch(Note(f"{recipes.SECTIONS.index(name) + 1}/5 {name}"))
@@ -134,14 +142,19 @@ class _Steps:
             warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
 
     def train(self) -> None:
+        from dizuo.steps.evaluate import check_metric
         from dizuo.steps.train import train_step
 
         settings, outcome = self.settings, self.outcome
+        model, data = outcome.model, outcome.data
+        assert model is not None
+        assert data is not None
+        check_metric(data, options=settings.evaluate, method=settings.train.method)
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(
-                outcome.model,
-                outcome.data,
+                model,
+                data,
                 folder,
                 options=settings.train,
                 method=settings.method,
@@ -158,12 +171,16 @@ class _Steps:
         from dizuo.steps.evaluate import evaluate_step
 
         settings, outcome = self.settings, self.outcome
+        model, data, trained = outcome.model, outcome.data, outcome.run
+        assert model is not None
+        assert data is not None
+        assert trained is not None
         outcome.report = self.step(
             "evaluate",
             lambda folder, force: evaluate_step(
-                outcome.model,
-                outcome.data,
-                outcome.run,
+                model,
+                data,
+                trained,
                 folder,
                 options=settings.evaluate,
                 origins=settings.origins["evaluate"],
@@ -177,13 +194,16 @@ class _Steps:
         from dizuo.steps.deploy import deploy_step
 
         settings, outcome = self.settings, self.outcome
+        trained = outcome.run
+        assert trained is not None
+        assert outcome.report is not None
         outcome.closed = unmet(outcome.report, **asdict(settings.gate.require))
         if outcome.closed:
             return
         outcome.release = self.step(
             "deploy",
             lambda folder, force: deploy_step(
-                outcome.run,
+                trained,
                 outcome.data,
                 folder,
                 report=folder_of(outcome.folder, "evaluate") / "report.json",

@@ -1,4 +1,4 @@
-"""Step two: the data. Read, checked row by row, split without leaks, written once."""
+"""Step two reads the data, checks every row, splits it without leaks, and writes it once."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def prepare_step(
     force: bool = False,
     watch: Watcher = ignore,
 ) -> tuple[Dataset, str | None]:
-    """Return the data set in `folder`, made anew when its sources or options changed, and why it was."""
+    """Return the data set in `folder`, and why it was made anew, if it was: sources or options had changed."""
     work = prepare_work(folder, options=options, origins=origins, watch=watch)
     why = work.why(force=force)
     if why is not None:
         source = list(options.source) if isinstance(options.source, tuple) else options.source or options.train
-        with work.making() as partial:
+        with work.make_folder() as partial:
             datasets.prepare(source, partial, options=options, watch=watch)
     return datasets.open(folder), why
 

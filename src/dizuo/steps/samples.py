@@ -1,4 +1,4 @@
-"""samples.jsonl of a run: what the model answered to the same few validation rows at every evaluation.
+"""At every evaluation the model answers the same few validation rows, and the answers go to samples.jsonl of the run.
 
 Training calls an evaluation function and knows nothing of answers; this one writes them down. It changes neither the
 weights nor the random state, so a run with samples ends in the bits of one without.
@@ -25,7 +25,7 @@ __all__ = ["SampleWriter", "sample_writer"]
 
 
 class SampleWriter:
-    """An evaluation function for training: it returns no figures and appends one line per item.
+    """Writes the answers: an evaluation function for training that returns no figures and appends one line per item.
 
     Args:
         path: samples.jsonl of the run.
@@ -39,7 +39,7 @@ class SampleWriter:
         self._failed = False
 
     def __call__(self, model: Model, step: int) -> Mapping[str, float]:
-        """Write the answers after a step; those that a killed run wrote after its last checkpoint make way."""
+        """Write the answers after a step; lines that a killed run wrote after its last checkpoint are cut off first."""
         from dizuo import evaluation
 
         if self._failed:
@@ -54,14 +54,14 @@ class SampleWriter:
         finally:
             restore_random_state(state)
         self._log.cut_back(step - 1)
-        for one in written:
-            self._log.append({"step": step, **asdict(one)})
+        for answer in written:
+            self._log.append({"step": step, **asdict(answer)})
         self._log.flush()
         return {}
 
 
 def sample_writer(data: Dataset, folder: Path, *, count: int, watch: Watcher) -> SampleWriter | None:
-    """Return what writes `count` rows' answers into a run's folder, or None where there is nothing to ask."""
+    """Return the writer of `count` rows' answers in a run's folder, or None where there is nothing to ask."""
     from dizuo import evaluation
 
     items = evaluation.watched_items(data, count=count)

@@ -104,7 +104,8 @@ def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "ru
     optuna = _optuna()
     settings = bind(recipe)
     prepared = pipeline.run(recipe, until="prepare", folder=folder, watch=watch)
-    data: Dataset = prepared.data
+    data = prepared.data
+    assert data is not None
     if not len(data.validation):
         raise PlanError(
             "a search compares runs on validation rows, and there are none",
@@ -319,7 +320,7 @@ def _written(recipe: Recipe, settings: Settings, study: Any, home: Path) -> Sear
             recipe = recipes.override(recipe, f"train.{name}", value, place="search")
     path = home / "best.yaml"
     recipes.write(recipe, path)
-    write_json(home / "search.json", {"best": best.number, "trials": to_json(list(told))})
+    write_json(home / "search.json", {"best": best.number, "trials": [to_json(trial) for trial in told]})
     return Search(home, told, best, path)
 
 

@@ -1,4 +1,4 @@
-"""Step one: which model. `select` answers with facts; `compare` probes candidates on the user's own data."""
+"""Step one chooses the model: `select` returns its facts, `compare` probes candidates on the user's own data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Comparison", "compare", "select", "select_step"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Untrained models on one sample of the user's own data, and what costs next to nothing beside them."""
+    """Scores of untrained models and of cheap baselines on one sample of the user's own data."""
 
     probes: tuple[Probe, ...]
     cheap: tuple[Row, ...]
@@ -69,7 +69,7 @@ def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watc
     named = list(addresses)
     if not named:
         known = models.listing()
-        named = [one.address for one in known if one.spec.capabilities.get("causal") and one.fits("inference")]
+        named = [item.address for item in known if item.spec.capabilities.get("causal") and item.fits("inference")]
     specs = [select(address, watch=watch) for address in dict.fromkeys(named)]
     _must_generate(specs)
     with tempfile.TemporaryDirectory(prefix="dizuo-select-") as folder:
@@ -98,6 +98,6 @@ def select_step(
     work = Work("select", folder, inputs={"model": spec.digest}, settings={"model": address})
     why = work.why(force=force)
     if why is not None:
-        with work.making() as partial:
+        with work.make_folder() as partial:
             write_json(partial / "model.json", spec.to_json())
     return spec, why

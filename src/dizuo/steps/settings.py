@@ -1,4 +1,4 @@
-"""A recipe's blocks, bound to everybody's options before anything starts."""
+"""`bind` turns a recipe's sections into everybody's options, before anything starts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dizuo.data.options import PrepareOptions
 from dizuo.errors import DizuoError
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.recipe import Block, Recipe
+from dizuo.records import Json
 from dizuo.steps.options import DeployOptions, GateOptions, LaunchOptions, SampleOptions, SelectOptions
 from dizuo.training.methods import METHODS
 from dizuo.training.planning.options import TrainOptions
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every option of a recipe, and where each value came from."""
+    """Holds every option of a recipe, and where each value came from."""
 
     name: str
     seed: int
@@ -107,23 +108,28 @@ def schema() -> dict[str, Any]:
     return recipes.schema(tables())
 
 
-def to_json(options: Any) -> Any:
-    """Return options as plain JSON values."""
-    if dataclasses.is_dataclass(options) and not isinstance(options, type):
-        return {item.name: to_json(getattr(options, item.name)) for item in dataclasses.fields(options)}
-    if isinstance(options, Mapping):
-        return {str(key): to_json(value) for key, value in options.items()}
-    if isinstance(options, list | tuple):
-        return [to_json(value) for value in options]
-    return str(options) if isinstance(options, Path) else options
+def to_json(options: Any) -> dict[str, Json]:
+    """Return the options, a dataclass, as plain JSON values by field."""
+    return {item.name: _plain(getattr(options, item.name)) for item in dataclasses.fields(options)}
+
+
+def _plain(value: Any) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    plain: Json = str(value) if isinstance(value, Path) else value
+    return plain
 
 
 def _missing(recipe: Recipe, need: str) -> list[str]:
     section, fields = {"model": ("select", ("model",)), "data": ("prepare", ("source", "train"))}[need]
-    found = recipe.section(section)
-    if any(field in found.values for field in fields):
+    block = recipe.section(section)
+    if any(field in block.values for field in fields):
         return []
-    where = f"{found.place}: " if found.place else ""
+    where = f"{block.place}: " if block.place else ""
     return [f"{where}{section}.{fields[0]} is missing; --{need} gives one, too"]
 
 
@@ -140,7 +146,7 @@ def _tables_of(section: Block, faults: list[str]) -> dict[str, tuple[type[Any], 
 
 
 def _seeded(options: T, seed: int, origins: Mapping[str, str]) -> T:
-    """Hang an options' seed off the recipe's, unless its section sets its own."""
+    """Return the options with the recipe's seed, unless their section sets its own."""
     if origins.get("seed") == "default":
         return dataclasses.replace(options, seed=seed)  # type: ignore[type-var]
     return options

@@ -107,7 +107,7 @@ def train_step(
     if METHODS.load(options.method).num_outputs is not None:
         samples = 0  # what is trained with a head answers with it, not with text
     if why is not None:
-        with work.resuming() as partial:
+        with work.resume_folder() as partial:
             loaded = models.load(model)
             plan = training.plan(
                 loaded, data, out=partial, options=options, method_options=method, origins=origins, watch=watch

@@ -1,14 +1,15 @@
 """Conformance suites that anybody's plugin can be held to; they need pytest and hypothesis (`dizuo[dev]`).
 
-    CheckSuite          a check of the doctor (`dizuo.training.doctor.checks`)
-    EngineSuite         an engine of models (`dizuo.engines.kinds`)
-    FormatSuite         a record format (`dizuo.data.formats`)
-    LauncherSuite       a way to start ranks (`dizuo.training.launchers`)
-    MethodSuite         a training method (`dizuo.training.methods`)
-    ReaderSuite         a reader of a container format (`dizuo.data.readers`)
-    SourceSuite         a source of models and data (`dizuo.artifacts.sources`)
-    TrackerSuite        a tool that runs are shown in (`dizuo.training.trackers`)
-    VectorStoreSuite    a vector database (`dizuo.vectors.stores`)
+sources.py    SourceSuite: a source of models and data (`dizuo.artifacts.sources`)
+formats.py    FormatSuite: a record format (`dizuo.data.formats`)
+readers.py    ReaderSuite: a reader of a container format (`dizuo.data.readers`)
+training/     MethodSuite, CheckSuite, LauncherSuite, TrackerSuite: a training method, a check of the doctor, a way to
+              start ranks, a tool that runs are shown in (`dizuo.training.methods`, `.doctor.checks`, `.launchers`,
+              `.trackers`)
+evaluation/   BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite: what an evaluation is made of
+              (`dizuo.evaluation.baselines`, `.figures`, `.metrics`, `.kinds`)
+engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
+vectors/      VectorStoreSuite: a vector database (`dizuo.vectors.stores`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
@@ -29,6 +30,7 @@ from dizuo import lazy
 
 if TYPE_CHECKING:
     from dizuo.testing.engines import EngineSuite
+    from dizuo.testing.evaluation import BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite
     from dizuo.testing.formats import FormatSuite
     from dizuo.testing.readers import ReaderSuite
     from dizuo.testing.sources import SourceSuite
@@ -36,27 +38,35 @@ if TYPE_CHECKING:
     from dizuo.testing.vectors import VectorStoreSuite
 
 __all__ = [
+    "BaselineSuite",
     "CheckSuite",
     "EngineSuite",
+    "FigureSuite",
     "FormatSuite",
     "LauncherSuite",
     "MethodSuite",
+    "MetricSuite",
     "ReaderSuite",
     "Sick",
     "SourceSuite",
+    "TaskKindSuite",
     "TrackerSuite",
     "VectorStoreSuite",
 ]
 
 SUITES = {
+    "BaselineSuite": "evaluation",
     "CheckSuite": "training",
     "EngineSuite": "engines",
+    "FigureSuite": "evaluation",
     "FormatSuite": "formats",
     "LauncherSuite": "training",
     "MethodSuite": "training",
+    "MetricSuite": "evaluation",
     "ReaderSuite": "readers",
     "Sick": "training",
     "SourceSuite": "sources",
+    "TaskKindSuite": "evaluation",
     "TrackerSuite": "training",
     "VectorStoreSuite": "vectors",
 }

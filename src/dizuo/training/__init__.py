@@ -1,8 +1,26 @@
-"""Training: plan, then loop over a pure method; exact, and resumable at any moment.
+"""Training: a plan is made of options, a model and data; a loop takes its steps; a run is what is left.
+
+In comes a model, a data set and `TrainOptions`; out comes a `Run`: an adapter or weights, with all that led to them.
 
     plan(model, data, out=…) -> Plan     everything resolved and checked, nothing started
     train(plan) -> Run                   from the start, or from the last checkpoint
     Run.open(folder)                     metrics, adapter or weights, and the plan they came from
+
+In the order in which a run passes through them:
+
+    planning/              options -> `Plan`: every value with its reason, every fault at once
+    method.py, methods/    what is trained, as pure functions; one file for each method
+    preference_pairs.py    what methods on pairs of answers share
+    tokens/                rows -> token files -> the blocks of a step
+    building/              plan + model -> what can be stepped
+    loop.py                the loop: steps, evaluations, checkpoints
+    stepping/              one optimizer step
+    ranks/, launchers/     several processes that train one plan; what starts them
+    checkpoints.py         what a killed run goes on from
+    resuming.py            going on exactly there, or refusing to
+    run.py                 the run's folder
+    tracking.py, trackers/ the run shown in other tools
+    doctor/                the self-test before a run
 
 Importing this package loads nothing heavy.
 """

@@ -48,7 +48,7 @@ class Choice:
     error: float | None = None
     """Largest difference of a log-probability between the tree and single sequences, in nats, on the probe."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, str | float | None]:
         """Return plain JSON values."""
         return asdict(self)
 

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Outputs",
     "answer_with_head",
-    "conversation",
     "fit_temperature",
-    "outputs",
-    "rendered",
-    "run",
-    "serve",
+    "read_texts",
+    "render_item",
+    "render_pair",
+    "run_head",
+    "serve_head",
 ]
 
 VALIDATION_ROWS = 2_000
@@ -83,8 +83,8 @@ def answer_with_head(setting: Setting, head: Head, labels: Sequence[str]) -> tup
         )
     order = [own.index(label) for label in labels]
     texts = [item.text for item in setting.items]
-    with models.runner(setting, tuned=True) as (runner, tokenizer):
-        scored = outputs(setting, runner, tokenizer, head, texts, work="tuned, as scored")
+    with models.open_runner(setting, tuned=True) as (runner, tokenizer):
+        scored = read_texts(setting, runner, tokenizer, head, texts, work="tuned, as scored")
         answers = _answers(setting, head, scored, labels, order)
         if head.facts.kind == "classification":
             answers.metrics.update(_temperature(setting, runner, tokenizer, head, scored))
@@ -95,15 +95,15 @@ def answer_with_head(setting: Setting, head: Head, labels: Sequence[str]) -> tup
     return answers, again
 
 
-def outputs(
+def read_texts(
     setting: Setting, runner: Runner, tokenizer: Any, head: Head, texts: Sequence[str], *, work: str
 ) -> Outputs:
     """Return the head's outputs for texts; those that are too long for the model are not run."""
-    sequences = [rendered(tokenizer, text, setting.task, head) for text in texts]
-    return run(setting, runner, head, sequences, work=work)
+    sequences = [render_item(tokenizer, text, setting.task, head) for text in texts]
+    return run_head(setting, runner, head, sequences, work=work)
 
 
-def run(setting: Setting, runner: Runner, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
+def run_head(setting: Setting, runner: Runner, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
     """Return the head's outputs for token sequences."""
     began = time.perf_counter()
     setting.watch(Started(work, len(sequences), "sequences"))
@@ -123,11 +123,11 @@ def run(setting: Setting, runner: Runner, head: Head, sequences: Sequence[Render
     return Outputs(values, too_long, seconds)
 
 
-def serve(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
+def serve_head(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work: str) -> Outputs:
     """Return the head's outputs as the gateway computes them: the engine's states, one request after the other."""
     from dizuo.engines import ScoreRequest, read_states
 
-    with models.speaker(setting, tuned=True) as speaker:
+    with models.open_speaker(setting, tuned=True) as speaker:
         began = time.perf_counter()
         setting.watch(Started(work, len(sequences), "sequences"))
         too_long = np.array([len(one.ids) > speaker.engine.context_length for one in sequences], bool)
@@ -140,12 +140,12 @@ def serve(setting: Setting, head: Head, sequences: Sequence[Rendered], *, work: 
     return Outputs(values, too_long, seconds)
 
 
-def rendered(tokenizer: Any, text: str, task: Task | None, head: Head) -> Rendered:
+def render_item(tokenizer: Any, text: str, task: Task | None, head: Head) -> Rendered:
     """Return the question about one text as the head was trained to read it."""
     return render_for(head.facts, tokenizer, text, task)
 
 
-def conversation(tokenizer: Any, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:
+def render_pair(tokenizer: Any, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:
     """Return a pair's prompt with one of its answers as the head was trained to read it."""
     form: Form = "text" if head.facts.form == "text" else "chat"
     return render_conversation(tokenizer, pair.prompt, answer, form=form, tools=pair.tools)
@@ -155,8 +155,8 @@ def _serve_texts(setting: Setting, head: Head, texts: Sequence[str]) -> Outputs:
     from dizuo.models import load_tokenizer
 
     tokenizer = load_tokenizer(setting.spec)
-    sequences = [rendered(tokenizer, text, setting.task, head) for text in texts]
-    return serve(setting, head, sequences, work="tuned, as served")
+    sequences = [render_item(tokenizer, text, setting.task, head) for text in texts]
+    return serve_head(setting, head, sequences, work="tuned, as served")
 
 
 def _answers(setting: Setting, head: Head, outputs: Outputs, labels: Sequence[str], order: Sequence[int]) -> Answers:
@@ -191,7 +191,7 @@ def _temperature(setting: Setting, runner: Runner, tokenizer: Any, head: Head, s
     rows = [row for row in rows if row.answer in head.facts.labels]
     if len(rows) < 10:
         return {}
-    held = outputs(setting, runner, tokenizer, head, [row.text for row in rows], work="calibrate")
+    held = read_texts(setting, runner, tokenizer, head, [row.text for row in rows], work="calibrate")
     keep = np.flatnonzero(~held.too_long)
     truth = np.array([head.facts.labels.index(rows[i].answer) for i in keep])
     best = fit_temperature(held.values[keep], truth)

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from dizuo.engines import Engine
     from dizuo.trees import Runner
 
-__all__ = ["TUNED", "Speaker", "runner", "speaker"]
+__all__ = ["TUNED", "Speaker", "open_runner", "open_speaker"]
 
 TUNED = "tuned"
 
 
 @contextmanager
-def runner(setting: Setting, *, tuned: bool) -> Iterator[tuple[Runner, Any]]:
+def open_runner(setting: Setting, *, tuned: bool) -> Iterator[tuple[Runner, Any]]:
     """Yield a runner over the untuned or the tuned model, and its tokenizer."""
     from dizuo.models import adapters, load
     from dizuo.trees import Runner
 
-    quantize = adapters.base_quantization(setting.adapter) if tuned and setting.adapter is not None else "none"
+    quantize = adapters.read_base_quantization(setting.adapter) if tuned and setting.adapter is not None else "none"
     model = load(setting.tuned_spec() if tuned else setting.spec, quantize=quantize, plain=True)
     module: Any = model.module
     if tuned and setting.adapter is not None:
@@ -89,19 +89,19 @@ class Speaker:
 
     def faults(self, num_questions: int) -> list[str]:
         """Return why answers of the last call are missing, where some are."""
-        found = []
+        reasons = []
         if self.too_long:
-            found.append(
+            reasons.append(
                 f"{self.too_long:,} of {num_questions:,} questions are, with their answer, more than the "
                 f"{self.engine.context_length:,} tokens that the model reads and count as wrong"
             )
         if self.failed:
-            found.append(f"the engine failed on {self.failed:,} of {num_questions:,} questions, which count as wrong")
-        return found
+            reasons.append(f"the engine failed on {self.failed:,} of {num_questions:,} questions, which count as wrong")
+        return reasons
 
 
 @contextmanager
-def speaker(setting: Setting, *, tuned: bool) -> Iterator[Speaker]:
+def open_speaker(setting: Setting, *, tuned: bool) -> Iterator[Speaker]:
     """Yield an engine; with an adapter the same engine answers as both models, else as the one asked for."""
     from dizuo import engines
     from dizuo.models import load_tokenizer

@@ -102,7 +102,7 @@ def with_likelihood(setting: Setting, entry: Entry, *, tuned: bool) -> Entry:
     """Return an entry with how likely its model finds the right answers."""
     rendered: list[Rendered] = []
     texts: list[str] = []
-    with models.runner(setting, tuned=tuned) as (runner, tokenizer):
+    with models.open_runner(setting, tuned=tuned) as (runner, tokenizer):
         for item in setting.items:
             try:
                 sequence = render_completion(tokenizer, item.question, item.answer)

@@ -30,7 +30,7 @@ def macro_f1(answers: Sequence[str], expected: Sequence[str]) -> float:
 
 
 def _statistic(answered: AnsweredSet) -> Statistic:
-    """Count labels as numbers: 5,000 draws of 2,000 items take 0.2 s instead of 3."""
+    """Count labels as numbers: 5,000 draws of 2,000 items take half a second, and eight as texts."""
     labels = sorted({text.strip() for text in answered.expected})
     places = {label: place for place, label in enumerate(labels)}
     wanted = np.array([places[text.strip()] for text in answered.expected], np.intp)

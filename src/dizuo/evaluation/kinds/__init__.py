@@ -2,7 +2,7 @@
 
     classification   one label: cheap models, label likelihood over the token tree or a trained head, and text as served
     multi_label      several labels by a trained head, beside answers that the untuned model writes
-    generation       written answers through the engine
+    generation       answers that are written through the engine
     regression       numbers by a trained head
     reward           which of two answers is better, by a trained reward
     preference       which of two answers is likelier, before and after training on preferences

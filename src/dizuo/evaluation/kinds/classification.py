@@ -21,7 +21,7 @@ from dizuo.evaluation.baselines import untuned
 from dizuo.evaluation.kinds import TaskKind
 from dizuo.evaluation.metrics.accuracy import accuracy
 from dizuo.evaluation.reporting import findings
-from dizuo.evaluation.reporting.curve import training_curve
+from dizuo.evaluation.reporting.learning_curve import learning_curve
 from dizuo.evaluation.reporting.parts import Sample
 from dizuo.evaluation.reporting.report import Report
 from dizuo.evaluation.reporting.rows import Entry
@@ -58,7 +58,7 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
         entries.append(score.entry(name, title, family, setting.items, answers, labels=labels))
 
     if options.untuned or not setting.tuned:
-        with models.runner(setting, tuned=False) as (runner, tokenizer):
+        with models.open_runner(setting, tuned=False) as (runner, tokenizer):
             setting.watch(Note(f"untuned model runs as {runner.choice.layout} ({runner.choice.reason})"))
             answers = _choose_labels(setting, runner, tokenizer, questions, labels, work="untuned")
             add("untuned", untuned.BASELINE.title, "untuned", answers)
@@ -76,10 +76,10 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
         add("tuned", "tuned, as scored", "tuned", scored)
         add("served", "tuned, as served", "tuned", served)
     elif setting.tuned:
-        with models.runner(setting, tuned=True) as (runner, tokenizer):
+        with models.open_runner(setting, tuned=True) as (runner, tokenizer):
             answers = _choose_labels(setting, runner, tokenizer, questions, labels, work="tuned, as scored", tuned=True)
         add("tuned", "tuned, as scored", "tuned", answers)
-        with models.speaker(setting, tuned=True) as speaker:
+        with models.open_speaker(setting, tuned=True) as speaker:
             answers = _write_labels(setting, speaker, questions[: options.served_items or None], labels)
         add("served", "tuned, as served", "tuned", answers)
     return entries
@@ -106,7 +106,7 @@ def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Any) -> En
 def _findings(report: Report, setting: Setting, score: Score, entries: Sequence[Entry]) -> None:
     findings.add_label_findings(report, setting, entries)
     if setting.options.curve:
-        report.curve = training_curve(setting, score, entries)
+        report.curve = learning_curve(setting, score, entries)
 
 
 def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
@@ -116,7 +116,7 @@ def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
         return []
     written: dict[str, Sequence[str]] = {}
     if setting.options.untuned or not setting.tuned:
-        with models.speaker(setting, tuned=False) as speaker:
+        with models.open_speaker(setting, tuned=False) as speaker:
             questions = [item.question for item in setting.items[:count]]
             written["untuned"], _ = speaker.answer(
                 questions, max_tokens=findings.SAMPLE_TOKENS, tuned=False, work="untuned, a few answers"

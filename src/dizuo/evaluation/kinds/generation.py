@@ -61,13 +61,13 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
         answers = write_answers(setting, speaker, questions, longest=longest, tuned=True, work="tuned")
         entries.append(score.entry("tuned", "tuned", "tuned", setting.items, answers))
 
-    with models.speaker(setting, tuned=setting.weights is not None and not options.untuned) as speaker:
+    with models.open_speaker(setting, tuned=setting.weights is not None and not options.untuned) as speaker:
         if options.untuned or not setting.tuned:
             entries += untuned_entries(setting, score, speaker, absent, longest=longest)
         if setting.adapter is not None:
             add_tuned(speaker)
     if setting.weights is not None:
-        with models.speaker(setting, tuned=True) as speaker:
+        with models.open_speaker(setting, tuned=True) as speaker:
             add_tuned(speaker)
     show_metrics(setting, entries)
     return [
@@ -85,7 +85,7 @@ def _cheap(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry
 
 
 def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Any) -> Entry:
-    with models.speaker(setting, tuned=False) as speaker:
+    with models.open_speaker(setting, tuned=False) as speaker:
         texts, seconds = speaker.answer(
             [item.question for item in setting.items],
             max_tokens=max_tokens(setting),

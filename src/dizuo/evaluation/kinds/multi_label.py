@@ -41,7 +41,7 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
         for baseline, answers in cheap_answers(setting, baselines, absent)
     ]
     if setting.options.untuned:
-        with models.speaker(setting, tuned=False) as speaker:
+        with models.open_speaker(setting, tuned=False) as speaker:
             entries += untuned_entries(setting, score, speaker, absent, longest=max_tokens(setting))
     show_metrics(setting, entries)
     scored, served = heads.answer_with_head(setting, setting.head, setting.head.facts.labels)

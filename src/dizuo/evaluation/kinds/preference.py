@@ -92,7 +92,7 @@ def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
     written: dict[str, list[str]] = {}
     for name, tuned in (("untuned", False), ("tuned", True)):
         if setting.tuned if tuned else setting.options.untuned:
-            with models.speaker(setting, tuned=tuned) as speaker:
+            with models.open_speaker(setting, tuned=tuned) as speaker:
                 written[name], _ = speaker.answer(
                     [item.question for item in items],
                     max_tokens=SAMPLE_TOKENS,
@@ -140,7 +140,7 @@ def _likelier(setting: Setting, score: Score, name: str, scores: _Scores, *, bef
 def _score_pairs(setting: Setting, *, tuned: bool) -> _Scores:
     """Return how likely a model finds both answers of every pair."""
     began = time.perf_counter()
-    with models.runner(setting, tuned=tuned) as (runner, tokenizer):
+    with models.open_runner(setting, tuned=tuned) as (runner, tokenizer):
         sequences = [
             render_answer(tokenizer, pair.prompt, answer, tools=pair.tools)
             for pair in pairs_of(setting)

@@ -72,11 +72,11 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
     note = "always the mean of the training rows, which is what a new head says"
     answers = Answers([repr(truth.mean)] * len(texts), note=note)
     entries.append(truth.entry("untuned", "untuned", "untuned", answers, constant))
-    with models.runner(setting, tuned=True) as (runner, tokenizer):
-        sequences = [heads.rendered(tokenizer, text, setting.task, setting.head) for text in texts]
-        scored = heads.run(setting, runner, setting.head, sequences, work="tuned, as scored")
+    with models.open_runner(setting, tuned=True) as (runner, tokenizer):
+        sequences = [heads.render_item(tokenizer, text, setting.task, setting.head) for text in texts]
+        scored = heads.run_head(setting, runner, setting.head, sequences, work="tuned, as scored")
     count = min(setting.options.served_items or len(texts), len(texts))
-    served = heads.serve(setting, setting.head, sequences[:count], work="tuned, as served")
+    served = heads.serve_head(setting, setting.head, sequences[:count], work="tuned, as served")
     for name, title, outputs in (("tuned", "tuned, as scored", scored), ("served", "tuned, as served", served)):
         predicted = np.where(outputs.too_long, truth.mean, setting.head.numbers(outputs.values))
         lost, total = int(outputs.too_long.sum()), len(predicted)

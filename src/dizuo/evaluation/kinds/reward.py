@@ -47,15 +47,15 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
     entries = [pair_entry(setting, score, "longer", "the longer answer", "cheap", length_margins(pairs), cheap)]
     if setting.options.untuned:
         entries.append(_untuned_entry(setting, score))
-    with models.runner(setting, tuned=True) as (runner, tokenizer):
+    with models.open_runner(setting, tuned=True) as (runner, tokenizer):
         sequences = [
-            heads.conversation(tokenizer, pair, answer, head)
+            heads.render_pair(tokenizer, pair, answer, head)
             for pair in pairs
             for answer in (pair.chosen, pair.rejected)
         ]
-        scored = heads.run(setting, runner, head, sequences, work="tuned, as scored")
+        scored = heads.run_head(setting, runner, head, sequences, work="tuned, as scored")
     count = min(setting.options.served_items or len(pairs), len(pairs))
-    served = heads.serve(setting, head, sequences[: 2 * count], work="tuned, as served")
+    served = heads.serve_head(setting, head, sequences[: 2 * count], work="tuned, as served")
     for name, title, outputs in (("tuned", "tuned, as scored", scored), ("served", "tuned, as served", served)):
         rewards = np.where(outputs.too_long, -np.inf, head.numbers(outputs.values)).reshape(-1, 2)
         too_long = outputs.too_long.reshape(-1, 2).any(axis=1)
@@ -78,7 +78,7 @@ def _untuned_entry(setting: Setting, score: Score) -> Entry:
     """Return which answers the untuned model finds likelier."""
     began = time.perf_counter()
     pairs = pairs_of(setting)
-    with models.runner(setting, tuned=False) as (runner, tokenizer):
+    with models.open_runner(setting, tuned=False) as (runner, tokenizer):
         sequences: list[Rendered] = []
         for pair in pairs:
             if not (pair.chosen and pair.rejected):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.evaluation.metrics import Metric
-from dizuo.evaluation.text import normalised
+from dizuo.evaluation.normalising import normalised
 
 __all__ = ["METRIC", "exact_match"]
 

@@ -46,10 +46,10 @@ def number(answers: Sequence[str], references: Sequence[Sequence[str]]) -> NDArr
 def final_number(text: str) -> Decimal | None:
     """Return the number a text ends on, or None."""
     _, mark, last = text.translate(_PLAIN).rpartition("####")
-    found = list(_NUMBER.finditer(last))
-    if not found:
+    numbers = list(_NUMBER.finditer(last))
+    if not numbers:
         return None
-    sign, digits, separator, exponent = (found[0] if mark else found[-1]).groups(default="")
+    sign, digits, separator, exponent = (numbers[0] if mark else numbers[-1]).groups(default="")
     return Decimal(f"{sign}{digits.replace(separator, '') if separator else digits}{exponent}").normalize()
 
 

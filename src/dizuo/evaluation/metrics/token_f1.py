@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.evaluation.metrics import Metric
-from dizuo.evaluation.text import words
+from dizuo.evaluation.normalising import words
 
 __all__ = ["METRIC", "token_f1"]
 

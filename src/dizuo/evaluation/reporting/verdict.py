@@ -1,4 +1,7 @@
-"""One honest line: did tuning help, and was a language model needed?"""
+"""The one-line verdict of a report: did tuning help, and was a language model needed?
+
+A difference counts when the paired test says p < 0.05; else the line says that it cannot be told.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def read_head(bundle: Bundle) -> Head | None:
     folder = bundle.adapter or bundle.weights
     head = None if folder is None else heads.read(folder)
     if head is not None and head.facts.form == "chat":
-        digest = heads.template_digest(bundle.tokenizer())
+        digest = heads.digest_template(bundle.tokenizer())
         if digest != head.facts.template:
             raise ServingError(
                 f"{bundle.name} was trained with another chat template than the bundle has",

@@ -141,7 +141,7 @@ def parse_classify(body: Json) -> ClassifyRequest:
 
 
 class _Fields:
-    """The fields of one JSON object, taken one after the other."""
+    """Takes the fields of one JSON object, one after the other, and refuses what is left."""
 
     def __init__(self, body: Json, prefix: str = "") -> None:
         if not isinstance(body, dict):

@@ -19,7 +19,7 @@ _LOWEST = -9999.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What all parts of one answer repeat."""
+    """Holds what all parts of one answer repeat."""
 
     id: str
     created: int

@@ -157,10 +157,10 @@ class Network:
             module.save_pretrained(folder, state_dict=state)
             return
         weight, facts = head
-        config = heads.classifier_config(module, facts, pad_token_id=self.model.tokenizer.pad_token_id)
+        config = heads.make_classifier_config(module, facts, pad_token_id=self.model.tokenizer.pad_token_id)
         config.dtype = torch.float32
         config.save_pretrained(folder)
-        save_file(heads.classifier_state(state, weight), folder / "model.safetensors", metadata={"format": "pt"})
+        save_file(heads.make_classifier_state(state, weight), folder / "model.safetensors", metadata={"format": "pt"})
         heads.write_facts(folder, facts)
         if self._golden:
             write_json(folder / GOLDEN, self._golden_outputs())
@@ -186,7 +186,7 @@ class Network:
         unnamed = HeadFacts("reward") if count == 1 else HeadFacts("classification", tuple(map(str, range(count))))
         facts = self.facts or unnamed
         return self.head.weight.detach() * self.head.scale, replace(
-            facts, template=heads.template_digest(self.model.tokenizer)
+            facts, template=heads.digest_template(self.model.tokenizer)
         )
 
     def release(self) -> None:

@@ -7,7 +7,7 @@ the model run on it, in float32, with small random numbers in whatever starts at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from dizuo.data import Dataset, Split
 from dizuo.data.card import Card
@@ -30,11 +31,13 @@ from dizuo.training.planning import defaults
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.planner import plan as make_plan
+from dizuo.training.planning.settings import Settings
 from dizuo.training.stepping.stepper import Figures, Stepper
 from dizuo.training.tokens.token_store import TokenStore
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
 if TYPE_CHECKING:
+    from dizuo.data import Task
     from dizuo.models import Model
     from dizuo.training.building.network import Network
 
@@ -70,11 +73,13 @@ class Row:
 class _Recorder:
     """The method's own `sequences`, with a note of what it gave for each row."""
 
-    method_sequences: Any
+    method_sequences: Callable[..., Sequence[Rendered]]
     rows: dict[int, Row]
     seen: list[Row] = field(default_factory=list)
 
-    def __call__(self, example: Example, task: Any, tokenizer: Any, options: Any) -> Sequence[Rendered]:
+    def __call__(
+        self, example: Example, task: Task | None, tokenizer: Any, options: MethodOptions
+    ) -> Sequence[Rendered]:
         row = self.rows[id(example)]
         try:
             out: Sequence[Rendered] = self.method_sequences(example, task, tokenizer, options)
@@ -197,7 +202,7 @@ class Subject:
     def untrained(self) -> list[NDArray[np.float64]]:
         """Log-probabilities of the sample's trained tokens before training, by transformers alone."""
         self.rest()
-        return self.plain(self.model.module)
+        return self.run_plainly(self.model.module)
 
     @property
     def first(self) -> Figures:
@@ -212,7 +217,7 @@ class Subject:
     def network(self) -> Network:
         """The model made trainable, in float32, without dropout; what began at zero holds small random numbers."""
         if self._network is None:
-            plan = self.exact()
+            plan = self.exact
             self._network = build_network(plan, self.model)
             stepper = build_stepper(plan, self._network)
             everything = range(len(self.batch))
@@ -224,15 +229,19 @@ class Subject:
             self._stir(self._network)
         return self._network
 
-    def exact(self, **changes: Any) -> Plan:
-        """Return the small plan in float32 and without dropout, with other values where given."""
-        exact = replace(self.small.use, dtype="float32", dropout=0.0, tokens_per_block=2**40)
-        return self.small.with_use(replace(exact, **changes))
+    @property
+    def exact(self) -> Plan:
+        """The small plan in float32, without dropout, every step in one block."""
+        return self.small.with_use(replace(self.small.use, dtype="float32", dropout=0.0, tokens_per_block=2**40))
 
-    def stepper(self, **changes: Any) -> Stepper:
-        """Return what takes steps with the network, with other values of the plan where given."""
+    def build_stepper(self, use: Settings | None = None) -> Stepper:
+        """Return what takes steps with the network.
+
+        Args:
+            use: other values than those of the exact plan.
+        """
         network = self.network
-        return build_stepper(self.exact(**changes), network)
+        return build_stepper(self.exact if use is None else self.exact.with_use(use), network)
 
     def rest(self) -> None:
         """Take everything off the model that checks put on it."""
@@ -241,7 +250,7 @@ class Subject:
             self._network = None
 
     @torch.no_grad()
-    def plain(self, module: Any) -> list[NDArray[np.float64]]:
+    def run_plainly(self, module: nn.Module) -> list[NDArray[np.float64]]:
         """Return per sequence of the sample log p of its trained tokens, each sequence run alone by transformers.
 
         Nothing of the tree, the runner or the loop takes part.

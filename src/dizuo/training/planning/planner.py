@@ -85,7 +85,7 @@ def plan(
     _refuse_head(options, problems)
     _refuse_task(method, data.task, method_options, problems)
     problems.stop()  # rows of a task that the method cannot train are not worth reading
-    if (why := quantization.fault(options.quantize)) is not None:
+    if (why := quantization.find_fault(options.quantize)) is not None:
         problems.add(f"quantize {options.quantize} cannot work here: {why}", hint="install it, or leave quantize out")
     _refuse_dropout(method, options, problems)
     train, validation = _tokenize(folder, spec, model, data, options, method, method_options, problems, watch)
@@ -103,7 +103,7 @@ def plan(
 
     loaded = load_quantized(model, options.quantize)
     _refuse_head(options, problems, output_layer=_output_layer(loaded.module))
-    if method.num_outputs is not None and (why := heads.classifier_fault(loaded.module.config)) is not None:
+    if method.num_outputs is not None and (why := heads.find_classifier_fault(loaded.module.config)) is not None:
         problems.add(f"{method.name} cannot train this model: {why}", hint="choose another model, or method sft")
     problems.stop()
     # A model that is to be sharded may not fit one GPU: it is measured in main memory, and no block is tried.

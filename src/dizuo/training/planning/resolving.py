@@ -123,7 +123,7 @@ class Draft:
         return "default" if getattr(self._options, name) == getattr(self._defaults, name) else "call"
 
     def _rank(self) -> Value[int]:
-        per_rank = memory.lora_parameters(self._spec, 1)
+        per_rank = memory.count_lora_parameters(self._spec, 1)
         return defaults.choose_rank(trained_tokens=self._train.counts.trained_tokens, parameters_per_rank=per_rank)
 
     def _learning_rate(self) -> Value[float]:

@@ -59,9 +59,9 @@ def open_engine(
 
 def _quantization(adapters: Mapping[str, Path]) -> str:
     """Return how the base weights were quantised when the adapters were trained: all of them alike."""
-    from dizuo.models.adapters import base_quantization
+    from dizuo.models.adapters import read_base_quantization
 
-    kinds = {name: base_quantization(folder) for name, folder in adapters.items()}
+    kinds = {name: read_base_quantization(folder) for name, folder in adapters.items()}
     if len(set(kinds.values())) > 1:
         raise ServingError(
             "the adapters were trained on different weights",
@@ -271,7 +271,7 @@ class Embedded:
 
         from dizuo.models import adapters
 
-        trained_on = adapters.base_quantization(folder)
+        trained_on = adapters.read_base_quantization(folder)
         if trained_on != self._quantize:
             raise ServingError(
                 f"{folder} was trained on weights quantised as {trained_on}, and these are {self._quantize}",
@@ -281,7 +281,7 @@ class Embedded:
         inner = f"a{self._count}"  # PEFT allows no dot in a name
         self._count += 1
         try:
-            config = adapters.without_head(folder)  # a head is applied to the states by whoever asks for them
+            config = adapters.read_peft_config(folder)  # a head is applied to the states by whoever asks for them
             if isinstance(self._module, PeftModel):
                 config.inference_mode = True
                 self._module.add_adapter(inner, config)

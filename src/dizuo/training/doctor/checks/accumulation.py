@@ -8,8 +8,10 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.stepping.stepper import Figures
 from dizuo.training.tokens.batching import cut_blocks
 
 BOUND = 1e-5
@@ -22,10 +24,15 @@ def check(subject: Subject) -> Finding:
     if len(everything) < 2:
         return skipped("there is only one row to train")
     budgets = _budgets(subject, everything)
-    whole, *others = [subject.stepper(tokens_per_block=budget).accumulate(store, everything) for budget, _ in budgets]
+
+    def accumulate(budget: int) -> Figures:
+        stepper = subject.build_stepper(replace(subject.exact.use, tokens_per_block=budget))
+        return stepper.accumulate(store, everything)
+
+    whole, *others = [accumulate(budget) for budget, _ in budgets]
     # A sum over the whole step (KTO's KL term) is another one where each row is a step by itself.
     rows_at_once = 1 if subject.method.before is None else len(everything)
-    evaluated = subject.stepper().evaluate(store, batch_size=rows_at_once)
+    evaluated = subject.build_stepper().evaluate(store, batch_size=rows_at_once)
     scale = max(1.0, abs(whole.loss))
     moved = [(figures.loss - whole.loss) / scale for figures in (*others, evaluated)]
     norms = [abs(figures.grad_norm - whole.grad_norm) / max(whole.grad_norm, 1e-12) for figures in others]
@@ -48,7 +55,7 @@ def check(subject: Subject) -> Finding:
 
 def _budgets(subject: Subject, examples: Sequence[int]) -> list[tuple[int, int]]:
     """Return tokens per block with the number of blocks they give: one, about two, and one per row."""
-    store, layout = subject.batch, subject.exact().use.layout
+    store, layout = subject.batch, subject.exact.use.layout
 
     def count(budget: int) -> int:
         return len(cut_blocks(store, examples, budget=budget, layout=layout))

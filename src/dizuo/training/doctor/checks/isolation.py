@@ -15,7 +15,7 @@ MIXTURE = 1e-5
 
 def check(subject: Subject) -> Finding:
     """Change the inside of one sequence and compare all log-probabilities and last states of the others."""
-    runner = subject.stepper().runner
+    runner = subject.build_stepper().runner
     before = _all_trained(subject)
     edited = _edit(before)
     if edited is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 
 LOSS, GRADIENT = 1e-5, 1e-4
@@ -12,13 +14,15 @@ SmolLM2-135M on eight rows of BANKING77: 7e-8 and below 1e-7."""
 def check(subject: Subject) -> Finding:
     """Take the sample's gradient in the layout of the plan and padded, or padded and row by row."""
     store, everything = subject.batch, range(len(subject.batch))
-    plan = subject.exact()
-    mine = subject.stepper().accumulate(store, everything)
+    plan = subject.exact
+    mine = subject.build_stepper().accumulate(store, everything)
     if plan.use.layout == "tree":
-        other = subject.stepper(layout="padded", backend="padded").accumulate(store, everything)
+        other = subject.build_stepper(replace(plan.use, layout="padded", backend="padded")).accumulate(
+            store, everything
+        )
         against = f"a tree of {mine.packed_tokens:,} tokens ({plan.use.backend}) against {other.packed_tokens:,} padded"
     elif len(everything) > 1:
-        other = subject.stepper(tokens_per_block=1).accumulate(store, everything)
+        other = subject.build_stepper(replace(plan.use, tokens_per_block=1)).accumulate(store, everything)
         against = f"{mine.packed_tokens:,} padded tokens against {other.packed_tokens:,} without padding"
     else:
         return skipped("one row, which nothing is padded for")

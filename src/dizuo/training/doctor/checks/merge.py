@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dizuo.models import adapters
+from dizuo.models import merging
 from dizuo.models.loading import load_module
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 from dizuo.training.planning import machine
@@ -30,7 +30,7 @@ def check(subject: Subject) -> Finding:
 
     with_adapter = [_distributions(network.module, ids) for ids in _ids(subject)]
     folder = subject.folder / "merged"
-    adapters.save_merged(network.module, folder, replace=True)
+    merging.save_merged(network.module, folder, replace=True)
     merged = load_module(AutoModelForCausalLM, folder, dtype=torch.float32)
     untrained = _untrained(subject)
     pairs = [(ours, _distributions(merged, ids)) for ours, ids in zip(with_adapter, _ids(subject), strict=True)]

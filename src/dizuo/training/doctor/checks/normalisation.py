@@ -27,8 +27,8 @@ def check(subject: Subject) -> Finding:
     store = subject.batch
     if len(store) < 2:
         return skipped("there is only one row to train")
-    runner, options = subject.stepper().runner, subject.loss_options
-    alone = subject.plain(subject.network.module)
+    runner, options = subject.build_stepper().runner, subject.loss_options
+    alone = subject.run_plainly(subject.network.module)
     blocks = [_ragged(store.batch([0])), store.batch(range(1, len(store)))]
     total = weight = 0.0
     with torch.no_grad():

@@ -20,7 +20,7 @@ def check(subject: Subject) -> Finding:
     if not any(store.weights(number).any() for number in range(store.num_sequences)):
         return skipped("no token is trained; the states are looked at by isolation")
     network = subject.network
-    together = subject.stepper().runner.forward(store.batch(range(len(store))).sequences)
+    together = subject.build_stepper().runner.forward(store.batch(range(len(store))).sequences)
     counted = [int(np.count_nonzero(store.weights(number))) for number in range(store.num_sequences)]
     if len(together.logprobs) != sum(counted):
         return red(
@@ -28,7 +28,7 @@ def check(subject: Subject) -> Finding:
             meaning="A token is counted that no row trains, such as one that is predicted across a boundary.",
             hint="report the model; set train.layout to padded until then",
         )
-    alone = subject.plain(network.module)
+    alone = subject.run_plainly(network.module)
     values = together.logprobs.double().cpu().numpy()
     differences = np.abs(values - np.concatenate(alone))
     measured = (

@@ -1,4 +1,4 @@
-"""A small curve: how the cheap baselines do with fewer training rows, and where the tuned model stands."""
+"""The learning curve: the score of cheap baselines with fewer training rows, and where the tuned model stands."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dizuo.evaluation.scoring import Score
 from dizuo.evaluation.setting import Setting, labels_of
 from dizuo.events import ignore
 
-__all__ = ["sizes", "stratified", "training_curve"]
+__all__ = ["choose_sizes", "learning_curve", "stratify"]
 
 SMALLEST = 20
 FACTOR = 4
 
 
-def sizes(rows: int) -> list[int]:
+def choose_sizes(rows: int) -> list[int]:
     """Return the numbers of training rows to try: all, a quarter, a sixteenth, … down to 20."""
     counts: list[int] = []
     while rows >= SMALLEST and len(counts) < 4:
@@ -28,7 +28,7 @@ def sizes(rows: int) -> list[int]:
     return counts[::-1]
 
 
-def stratified(answers: Sequence[str]) -> list[int]:
+def stratify(answers: Sequence[str]) -> list[int]:
     """Return the rows in an order of which every beginning has the labels in their proportions.
 
     Within a label the order stays as it was, which in a data set is a seeded random one.
@@ -41,21 +41,21 @@ def stratified(answers: Sequence[str]) -> list[int]:
     return [row for _, row in sorted(places)]
 
 
-def training_curve(setting: Setting, score: Score, entries: Sequence[Entry]) -> dict[str, Curve]:
+def learning_curve(setting: Setting, score: Score, entries: Sequence[Entry]) -> dict[str, Curve]:
     """Return the score over the number of training rows by row name, on the same items.
 
     Every draw has the labels in their proportions, and holds the smaller ones: 20 rows drawn without regard to labels
     would measure the luck of the draw.
     """
     labels = labels_of(setting)
-    rows = [setting.train[i] for i in stratified([item.answer for item in setting.train])]
+    rows = [setting.train[i] for i in stratify([item.answer for item in setting.train])]
     curve: dict[str, Curve] = {}
     for entry in entries:
         if entry.family != "cheap" or entry.name == "majority":
             continue
         points = []
         baselines = choose_baselines([entry.name], answers="label")
-        for size in sizes(len(rows))[:-1]:
+        for size in choose_sizes(len(rows))[:-1]:
             fewer = replace(setting, train=rows[:size], watch=ignore)
             # A small draw may hold a single label: then there is no point at this size.
             for baseline, answers in cheap_answers(fewer, baselines, {}, labels=labels):

@@ -1,7 +1,8 @@
 """What a model answers while it is trained: the same few validation items, greedily, at every evaluation.
 
-The engine reads the module in memory as it is at that moment, adapters included, and gives it back as it found it: it
-draws nothing (greedy), writes no weight, and its worker thread has its own random generator.
+The engine reads the module that is in memory at that moment, adapters included, and changes nothing in it: it draws no
+random numbers (answers are greedy), it writes no weights, and its worker thread has a random generator of its own.
+`dizuo.steps.samples` writes the answers to samples.jsonl.
 """
 
 from __future__ import annotations

@@ -1,0 +1,36 @@
+"""Suites that every metric, figure, baseline and kind of task can be held to: ours, and a third party's.
+
+class TestBleu(MetricSuite):                        # metric.py
+    name = "bleu"                                   # the entry point's name, or the file's
+
+class TestKappa(FigureSuite):                       # figure.py
+    name = "kappa"
+
+class TestNeighbours(BaselineSuite):                # baseline.py
+    name = "k_nearest"
+
+class TestRanking(TaskKindSuite):                   # task_kind.py
+    name = "ranking"
+
+    @pytest.fixture
+    def setting(self): ...                          # a Setting of a few items, with the model that answers them
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Before the suites are imported: their asserts say what they compared.
+pytest.register_assert_rewrite(
+    "dizuo.testing.evaluation.baseline",
+    "dizuo.testing.evaluation.figure",
+    "dizuo.testing.evaluation.metric",
+    "dizuo.testing.evaluation.task_kind",
+)
+
+from dizuo.testing.evaluation.baseline import BaselineSuite  # noqa: E402
+from dizuo.testing.evaluation.figure import FigureSuite  # noqa: E402
+from dizuo.testing.evaluation.metric import MetricSuite  # noqa: E402
+from dizuo.testing.evaluation.task_kind import TaskKindSuite  # noqa: E402
+
+__all__ = ["BaselineSuite", "FigureSuite", "MetricSuite", "TaskKindSuite"]
