@@ -108,36 +108,6 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         ENGINE = EngineKind(open=open_mine, serves_adapters=True, reads_states=False)
         """,
-    "dizuo.evaluation.kinds:KINDS": """
-        from dizuo.evaluation.kinds import TaskKind
-        def applies(task, head):
-            return False
-        def items(examples, task, count):
-            return []
-        def entries(setting, score, rows):
-            return []
-        KIND = TaskKind(
-            title="ranking", answers="text", applies=applies, items=items, entries=entries, own_score="accuracy"
-        )
-        """,
-    "dizuo.evaluation.metrics:METRICS": """
-        from dizuo.evaluation.metrics import Metric
-        def bleu(answers, references):
-            raise NotImplementedError
-        METRIC = Metric(title="BLEU", items=bleu)
-        """,
-    "dizuo.evaluation.figures:FIGURES": """
-        from dizuo.evaluation.figures import Figure
-        def kappa(answered):
-            return 0.0
-        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
-        """,
-    "dizuo.evaluation.baselines:BASELINES": """
-        from dizuo.evaluation.baselines import FittedBaseline
-        def fit(rows, *, labels, options, watch=None):
-            raise NotImplementedError
-        BASELINE = FittedBaseline(title="k nearest neighbours", answers=("label",), fit=fit)
-        """,
     "dizuo.vectors.stores:STORES": """
         from dataclasses import dataclass
         from dizuo.vectors.protocol.database import Database
@@ -176,6 +146,38 @@ KINDS: dict[str, str] = {
         def launch(plan, *, ranks, worker=(), watch=print):
             raise NotImplementedError
         LAUNCHER = Launcher(launch=launch)
+        """,
+    "dizuo.evaluation.metrics:METRICS": """
+        import numpy as np
+        from dizuo.evaluation.metrics import Metric
+        def bleu(answers, references):
+            return np.zeros(len(answers))
+        METRIC = Metric(title="BLEU", items=bleu)
+        """,
+    "dizuo.evaluation.figures:FIGURES": """
+        from dizuo.evaluation.figures import Figure
+        def kappa(answered):
+            return 0.0
+        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
+        """,
+    "dizuo.evaluation.baselines:BASELINES": """
+        from dizuo.evaluation.answering.answers import Answers
+        from dizuo.evaluation.baselines import Baseline, CheapModel
+        def fit(rows, *, labels, options, watch=print):
+            return lambda texts: Answers([rows[0][1]] * len(texts))
+        BASELINE = Baseline(title="the first label", answers=("label",), how=CheapModel(fit))
+        """,
+    "dizuo.evaluation.kinds:KINDS": """
+        from dizuo.evaluation.kinds import TaskKind
+        def applies(task, head):
+            return False
+        def items(rows, task, limit):
+            return []
+        def entries(setting, score, absent):
+            return []
+        KIND = TaskKind(
+            title="ranking", answers="ranking", applies=applies, items=items, entries=entries, own_score="NDCG"
+        )
         """,
     "dizuo.training.doctor.checks:CHECKS": """
         from dizuo.training.doctor import Check, green

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, SupportsFloat, TypeVar
 
 from dizuo.artifacts.digests import digest_tree
 from dizuo.artifacts.writing import write_json
@@ -218,7 +218,7 @@ def _loop(
     watch(Finished("train", time.perf_counter() - started, f"{state.step:,} steps"))
 
 
-def _write(metrics: Metrics, line: dict[str, Any], ranks: Ranks) -> None:
+def _write(metrics: Metrics, line: Mapping[str, float], ranks: Ranks) -> None:
     if ranks.first:
         metrics.append(line)
 
@@ -325,7 +325,7 @@ def _not_finite(plan: Plan, figures: Figures, step: int, store: TokenStore, exam
     )
 
 
-def _line(step: int, figures: Figures, **more: float) -> dict[str, Any]:
+def _line(step: int, figures: Figures, **more: float) -> dict[str, float]:
     return {
         "step": step,
         "loss": figures.loss,

@@ -50,7 +50,7 @@ class Shots:
         if not self.num_shots:
             raise Absent("there are no training rows to take examples from")
         rows = [(item.question, item.answer) for item in self._setting.train]
-        ask = five_shot.BASELINE.prompts(rows, labels=self._labels, options=self._setting.options)
+        ask = five_shot.prompts(rows, labels=self._labels, options=self._setting.options)
         longest = max(
             (
                 length
