@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from dizuo.training.planning.rates import TUNING
+from dizuo.training.planning.learning_rates import TUNING
 from dizuo.training.planning.settings import Value
 
 __all__ = [
