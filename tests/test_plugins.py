@@ -118,6 +118,38 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         STORE = Database(options=Options, open=open_store)
         """,
+    "dizuo.vectors.embedders:EMBEDDERS": """
+        from dataclasses import dataclass
+        from dizuo.vectors.embedders import EmbedderKind
+        @dataclass(frozen=True)
+        class Options:
+            max_tokens: int = 512
+        def open_mine(address, options, watch):
+            raise NotImplementedError
+        EMBEDDER = EmbedderKind(options=Options, open=open_mine)
+        """,
+    "dizuo.vectors.rerankers:RERANKERS": """
+        from dataclasses import dataclass
+        from dizuo.vectors.rerankers import RerankerKind
+        @dataclass(frozen=True)
+        class Options:
+            max_tokens: int = 512
+        def open_mine(address, options, watch):
+            raise NotImplementedError
+        RERANKER = RerankerKind(options=Options, open=open_mine)
+        """,
+    "dizuo.vectors.knowledge.documents.readers:READERS": """
+        from dizuo.vectors.knowledge.documents.readers import DocumentReader
+        def read(path, watch):
+            raise NotImplementedError
+        READER = DocumentReader(suffixes=(".tex",), read=read)
+        """,
+    "dizuo.vectors.benchmarking.raw:RAW": """
+        from dizuo.vectors.benchmarking.raw import RawClient
+        def open_raw(url, dim, table):
+            raise NotImplementedError
+        RAW = RawClient(open=open_raw)
+        """,
     "dizuo.training.methods:METHODS": """
         from dataclasses import dataclass
         from dizuo.training.method import Loss, Method
