@@ -91,7 +91,7 @@ def loaded(stream: Stream, load: Callable[[], Any]) -> dict[str, float]:
 def by_hand(folder: str, stream: Stream) -> dict[str, float]:
     """Return what the raw client took; it writes batch by batch."""
     raw = open_raw(f"lancedb://{folder}/raw", stream.dim, "million")
-    raw.fresh()
+    raw.recreate()
     figures = loaded(stream, lambda: [raw.upsert(pa.Table.from_batches([batch])) for batch in stream])
     raw.close()
     return figures

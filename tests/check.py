@@ -79,7 +79,13 @@ QUICK = {
         "tests/vectors/writing",
     ),
 }
-EVERYWHERE = ("tests/test_docs.py", "tests/test_house.py", "tests/test_public_surface.py", "tests/test_significance.py")
+EVERYWHERE = (
+    "tests/test_docs.py",
+    "tests/test_house.py",
+    "tests/test_plugins.py",
+    "tests/test_public_surface.py",
+    "tests/test_significance.py",
+)
 """Tests of no room, run where no room is named."""
 LIGHT = ("artifacts", "pages", "recipe", "vectors")
 """Rooms that load no torch: with `EVERYWHERE` about half of the work, and so one of the two test jobs."""

@@ -118,6 +118,38 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         STORE = Database(options=Options, open=open_store)
         """,
+    "dizuo.vectors.embedders:EMBEDDERS": """
+        from dataclasses import dataclass
+        from dizuo.vectors.embedders import EmbedderKind
+        @dataclass(frozen=True)
+        class Options:
+            max_tokens: int = 512
+        def open_mine(address, options, watch):
+            raise NotImplementedError
+        EMBEDDER = EmbedderKind(options=Options, open=open_mine)
+        """,
+    "dizuo.vectors.rerankers:RERANKERS": """
+        from dataclasses import dataclass
+        from dizuo.vectors.rerankers import RerankerKind
+        @dataclass(frozen=True)
+        class Options:
+            max_tokens: int = 512
+        def open_mine(address, options, watch):
+            raise NotImplementedError
+        RERANKER = RerankerKind(options=Options, open=open_mine)
+        """,
+    "dizuo.vectors.knowledge.documents.readers:READERS": """
+        from dizuo.vectors.knowledge.documents.readers import DocumentReader
+        def read(path, watch):
+            raise NotImplementedError
+        READER = DocumentReader(suffixes=(".tex",), read=read)
+        """,
+    "dizuo.vectors.benchmarking.raw:RAW": """
+        from dizuo.vectors.benchmarking.raw import RawClient
+        def open_raw(url, dim, table):
+            raise NotImplementedError
+        RAW = RawClient(open=open_raw)
+        """,
     "dizuo.training.methods:METHODS": """
         from dataclasses import dataclass
         from dizuo.training.method import Loss, Method
@@ -490,6 +522,108 @@ def write_wheel(folder: Path, files: dict[str, str]) -> Path:
             archive.writestr(name, text)
         archive.writestr(f"{facts}/RECORD", "\n".join([*lines, f"{facts}/RECORD,,", ""]))
     return wheel
+
+
+THIRD_PARTY = {
+    "third_party/method.py": """
+        '''Answers alone, worth one over their tokens.
+
+            loss = − Σ w_t log p(token_t) / Σ w_t
+        '''
+        from dataclasses import dataclass
+        from dizuo.training.method import Loss, Method
+        @dataclass(frozen=True, slots=True)
+        class Options:
+            scale: float = 1.0
+        def sequences(example, task, tokenizer, options):
+            from dizuo.data.rendering import conversations
+            return conversations.render(tokenizer, example, task)
+        def loss(outputs, batch, options):
+            return Loss(-options.scale * (outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+        METHOD = Method(Options=Options, kinds=("chat", "labelled"), sequences=sequences, loss=loss)
+        """,
+    "third_party/tracker.py": """
+        '''A journal: one line per step in a text file.'''
+        import json
+        from dizuo.training.trackers import Tracker
+        class Journal:
+            def __init__(self, plan, folder, start):
+                self.place = str(folder / "journal.jsonl")
+            def log(self, step, values, time):
+                with open(self.place, "a") as file:
+                    file.write(json.dumps({"step": step, **values}) + chr(10))
+            def close(self, *, failed):
+                pass
+        TRACKER = Tracker(package="sqlite3", extra="third-party", open=Journal)
+        """,
+    "third_party/check.py": """
+        '''No text is longer than twenty words.'''
+        from dizuo.training.doctor import Check, green, red
+        def check(subject):
+            wrong = [row.place for row in subject.rows if len(getattr(row.example, "text", "").split()) > 20]
+            if not wrong:
+                return green(f"{len(subject.rows)} rows")
+            return red(f"{len(wrong)} rows", meaning="They are long.", hint="shorten them", lines=wrong)
+        CHECK = Check(title="every text is short", trap=10, check=check)
+        """,
+    "third_party-1.0.dist-info/entry_points.txt": """
+        [dizuo.training.methods]
+        answers = third_party.method
+        [dizuo.training.trackers]
+        journal = third_party.tracker
+        [dizuo.training.doctor.checks]
+        short_texts = third_party.check:CHECK
+        """,
+    "third_party/__init__.py": "",
+}
+SUITES = """
+    import dataclasses, json
+    import pytest
+    from dizuo.testing import CheckSuite, MethodSuite, Sick, TrackerSuite
+    from dizuo.testing.training.samples import Rows, labelled
+
+    class TestAnswers(MethodSuite):
+        ranks = 1
+        @pytest.fixture
+        def name(self):
+            return "answers"
+        @pytest.fixture
+        def adapter(self):
+            return "LoRA"
+
+    class TestJournal(TrackerSuite):
+        @pytest.fixture
+        def name(self):
+            return "journal"
+        def read(self, run):
+            lines = map(json.loads, (run.folder / "tracking" / "journal" / "journal.jsonl").open())
+            return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+    class TestShortTexts(CheckSuite):
+        @pytest.fixture
+        def name(self):
+            return "short_texts"
+        @pytest.fixture
+        def sick(self, model, tmp_path):
+            long = [dataclasses.replace(row, text=row.text * 5) for row in labelled(9)]
+            return Sick(model, Rows(train=long).write(tmp_path / "long"))
+    """
+
+
+@pytest.mark.slow
+def test_a_third_partys_plugins_run_through_the_suites_from_a_wheel(tmp_path: Path) -> None:
+    files = {name: textwrap.dedent(text).lstrip() for name, text in THIRD_PARTY.items()}
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*pip, "--target", target, write_wheel(tmp_path, files)], check=True, timeout=120)
+    (tmp_path / "test_third_party.py").write_text(textwrap.dedent(SUITES))
+    path = os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_third_party.py"], cwd=tmp_path,
+        capture_output=True, text=True, timeout=280, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert "12 passed, 1 skipped" in run.stdout, run.stdout
 
 
 # ---- what the sample alone can show

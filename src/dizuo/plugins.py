@@ -33,7 +33,7 @@ from typing import Any, Generic, TypeVar, cast, get_origin
 
 from dizuo.errors import DizuoError, PluginError, did_you_mean
 
-__all__ = ["Kind", "check_fields", "load", "names"]
+__all__ = ["Kind", "check_fields"]
 
 T = TypeVar("T")
 
@@ -314,20 +314,6 @@ def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
     for point in entry_points(group=group):
         offered.setdefault(point.name, []).append(point)
     return offered
-
-
-def names(package: str) -> tuple[str, ...]:
-    """Return the names of a folder's plugins. Kinds that are not typed yet; goes away with the last of them."""
-    return Kind("plugin", package, "", object).names()
-
-
-def load(package: str, name: str, *, noun: str = "plugin") -> ModuleType:
-    """Import a plugin's module. Kinds that are not typed yet; goes away with the last of them."""
-    kind = Kind(noun, package, "", object)
-    kind.check(name)
-    point = kind._others().get(name)
-    module: ModuleType = point.load() if point else importlib.import_module(f"{package}.{name}")
-    return module
 
 
 def _a(noun: str) -> str:

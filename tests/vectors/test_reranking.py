@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dizuo.errors import VectorError
-from dizuo.vectors.rerankers import open_reranker, reranked
+from dizuo.vectors.rerankers import open_reranker, reorder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh"]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
@@ -52,7 +52,7 @@ def test_what_is_no_reranker_is_refused(tmp_path: Path) -> None:
 
 
 def test_reordering_keeps_ties_and_checks_the_scores() -> None:
-    found = reranked(lambda query, texts: [len(text) for text in texts], "q", "xyz", ["b", "ccc", "a"], 3)
+    found = reorder(lambda query, texts: [len(text) for text in texts], "q", "xyz", ["b", "ccc", "a"], 3)
     assert found == [("y", 3.0), ("x", 1.0), ("z", 1.0)]
     with pytest.raises(VectorError, match="not finite"):
-        reranked(lambda query, texts: [float("nan")], "q", "x", ["a"], 1)
+        reorder(lambda query, texts: [float("nan")], "q", "x", ["a"], 1)

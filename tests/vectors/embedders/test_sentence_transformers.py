@@ -21,8 +21,9 @@ from transformers import (
 
 from dizuo.errors import VectorError
 from dizuo.events import Event, Warned
-from dizuo.vectors.embedders import open_embedder, token_batches
+from dizuo.vectors.embedders import open_embedder
 from dizuo.vectors.embedders.sentence_transformers import SentenceTransformer, forward, hosted
+from dizuo.vectors.knowledge.text_models import batch_by_tokens
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "数", "据", "库"]
 TEXTS = ["a b c", "数 据 库", "", "a", "z y x w v u t s r q p o n m", "b c d", "a b c", "k l m n"]
@@ -220,7 +221,7 @@ def test_wrong_options_and_addresses_are_named(tmp_path: Path) -> None:
 
 def test_batches_hold_every_text_once_and_keep_their_budget() -> None:
     lengths = [3, 0, 9, 1, 40, 3, 7, 7]
-    batches = list(token_batches(lengths, 10))
+    batches = list(batch_by_tokens(lengths, 10))
     assert sorted(row for batch in batches for row in batch) == [0, 2, 3, 4, 5, 6, 7]
     assert batches == [[4], [2], [6], [7, 0], [5, 3]]
 

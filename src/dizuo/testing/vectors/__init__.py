@@ -17,6 +17,15 @@
 
 A store passes all of it or declares in its `Capabilities` what it lacks; what is skipped for that reason says so.
 `python -m dizuo.testing.vectors URL` runs it against any address and prints a table.
+
+    suite.py          `VectorStoreSuite`: all areas in one class
+    areas/            the tests, one file per area
+    opening.py        how a test gets a store: a fresh collection, dropped afterwards
+    samples.py        awkward values, and strategies that generate points, filters and operations
+    comparing.py      a store's answers beside those of the store in memory
+    worker.py         a process that opens a store and writes, to be joined or killed
+    conformance.py    the suite against an address
+    table.py          its results as a table, for people and for the docs
 """
 
 from __future__ import annotations

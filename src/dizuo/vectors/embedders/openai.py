@@ -16,20 +16,46 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
-from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import EmbedderKind, TextKind
+from dizuo.vectors.knowledge.text_models import check_vectors, hash_facts, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Endpoint", "open_embedder"]
+__all__ = ["EMBEDDER", "Endpoint"]
 
 _AGAIN = {408, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `open_embedder` takes for an endpoint."""
+
+    key: str | None = field(default=None, repr=False)
+    """The API key; the environment's OPENAI_API_KEY where there is one, for https only."""
+    query_prompt: str = ""
+    """Put before every query."""
+    document_prompt: str = ""
+    """Put before every document."""
+    dimensions: int | None = None
+    """Ask the server for shorter vectors, where its model can."""
+    batch_texts: int = 128
+    """Texts of one request."""
+    batch_characters: int = 200_000
+    """Characters of one request."""
+    max_tokens: int | None = None
+    """What the model reads; for the chunker, the server cuts or refuses by itself."""
+    tries: int = 6
+    """Requests before a batch is given up."""
+    timeout: float = 120.0
+    """Seconds for one request."""
 
 
 class Endpoint:
@@ -38,28 +64,28 @@ class Endpoint:
     Its digest is that of its address, name and settings: nobody outside can see whether the weights changed.
     """
 
-    def __init__(
-        self, base: str, model: str, *, key: str | None, prompts: dict[str, str], batch_texts: int,
-        batch_characters: int, dimensions: int | None, tries: int, timeout: float, max_tokens: int | None,
-    ) -> None:  # fmt: skip
+    def __init__(self, base: str, model: str, options: Options) -> None:
         parts = urlsplit(base)
         if not parts.hostname:
             raise VectorError(f"{base} is no address of a server", hint="write it as http://host:8000/v1#model")
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._path = parts.path.rstrip("/") + "/embeddings"
-        self._key, self._prompts, self._tries, self._timeout = key, prompts, tries, timeout
-        self._batch_texts, self._batch_characters, self._dimensions = batch_texts, batch_characters, dimensions
+        self._options, self._tries = options, max(1, options.tries)
+        self._prompts = {"query": options.query_prompt, "document": options.document_prompt}
         self._connection: http.client.HTTPConnection | None = None
-        self.model, self.name, self.max_tokens = model, f"{base}#{model}", max_tokens
+        self.model, self.name, self.max_tokens = model, f"{base}#{model}", options.max_tokens
         self.metric: Literal["cosine", "dot", "l2"] = "cosine"
-        self.digest = digest_of({"address": self.name, "prompts": prompts, "dimensions": dimensions})
+        facts = {"address": self.name, "prompts": self._prompts, "dimensions": options.dimensions}
+        self.digest = hash_facts(facts)
         try:
             self.dim = len(self._ask(["dimensions"], ignore)[0])
         except VectorError:
             self.close()
             raise
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, D]. An empty text is sent as one space, since the API refuses empty input."""
         import numpy as np
 
@@ -68,7 +94,7 @@ class Endpoint:
         done = 0
         for part in self._batches(texts):
             sent = [(self._prompts[kind] + text) or " " for text in part]
-            out[done : done + len(part)] = checked(self._ask(sent, watch), part, self.dim, self.name)
+            out[done : done + len(part)] = check_vectors(self._ask(sent, watch), part, self.dim, self.name)
             done += len(part)
         return out
 
@@ -86,7 +112,7 @@ class Endpoint:
         part: list[str] = []
         size = 0
         for text in texts:
-            if part and (len(part) == self._batch_texts or size + len(text) > self._batch_characters):
+            if part and (len(part) == self._options.batch_texts or size + len(text) > self._options.batch_characters):
                 yield part
                 part, size = [], 0
             part.append(text)
@@ -96,8 +122,8 @@ class Endpoint:
 
     def _ask(self, texts: list[str], watch: Watcher) -> list[Any]:
         body: dict[str, Any] = {"model": self.model, "input": texts, "encoding_format": "base64"}
-        if self._dimensions is not None:
-            body["dimensions"] = self._dimensions
+        if self._options.dimensions is not None:
+            body["dimensions"] = self._options.dimensions
         answer = self._post(json.dumps(body).encode(), watch)
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
@@ -110,8 +136,8 @@ class Endpoint:
 
     def _post(self, body: bytes, watch: Watcher) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if self._options.key:
+            headers["Authorization"] = f"Bearer {self._options.key}"
         reason = ""
         for attempt in range(self._tries):
             wait = 2**attempt * random.uniform(0.25, 0.5)
@@ -144,52 +170,22 @@ class Endpoint:
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-            self._connection = kind(self._host, self._port, timeout=self._timeout)
+            self._connection = kind(self._host, self._port, timeout=self._options.timeout)
         return self._connection
 
 
-def open_embedder(
-    rest: str,
-    *,
-    watch: Watcher = ignore,
-    key: str | None = None,
-    query_prompt: str = "",
-    document_prompt: str = "",
-    dimensions: int | None = None,
-    batch_texts: int = 128,
-    batch_characters: int = 200_000,
-    max_tokens: int | None = None,
-    tries: int = 6,
-    timeout: float = 120.0,
-) -> Endpoint:
+def open_endpoint(address: str, options: Options, watch: Watcher) -> Endpoint:
     """Return the embedder at `http(s)://host[:port]/path#model`; one short text is sent to learn its dimensions.
-
-    Args:
-        rest: the address.
-        watch: unused.
-        key: the API key; the environment's OPENAI_API_KEY where there is one, for https only.
-        query_prompt: put before every query.
-        document_prompt: put before every document.
-        dimensions: ask the server for shorter vectors, where its model can.
-        batch_texts: texts of one request.
-        batch_characters: characters of one request.
-        max_tokens: what the model reads; for the chunker, the server cuts or refuses by itself.
-        tries: requests before a batch is given up.
-        timeout: seconds for one request.
 
     Raises:
         VectorError: no model is named, nobody answers, or the key is refused.
     """
-    base, _, model = rest.partition("#")
+    base, _, model = address.partition("#")
     if not model:
-        raise VectorError(f"{rest} names no model", hint=f"write {rest}#model, as the server calls it")
-    if key is None and base.startswith("https://"):
-        key = os.environ.get("OPENAI_API_KEY")
-    return Endpoint(
-        base.rstrip("/"), model, key=key, prompts={"query": query_prompt, "document": document_prompt},
-        batch_texts=batch_texts, batch_characters=batch_characters, dimensions=dimensions, tries=max(1, tries),
-        timeout=timeout, max_tokens=max_tokens,
-    )  # fmt: skip
+        raise VectorError(f"{address} names no model", hint=f"write {address}#model, as the server calls it")
+    if options.key is None and base.startswith("https://"):
+        options = replace(options, key=os.environ.get("OPENAI_API_KEY"))
+    return Endpoint(base.rstrip("/"), model, options)
 
 
 def _vector(value: Any) -> Any:
@@ -222,3 +218,6 @@ def _seconds(value: str | None) -> float:
         return min(60.0, max(0.0, float(value or 0)))
     except ValueError:
         return 0.0
+
+
+EMBEDDER = EmbedderKind(options=Options, open=open_endpoint)

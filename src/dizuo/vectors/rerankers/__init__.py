@@ -1,47 +1,104 @@
-"""`Reranker`: a question and texts to scores, for a second, closer look at what a search found.
+"""Rerankers read a question together with each text and score it, for a second, closer look at what a search found.
 
-Any function `(query, texts) -> scores` is one. `open_reranker("cross_encoder:hf:cross-encoder/…")` loads a model from
-`rerankers/`; a plugin is a module with `open_reranker(rest, *, watch, **options) -> Reranker`.
+    cross_encoder.py    a sequence classifier of transformers with one label
+
+Any function `(query, texts) -> scores` is a reranker. `open_reranker("cross_encoder:hf:cross-encoder/…")` loads a model
+from this folder, where one is written like this:
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        max_tokens: int = 512
+
+    def open_mine(address: str, options: Options, watch: Watcher) -> Reranker:
+        import my_model                        # what is heavy is imported here
+
+        return my_model.load(address, options.max_tokens).score
+
+    RERANKER = RerankerKind(options=Options, open=open_mine, package="my-model", extra="my-package[model]")
+
+Third parties name theirs in the entry-point group `dizuo.vectors.rerankers`; `dizuo.testing.RerankerSuite` tests one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from dizuo import plugins
-from dizuo.errors import VectorError
+from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher, ignore
+from dizuo.plugins import Kind, check_fields
+from dizuo.vectors.knowledge.text_models import bind_options, check_options
 
-__all__ = ["RERANKERS", "Reranker", "open_reranker", "reranked"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-RERANKERS = "dizuo.vectors.rerankers"
+__all__ = ["RERANKERS", "Reranker", "RerankerKind", "open_reranker", "reorder"]
+
 Item = TypeVar("Item")
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
 class Reranker(Protocol):
     """Higher is more relevant; scores of one query compare, those of two queries need not."""
 
-    def __call__(self, query: str, texts: Sequence[str], /) -> Sequence[float]: ...
+    def __call__(self, query: str, texts: Sequence[str], /) -> Sequence[float]:
+        """Return one score per text."""
 
 
-def open_reranker(address: str, *, watch: Watcher = ignore, **options: Any) -> Reranker:
-    """Return the reranker at `PLUGIN:…`; an address without a plugin's name is a cross-encoder's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankerKind(Generic[OptionsT]):
+    """A kind of reranker that `open_reranker` can open."""
+
+    options: type[OptionsT]
+    """A dataclass: the keyword arguments that `open_reranker` takes for it. Every field has a default."""
+    open: Callable[[str, OptionsT, Watcher], Reranker]
+    """(address, options, watch) -> the reranker. The address is what stands behind `NAME:`; `watch` hears of
+    downloads."""
+    package: str = ""
+    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
+    empty where it needs none beyond dizuo's own."""
+    extra: str = ""
+    """What pip installs that package by."""
+    name: str = ""
+    """The name of its file; filled in by `RERANKERS.load`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_options(self.options)
+
+
+RERANKERS: Kind[RerankerKind[DataclassInstance]] = Kind(
+    "reranker", "dizuo.vectors.rerankers", "RERANKER", RerankerKind, error=VectorError
+)
+"""Every kind of reranker, ours and third parties'."""
+
+
+def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -> Reranker:
+    """Return the reranker at `NAME:…`; an address without a name is a cross-encoder's.
 
     Raises:
-        VectorError: it is not one that can be run.
+        VectorError: it is not one that can be run, or has no such option.
         ArtifactError: the model cannot be fetched.
+        MissingPackage: the package that it runs on is not installed.
     """
-    plugin, _, rest = address.partition(":")
-    plugin = plugin.replace("-", "_")
-    if plugin not in plugins.names(RERANKERS):
-        plugin, rest = "cross_encoder", address
-    reranker: Reranker = plugins.load(RERANKERS, plugin, noun="reranker").open_reranker(rest, watch=watch, **options)
-    return reranker
+    name, _, rest = address.partition(":")
+    name = name.replace("-", "_")
+    if name not in RERANKERS.names():
+        name, rest = "cross_encoder", address
+    kind = RERANKERS.load(name)
+    bound = bind_options(kind.options, options, f"the reranker {address}")
+    try:
+        return kind.open(rest, bound, watch)
+    except ImportError as error:
+        if not kind.package:
+            raise
+        purpose = f"the reranker {name.replace('_', '-')}"
+        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error
 
 
-def reranked(
+def reorder(
     reranker: Reranker, query: str, items: Sequence[Item], texts: Sequence[str], k: int
 ) -> list[tuple[Item, float]]:
     """Return the k best items with the reranker's scores, best first; equal scores keep their order.
@@ -63,5 +120,5 @@ def reranked(
         raise VectorError(f"the reranker returned {len(scores)} scores for {len(items)} texts")
     if not all(map(math.isfinite, scores)):
         raise VectorError("the reranker returned a score that is not finite")
-    order = sorted(range(len(items)), key=lambda place: -scores[place])[: max(0, k)]
-    return [(items[place], scores[place]) for place in order]
+    order = sorted(range(len(items)), key=lambda index: -scores[index])[: max(0, k)]
+    return [(items[index], scores[index]) for index in order]

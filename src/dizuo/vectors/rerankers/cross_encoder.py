@@ -7,18 +7,28 @@ Nogueira & Cho 2019, "Passage Re-ranking with BERT" (arXiv:1901.04085).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dizuo.artifacts import resolve
 from dizuo.errors import VectorError
-from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedders import refuse_half_characters, token_batches
+from dizuo.events import Watcher
+from dizuo.vectors.knowledge.text_models import batch_by_tokens, refuse_half_characters
+from dizuo.vectors.rerankers import RerankerKind
 
-__all__ = ["CrossEncoder", "open_reranker"]
+__all__ = ["RERANKER", "CrossEncoder"]
 
 BUDGET = 4096
 """Tokens of one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `open_reranker` takes for a cross-encoder."""
+
+    max_tokens: int | None = None
+    """Cut pairs earlier than the model must."""
 
 
 class CrossEncoder:
@@ -38,24 +48,19 @@ class CrossEncoder:
         pairs = self._tokenizer(
             [query] * len(texts), list(texts), truncation="only_second", max_length=self.max_tokens, padding=False
         )
-        rows = [{key: pairs[key][place] for key in pairs} for place in range(len(texts))]
+        rows = [{key: pairs[key][row] for key in pairs} for row in range(len(texts))]
         scores = [0.0] * len(texts)
         with torch.inference_mode():
-            for batch in token_batches([len(row["input_ids"]) for row in rows], BUDGET):
-                padded = self._tokenizer.pad([rows[place] for place in batch], return_tensors="pt")
+            for batch in batch_by_tokens([len(row["input_ids"]) for row in rows], BUDGET):
+                padded = self._tokenizer.pad([rows[index] for index in batch], return_tensors="pt")
                 logits_B1 = self._model(**padded).logits.float()
-                for place, score in zip(batch, logits_B1[:, 0].tolist(), strict=True):
-                    scores[place] = score
+                for index, score in zip(batch, logits_B1[:, 0].tolist(), strict=True):
+                    scores[index] = score
         return scores
 
 
-def open_reranker(rest: str, *, watch: Watcher = ignore, max_tokens: int | None = None) -> CrossEncoder:
+def open_cross_encoder(address: str, options: Options, watch: Watcher) -> CrossEncoder:
     """Return the cross-encoder at an artifact's address or a path.
-
-    Args:
-        rest: the address.
-        watch: hears of downloads.
-        max_tokens: cut pairs earlier than the model must.
 
     Raises:
         VectorError: it is no classifier with exactly one label, or cannot be loaded.
@@ -63,21 +68,26 @@ def open_reranker(rest: str, *, watch: Watcher = ignore, max_tokens: int | None 
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    artifact = resolve(rest, watch=watch)
+    artifact = resolve(address, watch=watch)
     folders = sorted(path.parent for path in Path(artifact.path).rglob("config.json"))
     if len(folders) != 1:
-        raise VectorError(f"{rest} holds {len(folders)} models instead of one", hint="name the model's own folder")
+        raise VectorError(f"{address} holds {len(folders)} models instead of one", hint="name the model's own folder")
     try:
         model: Any = AutoModelForSequenceClassification.from_pretrained(
             folders[0], dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
         tokenizer: Any = AutoTokenizer.from_pretrained(folders[0], trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise VectorError(f"{rest} cannot be loaded as a classifier: {error}", hint="is it a cross-encoder?") from error
+        raise VectorError(
+            f"{address} cannot be loaded as a classifier: {error}", hint="is it a cross-encoder?"
+        ) from error
     if model.config.num_labels != 1:
         raise VectorError(
-            f"{rest} has {model.config.num_labels} labels, and a reranker has one",
+            f"{address} has {model.config.num_labels} labels, and a reranker has one",
             hint="name a cross-encoder for ranking, such as hf:cross-encoder/ms-marco-MiniLM-L6-v2",
         )
     limit = min(int(model.config.max_position_embeddings), int(tokenizer.model_max_length))
-    return CrossEncoder(artifact.address, model.eval(), tokenizer, min(max_tokens or limit, limit))
+    return CrossEncoder(artifact.address, model.eval(), tokenizer, min(options.max_tokens or limit, limit))
+
+
+RERANKER = RerankerKind(options=Options, open=open_cross_encoder)

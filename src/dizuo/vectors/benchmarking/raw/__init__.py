@@ -1,6 +1,66 @@
-"""Databases by hand, one file each: the shortest code that a competent user writes for the same result as dizuo's.
+"""Databases by hand: per database the shortest code that a competent user writes for the same result as dizuo's.
+
+    lancedb.py       LanceDB
+    postgresql.py    pgvector, with psycopg
 
 The same Arrow input, metadata as filterable JSON and a document column, replacing what has the same id, visible to
 everybody when it returns; a search brings id, cosine, metadata and document. `overhead.py` measures them beside dizuo.
-A module is named after its URL scheme and has `open_raw(url, dim, name)`, where `name` is that of a table of its own.
+
+A raw client is a file named after its URL scheme:
+
+    def open_raw(url: str, dim: int, table: str) -> RawTable:
+        return MyTable(url, dim, table)
+
+    RAW = RawClient(open=open_raw)
+
+Third parties name theirs in the entry-point group `dizuo.vectors.benchmarking.raw`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dizuo.errors import VectorError
+from dizuo.plugins import Kind, check_fields
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dizuo.vectors.points import Floats
+
+__all__ = ["RAW", "RawClient", "RawTable"]
+
+
+class RawTable(Protocol):
+    """One table of vectors: what is measured, by hand or through dizuo."""
+
+    def recreate(self) -> None:
+        """Make the table, empty."""
+
+    def upsert(self, batch: pa.Table) -> None:
+        """Insert or replace the rows of an Arrow table."""
+
+    def search(self, query: Floats) -> Sized:
+        """Return the ten nearest rows."""
+
+    def close(self) -> None:
+        """Remove what was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawClient:
+    """A database used by hand, with its own client."""
+
+    open: Callable[[str, int, str], RawTable]
+    """(url, dimensions, table) -> a table of that name, which nothing else uses."""
+    name: str = ""
+    """The scheme of the URLs; filled in by `RAW.load`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+RAW = Kind("raw client", "dizuo.vectors.benchmarking.raw", "RAW", RawClient, error=VectorError)
+"""Every raw client, by the scheme of its URLs."""

@@ -7,15 +7,16 @@ import json
 import shutil
 from typing import Any
 
+from dizuo.vectors.benchmarking.raw import RawClient
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.points import Floats
 
-__all__ = ["open_raw"]
+__all__ = ["RAW"]
 
 
-def open_raw(url: str, dim: int, name: str) -> RawLance:
+def open_raw(url: str, dim: int, table: str) -> RawLance:
     """Return a table in a folder of its own beside the folder that the address names."""
-    return RawLance(f"{parse_url(url).place.rstrip('/')}-{name}", dim)
+    return RawLance(f"{parse_url(url).place.rstrip('/')}-{table}", dim)
 
 
 class RawLance:
@@ -27,7 +28,7 @@ class RawLance:
         self.place, self.dim = place, dim
         self.database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
 
-    def fresh(self) -> None:
+    def recreate(self) -> None:
         """Make the table, empty."""
         import pyarrow as pa
 
@@ -54,3 +55,6 @@ class RawLance:
     def close(self) -> None:
         """Remove what was made."""
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+RAW = RawClient(open=open_raw)

@@ -6,22 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from dizuo.vectors.benchmarking.raw import RawClient
 from dizuo.vectors.points import Floats
 
-__all__ = ["open_raw"]
+__all__ = ["RAW"]
 
 
-def open_raw(url: str, dim: int, name: str) -> RawPostgres:
+def open_raw(url: str, dim: int, table: str) -> RawPostgres:
     """Return a table of this name in the database."""
-    return RawPostgres(f"postgresql://{url.partition('://')[2].partition('?')[0]}", dim, name)
+    return RawPostgres(f"postgresql://{url.partition('://')[2].partition('?')[0]}", dim, table)
 
 
 class RawPostgres:
     """A PostgreSQL table of vectors."""
 
-    def __init__(self, url: str, dim: int, name: str) -> None:
+    def __init__(self, url: str, dim: int, table: str) -> None:
         self.url, self.dim = url, dim
-        self.table = f'"{name}"'
+        self.table = f'"{table}"'
         self.connect()
 
     def connect(self) -> None:
@@ -31,7 +32,7 @@ class RawPostgres:
         self.connection = psycopg.connect(self.url, autocommit=True)
         self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
-    def fresh(self) -> None:
+    def recreate(self) -> None:
         """Make the table, empty; over a new connection, as dizuo does: the server's part of one is slower at first."""
         self.connection.close()
         self.connect()
@@ -77,3 +78,6 @@ def _json(text: str) -> Any:
     from psycopg.types.json import Jsonb
 
     return Jsonb(None, dumps=lambda _: text)
+
+
+RAW = RawClient(open=open_raw)

@@ -11,24 +11,49 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dizuo.artifacts import resolve
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
-from dizuo.vectors.embedders import Kind, checked, digest_of, refuse_half_characters, token_batches, warn_of_cuts
+from dizuo.vectors.embedders import EmbedderKind, TextKind
 from dizuo.vectors.embedders.sentence_transformers.reading import Layout, Pooling, find_folder, read_layout
+from dizuo.vectors.knowledge.text_models import (
+    batch_by_tokens,
+    check_vectors,
+    hash_facts,
+    refuse_half_characters,
+    warn_of_cuts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["SentenceTransformer", "open_embedder"]
+__all__ = ["EMBEDDER", "SentenceTransformer"]
 
 BUDGET = 2048
 """Tokens of one batch; see `forward.py`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `open_embedder` takes for a model."""
+
+    max_tokens: int | None = None
+    """Cut texts at so many tokens instead of the model's own limit."""
+    pooling: Pooling | None = None
+    """For a bare transformer folder that does not say."""
+    query_prompt: str | None = None
+    """Put before every query, such as `"query: "`, instead of what the model's folder says."""
+    document_prompt: str | None = None
+    """The same for documents."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the products. `bfloat16` is faster where the processor has instructions for it; its vectors are close to those
+    of float32 and not the same, so they have another digest."""
 
 
 class _Encoder(Protocol):
@@ -50,7 +75,9 @@ class SentenceTransformer:
         self._counting.no_truncation()
         self._tokenizer.enable_truncation(self.max_tokens)
 
-    def embed(self, texts: Sequence[str], *, kind: Kind = "document", watch: Watcher = ignore) -> NDArray[np.float32]:
+    def embed(
+        self, texts: Sequence[str], *, kind: TextKind = "document", watch: Watcher = ignore
+    ) -> NDArray[np.float32]:
         """Return float32 [N, D]; equal texts are run once. A text without tokens, if none are added to it, is 0."""
         import numpy as np
         import torch
@@ -61,7 +88,7 @@ class SentenceTransformer:
         lengths = [len(row) for row in ids]
         out = np.zeros((len(distinct), self.dim), np.float32)
         with torch.inference_mode():
-            for rows in token_batches(lengths, BUDGET):
+            for rows in batch_by_tokens(lengths, BUDGET):
                 flat_T = torch.from_numpy(np.concatenate([ids[row] for row in rows]))
                 sizes = [lengths[row] for row in rows]
                 out[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes).numpy()
@@ -70,7 +97,7 @@ class SentenceTransformer:
         if len(distinct) != len(texts):
             place = {text: row for row, text in enumerate(distinct)}
             out = out[[place[text] for text in texts]]
-        return checked(out, texts, self.dim, self.name)
+        return check_vectors(out, texts, self.dim, self.name)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of each text, uncut, with the special ones and the document's prompt."""
@@ -78,7 +105,7 @@ class SentenceTransformer:
         found = self._counting.encode_batch_fast([prompt + text for text in texts])
         return [len(item.ids) for item in found]
 
-    def _encode(self, texts: Sequence[str], kind: Kind) -> tuple[list[NDArray[np.int64]], set[str]]:
+    def _encode(self, texts: Sequence[str], kind: TextKind) -> tuple[list[NDArray[np.int64]], set[str]]:
         """Return token ids of each text, and the texts that were cut."""
         import numpy as np
 
@@ -100,45 +127,26 @@ class SentenceTransformer:
         return torch.nn.functional.normalize(pooled_BD, dim=-1) if self.layout.normalize else pooled_BD
 
 
-def open_embedder(
-    rest: str,
-    *,
-    watch: Watcher = ignore,
-    max_tokens: int | None = None,
-    pooling: Pooling | None = None,
-    query_prompt: str | None = None,
-    document_prompt: str | None = None,
-    dtype: Literal["float32", "bfloat16"] = "float32",
-) -> SentenceTransformer:
-    """Return the embedder at an address.
-
-    Args:
-        rest: an artifact's address or a path.
-        watch: hears of downloads.
-        max_tokens: cut texts at so many tokens instead of the model's own limit.
-        pooling: for a bare transformer folder that does not say.
-        query_prompt: put before every query, such as `"query: "`, instead of what the model's folder says.
-        document_prompt: the same for documents.
-        dtype: of the products. `bfloat16` is faster where the processor has instructions for it; its vectors are close
-            to those of float32 and not the same, so they have another digest.
+def open_model(address: str, options: Options, watch: Watcher) -> SentenceTransformer:
+    """Return the embedder at an artifact's address or a path.
 
     Raises:
         ArtifactError: it cannot be fetched.
         VectorError: it is no model that can be run, or no such dtype.
     """
+    dtype = options.dtype
     if dtype not in ("float32", "bfloat16"):
         raise VectorError(f"dtype is float32 or bfloat16, not {dtype!r}")
-    artifact = resolve(rest, watch=watch)
-    layout = read_layout(find_folder(Path(artifact.path), rest), max_tokens=max_tokens, pooling=pooling)
+    artifact = resolve(address, watch=watch)
+    folder = find_folder(Path(artifact.path), address)
+    layout = read_layout(folder, max_tokens=options.max_tokens, pooling=options.pooling)
     prompts = dict(layout.prompts)
-    if query_prompt is not None:
-        prompts["query"] = query_prompt
-    if document_prompt is not None:
-        prompts["document"] = document_prompt
-    layout = Layout(
-        layout.folder, layout.config, layout.pooling, layout.normalize, layout.max_tokens, prompts, layout.metric
-    )
-    digest = digest_of(
+    if options.query_prompt is not None:
+        prompts["query"] = options.query_prompt
+    if options.document_prompt is not None:
+        prompts["document"] = options.document_prompt
+    layout = replace(layout, prompts=prompts)
+    digest = hash_facts(
         {
             "model": artifact.digest,
             "folder": layout.folder.relative_to(artifact.path).as_posix(),
@@ -190,3 +198,6 @@ def _tokenizer(folder: Path) -> Any:
             raise VectorError(f"{path} cannot be read: {error}", hint="fetch the model again") from error
     tokenizer.no_padding()
     return tokenizer
+
+
+EMBEDDER = EmbedderKind(options=Options, open=open_model)

@@ -1,8 +1,16 @@
-"""From files to chunks: text, Markdown, HTML, PDF and DOCX, with positions that a citation can name.
+"""Documents: files go in, chunks come out, with positions that a citation can name.
 
-document = read_document("handbook.pdf")
-for chunk in chunk_document(document, size=256, overlap=32, count=embedder.count_tokens):
-    chunk.text, chunk.start, chunk.end, chunk.page, chunk.headings
+    document = read_document("handbook.pdf")
+    for chunk in chunk_document(document, size=256, overlap=32, count=embedder.count_tokens):
+        chunk.text, chunk.start, chunk.end, chunk.page, chunk.headings
+
+On the way they pass through
+
+    reading.py     a file becomes a document: the reader is chosen by its suffix
+    readers/       one file per format: text, Markdown, HTML, PDF, DOCX
+    decoding.py    bytes become text, in whatever encoding they are
+    document.py    `Document`: the text, and what stands where in it; `Draft`, which readers fill
+    chunking.py    a document becomes chunks, none longer than the size that the embedder reads
 """
 
 from __future__ import annotations

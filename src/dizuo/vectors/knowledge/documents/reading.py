@@ -1,4 +1,4 @@
-"""From a file to a document: the reader is chosen by the file's suffix.
+"""Reading files: `read_document` chooses the reader by the file's suffix, `files_below` finds what can be read.
 
 Parsers, each the best kept of its kind in 2026, each without a compiler or a server: markdown-it-py (CommonMark's own
 tests pass; gives the source lines of every block), selectolax (Lexbor: HTML5 as browsers build it, which lxml's HTML 4
@@ -8,27 +8,20 @@ in document order). They come with `pip install "dizuo[documents]"`; plain text 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dizuo import plugins
 from dizuo.errors import DataError, DizuoError, did_you_mean
 from dizuo.events import Watcher, ignore
 from dizuo.vectors.knowledge.documents.document import Document
+from dizuo.vectors.knowledge.documents.readers import READERS
 
-__all__ = ["READERS", "files_below", "read_document", "read_text", "suffixes"]
-
-READERS = "dizuo.vectors.knowledge.documents.readers"
+__all__ = ["files_below", "read_document", "suffixes"]
 
 
 def suffixes() -> dict[str, str]:
     """Return suffix → reader, of all readers there are."""
-    return {
-        suffix: name
-        for name in plugins.names(READERS)
-        for suffix in plugins.load(READERS, name, noun="reader").SUFFIXES
-    }
+    return {suffix: name for name, reader in READERS.all().items() for suffix in reader.suffixes}
 
 
 def read_document(path: str | Path, *, source: str | None = None, watch: Watcher = ignore) -> Document:
@@ -56,10 +49,10 @@ def read_document(path: str | Path, *, source: str | None = None, watch: Watcher
             pass
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    module = plugins.load(READERS, known[suffix], noun="reader")
+    reader = READERS.load(known[suffix])
     name = source or path.name
     try:
-        document: Document = module.read(path, watch=watch).finish(name)
+        document = reader.read(path, watch).finish(name)
     except DizuoError:
         raise
     except Exception as error:  # a parser's own surprise at a damaged file must not end a folder's reading
@@ -86,29 +79,9 @@ def files_below(root: str | Path, *, patterns: Sequence[str] = ("**/*",)) -> Ite
     if not root.is_dir():
         raise DataError(f"{root} does not exist", hint="give a folder or a file")
     known = suffixes()
-    found = {path for pattern in patterns for path in root.glob(pattern) if path.suffix.lower() in known}
-    named = sorted((path.relative_to(root).as_posix(), path) for path in found if path.is_file())
+    paths = {path for pattern in patterns for path in root.glob(pattern) if path.suffix.lower() in known}
+    named = sorted((path.relative_to(root).as_posix(), path) for path in paths if path.is_file())
     yield from ((name, path) for name, path in named if not any(part.startswith(".") for part in name.split("/")))
-
-
-def read_text(path: Path) -> str:
-    """Return a text file's text: UTF-8 with or without mark, UTF-16 with one, else what charset-normalizer finds."""
-    raw = path.read_bytes()
-    for mark, encoding in (
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-        (b"", "utf-8"),
-    ):
-        if raw.startswith(mark):
-            try:
-                return raw.decode(encoding)
-            except UnicodeDecodeError:
-                continue
-    best = importlib.import_module("charset_normalizer").from_bytes(raw).best()
-    if best is None or b"\0" in raw:
-        raise DataError(f"{path.name} is not text in any known encoding", hint="save it as UTF-8")
-    return str(best)
 
 
 def _refuse_half_characters(document: Document) -> None:

@@ -1,1 +1,65 @@
-"""Readers of document files, one file each: `SUFFIXES` and `read(path, *, watch) -> Draft`."""
+"""Readers of document files: one file per format, which ends in a `DocumentReader`.
+
+    text.py        plain text: paragraphs between empty lines
+    markdown.py    Markdown: the text as it is written, with its headings
+    html.py        HTML: what a browser would show
+    pdf.py         PDF, page by page
+    docx.py        Word documents
+
+A reader fills a `Draft`, piece by piece, and says which headings and which page a piece stands under:
+
+    def read(path: Path, watch: Watcher) -> Draft:
+        import my_parser                       # what is heavy is imported here
+
+        draft = Draft()
+        for section in my_parser.parse(path):
+            draft.heading(1, section.title)
+            draft.add(section.text)
+        return draft
+
+    READER = DocumentReader(suffixes=(".tex",), read=read)
+
+Third parties name theirs in the entry-point group `dizuo.vectors.documents.readers`, and
+`dizuo.testing.DocumentReaderSuite` tests one. `read_document` chooses the reader by the file's suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dizuo.errors import VectorError
+from dizuo.events import Watcher
+from dizuo.plugins import Kind, check_fields
+from dizuo.vectors.knowledge.documents.document import Draft
+
+__all__ = ["READERS", "DocumentReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReader:
+    """How one format of document files is read."""
+
+    suffixes: tuple[str, ...]
+    """File suffixes of this format, in lower case and with their point."""
+    read: Callable[[Path, Watcher], Draft]
+    """(path, watch) -> the text with its blocks. A file that is broken, encrypted or without text is a `DataError` that
+    names it; `watch` hears what was left out. Whatever else is raised is told as one error of a file that cannot be
+    read."""
+    name: str = ""
+    """The name of its file; filled in by `READERS.load`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+READERS = Kind(
+    "document reader",
+    "dizuo.vectors.knowledge.documents.readers",
+    "READER",
+    DocumentReader,
+    group="dizuo.vectors.documents.readers",
+    error=VectorError,
+)
+"""Every reader, ours and third parties'; the group has the name that third parties know."""

@@ -10,16 +10,16 @@ from typing import Any
 from dizuo.errors import DataError, MissingPackage
 from dizuo.events import Warned, Watcher
 from dizuo.vectors.knowledge.documents.document import Draft
+from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
-__all__ = ["SUFFIXES", "read"]
+__all__ = ["READER"]
 
-SUFFIXES = (".docx",)
 _OLE = b"\xd0\xcf\x11\xe0"
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _LEFT_OUT = {"/word/footnotes.xml": "footnotes", "/word/endnotes.xml": "endnotes", "/word/comments.xml": "comments"}
 
 
-def read(path: Path, *, watch: Watcher) -> Draft:
+def read(path: Path, watch: Watcher) -> Draft:
     """Return the body's text; footnotes, comments and text boxes are left out, and named to the watcher.
 
     Raises:
@@ -77,3 +77,6 @@ def _rows(table: Any) -> list[str]:
 
 def _says(part: Any) -> bool:
     return bool(re.search(rb"<w:t[ >]", part.blob))
+
+
+READER = DocumentReader(suffixes=(".docx",), read=read)

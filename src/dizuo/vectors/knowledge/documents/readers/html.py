@@ -11,11 +11,12 @@ from typing import Any
 
 from dizuo.errors import MissingPackage
 from dizuo.events import Watcher
+from dizuo.vectors.knowledge.documents.decoding import decode_html
 from dizuo.vectors.knowledge.documents.document import Draft
+from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
-__all__ = ["SUFFIXES", "read"]
+__all__ = ["READER"]
 
-SUFFIXES = (".html", ".htm", ".xhtml")
 _SILENT = {"script", "style", "template", "noscript", "head", "svg", "iframe", "object", "select", "datalist"}
 _INLINE = {
     "a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins",
@@ -26,13 +27,13 @@ _HEADING = re.compile(r"h([1-6])")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
-def read(path: Path, *, watch: Watcher) -> Draft:
+def read(path: Path, watch: Watcher) -> Draft:
     """Return the shown text. Bytes go to the parser, which follows the file's own `<meta charset>`."""
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackage("selectolax", purpose="reading HTML", install="dizuo[documents]") from error
-    tree = LexborHTMLParser(_decoded(path.read_bytes()))
+    tree = LexborHTMLParser(decode_html(path.read_bytes()))
     draft = Draft()
     named = tree.css_first("title")
     if named is not None and named.text().strip():
@@ -99,17 +100,4 @@ class _Walk:
         self._parts.clear()
 
 
-def _decoded(raw: bytes) -> str:
-    """HTML standard 13.2.3, as far as files go: byte order mark, then `<meta charset>`, then UTF-8, then a guess."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return raw.decode("utf-16", "replace")
-    said = re.search(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", raw[:4096], re.IGNORECASE)
-    for encoding in ([said[1].decode("ascii")] if said else []) + ["utf-8-sig"]:
-        try:
-            return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(raw).best()
-    return str(best) if best is not None else raw.decode("windows-1252", "replace")
+READER = DocumentReader(suffixes=(".html", ".htm", ".xhtml"), read=read)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from dizuo.errors import MissingPackage
 from dizuo.events import Watcher
+from dizuo.vectors.knowledge.documents.decoding import read_text
 from dizuo.vectors.knowledge.documents.document import Draft
-from dizuo.vectors.knowledge.documents.reading import read_text
+from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
-__all__ = ["SUFFIXES", "read"]
+__all__ = ["READER"]
 
-SUFFIXES = (".md", ".markdown")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?:.*\r?\n)*?---[ \t]*(?:\r?\n|\Z)")
 
 
-def read(path: Path, *, watch: Watcher) -> Draft:
+def read(path: Path, watch: Watcher) -> Draft:
     """Return the file's text with its top-level blocks and headings."""
     try:
         from markdown_it import MarkdownIt
@@ -53,3 +53,6 @@ def _mark(draft: Draft, text: str, start: int, end: int, *, is_heading: bool = F
     piece = text[start:end]
     if piece.strip():
         draft.mark(start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip()), is_heading=is_heading)
+
+
+READER = DocumentReader(suffixes=(".md", ".markdown"), read=read)

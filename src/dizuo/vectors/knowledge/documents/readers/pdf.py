@@ -9,13 +9,12 @@ from typing import Any
 from dizuo.errors import DataError, MissingPackage
 from dizuo.events import Warned, Watcher
 from dizuo.vectors.knowledge.documents.document import Draft
+from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
-__all__ = ["SUFFIXES", "read"]
-
-SUFFIXES = (".pdf",)
+__all__ = ["READER"]
 
 
-def read(path: Path, *, watch: Watcher) -> Draft:
+def read(path: Path, watch: Watcher) -> Draft:
     """Return the text page by page; pages without any are named to the watcher.
 
     Raises:
@@ -92,3 +91,6 @@ def _ranges(numbers: list[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in runs)
+
+
+READER = DocumentReader(suffixes=(".pdf",), read=read)

