@@ -63,19 +63,29 @@ QUICK = {
     ),
     "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
     "vectors": (
-        "tests/vectors/exact",
+        "tests/vectors/connecting",
+        "tests/vectors/exact/test_sort_keys.py",
+        "tests/vectors/exact/test_ties.py",
         "tests/vectors/filters",
         "tests/vectors/knowledge/documents/test_chunking.py",
         "tests/vectors/knowledge/test_knowledge_base.py",
         "tests/vectors/lexical/test_bm25.py",
         "tests/vectors/lexical/test_tokenizer.py",
         "tests/vectors/stores/test_memory_store.py",
+        "tests/vectors/test_asynchronous.py",
         "tests/vectors/test_points.py",
+        "tests/vectors/test_scores.py",
         "tests/vectors/test_vector_store.py",
         "tests/vectors/writing",
     ),
 }
-EVERYWHERE = ("tests/test_docs.py", "tests/test_house.py", "tests/test_public_surface.py", "tests/test_significance.py")
+EVERYWHERE = (
+    "tests/test_docs.py",
+    "tests/test_house.py",
+    "tests/test_plugins.py",
+    "tests/test_public_surface.py",
+    "tests/test_significance.py",
+)
 """Tests of no room, run where no room is named."""
 LIGHT = ("artifacts", "pages", "recipe", "vectors")
 """Rooms that load no torch: with `EVERYWHERE` about half of the work, and so one of the two test jobs."""

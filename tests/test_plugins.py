@@ -108,36 +108,6 @@ KINDS: dict[str, str] = {
             raise NotImplementedError
         ENGINE = EngineKind(open=open_mine, serves_adapters=True, reads_states=False)
         """,
-    "dizuo.evaluation.kinds:KINDS": """
-        from dizuo.evaluation.kinds import TaskKind
-        def applies(task, head):
-            return False
-        def items(examples, task, count):
-            return []
-        def entries(setting, score, rows):
-            return []
-        KIND = TaskKind(
-            title="ranking", answers="text", applies=applies, items=items, entries=entries, own_score="accuracy"
-        )
-        """,
-    "dizuo.evaluation.metrics:METRICS": """
-        from dizuo.evaluation.metrics import Metric
-        def bleu(answers, references):
-            raise NotImplementedError
-        METRIC = Metric(title="BLEU", items=bleu)
-        """,
-    "dizuo.evaluation.figures:FIGURES": """
-        from dizuo.evaluation.figures import Figure
-        def kappa(answered):
-            return 0.0
-        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
-        """,
-    "dizuo.evaluation.baselines:BASELINES": """
-        from dizuo.evaluation.baselines import FittedBaseline
-        def fit(rows, *, labels, options, watch=None):
-            raise NotImplementedError
-        BASELINE = FittedBaseline(title="k nearest neighbours", answers=("label",), fit=fit)
-        """,
     "dizuo.vectors.stores:STORES": """
         from dataclasses import dataclass
         from dizuo.vectors.protocol.database import Database
@@ -208,6 +178,38 @@ KINDS: dict[str, str] = {
         def launch(plan, *, ranks, worker=(), watch=print):
             raise NotImplementedError
         LAUNCHER = Launcher(launch=launch)
+        """,
+    "dizuo.evaluation.metrics:METRICS": """
+        import numpy as np
+        from dizuo.evaluation.metrics import Metric
+        def bleu(answers, references):
+            return np.zeros(len(answers))
+        METRIC = Metric(title="BLEU", items=bleu)
+        """,
+    "dizuo.evaluation.figures:FIGURES": """
+        from dizuo.evaluation.figures import Figure
+        def kappa(answered):
+            return 0.0
+        FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",))
+        """,
+    "dizuo.evaluation.baselines:BASELINES": """
+        from dizuo.evaluation.answering.answers import Answers
+        from dizuo.evaluation.baselines import Baseline, CheapModel
+        def fit(rows, *, labels, options, watch=print):
+            return lambda texts: Answers([rows[0][1]] * len(texts))
+        BASELINE = Baseline(title="the first label", answers=("label",), how=CheapModel(fit))
+        """,
+    "dizuo.evaluation.kinds:KINDS": """
+        from dizuo.evaluation.kinds import TaskKind
+        def applies(task, head):
+            return False
+        def items(rows, task, limit):
+            return []
+        def entries(setting, score, absent):
+            return []
+        KIND = TaskKind(
+            title="ranking", answers="ranking", applies=applies, items=items, entries=entries, own_score="NDCG"
+        )
         """,
     "dizuo.training.doctor.checks:CHECKS": """
         from dizuo.training.doctor import Check, green
@@ -520,6 +522,108 @@ def write_wheel(folder: Path, files: dict[str, str]) -> Path:
             archive.writestr(name, text)
         archive.writestr(f"{facts}/RECORD", "\n".join([*lines, f"{facts}/RECORD,,", ""]))
     return wheel
+
+
+THIRD_PARTY = {
+    "third_party/method.py": """
+        '''Answers alone, worth one over their tokens.
+
+            loss = − Σ w_t log p(token_t) / Σ w_t
+        '''
+        from dataclasses import dataclass
+        from dizuo.training.method import Loss, Method
+        @dataclass(frozen=True, slots=True)
+        class Options:
+            scale: float = 1.0
+        def sequences(example, task, tokenizer, options):
+            from dizuo.data.rendering import conversations
+            return conversations.render(tokenizer, example, task)
+        def loss(outputs, batch, options):
+            return Loss(-options.scale * (outputs.weights * outputs.logprobs).sum(), batch.sequences.total_weight)
+        METHOD = Method(Options=Options, kinds=("chat", "labelled"), sequences=sequences, loss=loss)
+        """,
+    "third_party/tracker.py": """
+        '''A journal: one line per step in a text file.'''
+        import json
+        from dizuo.training.trackers import Tracker
+        class Journal:
+            def __init__(self, plan, folder, start):
+                self.place = str(folder / "journal.jsonl")
+            def log(self, step, values, time):
+                with open(self.place, "a") as file:
+                    file.write(json.dumps({"step": step, **values}) + chr(10))
+            def close(self, *, failed):
+                pass
+        TRACKER = Tracker(package="sqlite3", extra="third-party", open=Journal)
+        """,
+    "third_party/check.py": """
+        '''No text is longer than twenty words.'''
+        from dizuo.training.doctor import Check, green, red
+        def check(subject):
+            wrong = [row.place for row in subject.rows if len(getattr(row.example, "text", "").split()) > 20]
+            if not wrong:
+                return green(f"{len(subject.rows)} rows")
+            return red(f"{len(wrong)} rows", meaning="They are long.", hint="shorten them", lines=wrong)
+        CHECK = Check(title="every text is short", trap=10, check=check)
+        """,
+    "third_party-1.0.dist-info/entry_points.txt": """
+        [dizuo.training.methods]
+        answers = third_party.method
+        [dizuo.training.trackers]
+        journal = third_party.tracker
+        [dizuo.training.doctor.checks]
+        short_texts = third_party.check:CHECK
+        """,
+    "third_party/__init__.py": "",
+}
+SUITES = """
+    import dataclasses, json
+    import pytest
+    from dizuo.testing import CheckSuite, MethodSuite, Sick, TrackerSuite
+    from dizuo.testing.training.samples import Rows, labelled
+
+    class TestAnswers(MethodSuite):
+        ranks = 1
+        @pytest.fixture
+        def name(self):
+            return "answers"
+        @pytest.fixture
+        def adapter(self):
+            return "LoRA"
+
+    class TestJournal(TrackerSuite):
+        @pytest.fixture
+        def name(self):
+            return "journal"
+        def read(self, run):
+            lines = map(json.loads, (run.folder / "tracking" / "journal" / "journal.jsonl").open())
+            return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+    class TestShortTexts(CheckSuite):
+        @pytest.fixture
+        def name(self):
+            return "short_texts"
+        @pytest.fixture
+        def sick(self, model, tmp_path):
+            long = [dataclasses.replace(row, text=row.text * 5) for row in labelled(9)]
+            return Sick(model, Rows(train=long).write(tmp_path / "long"))
+    """
+
+
+@pytest.mark.slow
+def test_a_third_partys_plugins_run_through_the_suites_from_a_wheel(tmp_path: Path) -> None:
+    files = {name: textwrap.dedent(text).lstrip() for name, text in THIRD_PARTY.items()}
+    target = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*pip, "--target", target, write_wheel(tmp_path, files)], check=True, timeout=120)
+    (tmp_path / "test_third_party.py").write_text(textwrap.dedent(SUITES))
+    path = os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_third_party.py"], cwd=tmp_path,
+        capture_output=True, text=True, timeout=280, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert "12 passed, 1 skipped" in run.stdout, run.stdout
 
 
 # ---- what the sample alone can show

@@ -40,7 +40,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from comparing import Comparison, compare, told
-from sides import GROUPS, REPOSITORY, Side, fingerprint, needed, prepare_side, record, tree_of
+from sides import GROUPS, REPOSITORY, Side, end_all, fingerprint, needed, prepare_side, record, tree_of
 
 ALLOWED: dict[str, str] = {}
 """Differences that are meant: the name of a thing as it is printed, and why it may differ."""
@@ -60,7 +60,7 @@ def main() -> None:
     groups = wanted_groups(given.only, parser)
     if not (given.data / "README.md").is_file():
         stop(f"the real data is not at {given.data.absolute()}: put the shared folder beside the repository, or --data")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that the worktree goes away
+    signal.signal(signal.SIGTERM, terminated)
     with ExitStack() as stack:
         sys.exit(run(given, groups, stack))
 
@@ -106,6 +106,12 @@ def wanted_groups(only: list[str] | None, parser: argparse.ArgumentParser) -> li
     if wrong:
         parser.error(f"there is no group {', '.join(wrong)}; choose among {', '.join(GROUPS)}")
     return [name for name in GROUPS if name in asked]
+
+
+def terminated(*_: object) -> None:
+    """End what runs, so that the worktree can go away, too."""
+    end_all()
+    sys.exit(2)
 
 
 def stop(message: str) -> None:

@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("group")
     for name in ("out", "data", "before", "tree"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--recorder", default="", help="what the record is made with, kept beside it")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     import dizuo
@@ -38,7 +39,8 @@ def main() -> None:
             failures[name] = traceback.format_exc()
             things[name] = scrub({"failed": traceback.format_exc(limit=0)})
             print(f"{name}:\n{failures[name]}", file=sys.stderr)
-    text = json.dumps({"things": things, "failures": failures}, ensure_ascii=False, indent=1)
+    record = {"recorder": given.recorder, "failures": failures, "things": things}
+    text = json.dumps(record, ensure_ascii=False, indent=1)
     given.out.write_text(text, "utf-8")
 
 

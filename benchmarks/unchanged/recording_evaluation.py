@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ EVALUATED = tuple(name for name in samples.FULL if name != "plays")
 
 
 def things(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+    shutil.rmtree(Path(os.environ["DIZUO_HOME"], "data"), ignore_errors=True)
     for name in EVALUATED:
         folder = Path("runs", name)
+        for step in ("4-evaluate", "5-deploy"):
+            shutil.rmtree(folder / step, ignore_errors=True)
         yield f"{name}: steps that ran, gate, release", lambda name=name: released(name)
         yield f"{name}: report", lambda folder=folder: contents(folder / "4-evaluate")
         yield f"{name}: bundle", lambda folder=folder: contents(folder / "5-deploy")

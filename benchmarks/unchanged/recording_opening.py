@@ -50,6 +50,9 @@ def things(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]
     for engine, url in STORES.items():
         if (given.before / "work" / "stores").joinpath(url.partition("stores/")[2]).exists():
             yield f"store {engine}", lambda url=url: store_of(url)
+    os.chdir(given.out.parent)
+    for folder in ("opened", "opened-home"):
+        shutil.rmtree(given.out.parent.parent / "work" / folder)
 
 
 def copy_of(before: Path) -> None:

@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ _BAD_ROWS = "text,label\nhello,a\n,b\nagain,\nthird,a,too many\n"
 
 
 def things(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
-    Path("surface").mkdir(exist_ok=True)  # a folder without runs
+    shutil.rmtree("surface", ignore_errors=True)
+    Path("surface").mkdir()  # a folder without runs
     os.chdir("surface")
     samples.write(Path(), given.data)
     Path("wrong.yaml").write_text(_BAD_RECIPE, "utf-8")

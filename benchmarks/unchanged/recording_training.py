@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,12 +24,14 @@ KILLED_AT = "step-00000010"
 def things(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
     for name in samples.FULL:
         yield from trained(name)
+    shutil.rmtree("runs/interrupted", ignore_errors=True)
     yield "interrupted: killed after ten steps", interrupt
 
 
 def trained(name: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield the training of a recipe, and what can be read of its folder afterwards."""
     folder = Path("runs", name)
+    shutil.rmtree(folder, ignore_errors=True)
     data, run = folder / "2-prepare", folder / "3-train"
     yield f"{name}: steps that ran", lambda: ran(name)
     yield f"{name}: data set and splits", lambda: contents(data)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import samples
 
-__all__ = ["GROUPS", "REPOSITORY", "Side", "fingerprint", "needed", "prepare_side", "record", "tree_of"]
+__all__ = ["GROUPS", "REPOSITORY", "Side", "end_all", "fingerprint", "needed", "prepare_side", "record", "tree_of"]
 
 HERE = Path(__file__).absolute().parent
 REPOSITORY = HERE.parent.parent
@@ -29,8 +30,22 @@ NEEDS_ITSELF = {"evaluation": {"training"}}
 NEEDS_OLD = {"opening": {"vectors", "knowledge", "training", "evaluation"}}
 """Groups whose files on the older side another group works with."""
 LANES = ((("training", "evaluation"), ("surface", "vectors", "knowledge", "plans", "methods")), (("opening",),))
-PER_GROUP = 1800.0
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+SURROUNDINGS = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "GOMP_SPINCOUNT": "10000",
+    "HF_HUB_OFFLINE": "1",
+    "NO_COLOR": "1",
+    "TERM": "dumb",
+    "COLUMNS": "120",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+PER_GROUP = 7200.0
 """Seconds after which a group is given up."""
+RUNNING: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -48,15 +63,19 @@ class Side:
         return replace(self, tree=tree)
 
     def has(self, group: str) -> bool:
-        return self._file(group).is_file()
+        """Whether the group was recorded by the recorder as it is now."""
+        return self._file(group).is_file() and self._read(group)["recorder"] == recorder_of(group)
 
     def things(self, group: str) -> dict[str, Any]:
         """Return what was recorded, by name."""
-        return dict(json.loads(self._file(group).read_text("utf-8"))["things"])
+        return dict(self._read(group)["things"])
 
     def failures(self, group: str) -> dict[str, str]:
         """Return what could not be recorded, with its traceback."""
-        return dict(json.loads(self._file(group).read_text("utf-8"))["failures"])
+        return dict(self._read(group)["failures"])
+
+    def _read(self, group: str) -> dict[str, Any]:
+        return dict(json.loads(self._file(group).read_text("utf-8")))
 
     def _file(self, group: str) -> Path:
         return self.folder / "record" / f"{group}.json"
@@ -65,24 +84,11 @@ class Side:
         """Return the surroundings of this side's processes; only the tree and the home differ between sides."""
         assert self.tree is not None
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("DIZUO_", "PYTHON"))}
-        threads = str(self.threads)
         return kept | {
+            **SURROUNDINGS,
+            **dict.fromkeys(THREADS, str(self.threads)),
             "PYTHONPATH": str(self.tree / "src"),
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "DIZUO_HOME": str(self.folder / "home"),
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-            "RAYON_NUM_THREADS": threads,
-            "TOKENIZERS_PARALLELISM": "false",
-            "GOMP_SPINCOUNT": "10000",
-            "HF_HUB_OFFLINE": "1",
-            "NO_COLOR": "1",
-            "TERM": "dumb",
-            "COLUMNS": "120",
-            "LC_ALL": "C.UTF-8",
-            "TZ": "UTC",
         }
 
 
@@ -110,21 +116,30 @@ def fingerprint(commit: str, *, data: Path, threads: int) -> dict[str, str]:
     )  # fmt: skip
     if found.returncode:
         sys.exit(f"error: there is no commit {commit} in {REPOSITORY}")
-    recorder = hashlib.sha256()
-    for path in sorted(HERE.glob("*.py")):
-        if path.name not in ("__main__.py", "comparing.py", "sides.py"):
-            recorder.update(path.read_bytes())
     packages = "\n".join(sorted(f"{one.name}=={one.version}" for one in distributions()))
     cpu = [line for line in Path("/proc/cpuinfo").read_text().split("\n") if line.startswith(("model name", "flags"))]
     return {
         "commit": found.stdout.strip(),
-        "recorder": recorder.hexdigest(),
+        "samples": hashlib.sha256((HERE / "samples.py").read_bytes()).hexdigest(),
+        "surroundings": json.dumps(SURROUNDINGS),
         "data": str(data.absolute()),
         "threads": str(threads),
         "python": platform.python_version(),
         "packages": hashlib.sha256(packages.encode()).hexdigest(),
         "processor": hashlib.sha256("\n".join(sorted(set(cpu))).encode()).hexdigest(),
     }
+
+
+def recorder_of(group: str) -> str:
+    """Return the digest of the files that make a group's record; a record by others is made anew."""
+    names, seen = [f"recording_{group}", "record", "scrubbing", "content", "commands", "samples"], hashlib.sha256()
+    for name in names:
+        text = (HERE / f"{name}.py").read_text("utf-8")
+        seen.update(text.encode())
+        names += [
+            other for other in re.findall(r"^from (recording_\w+) import", text, re.MULTILINE) if other not in names
+        ]
+    return seen.hexdigest()
 
 
 def needed(groups: list[str], *, older: bool) -> list[str]:
@@ -171,18 +186,30 @@ def record(side: Side, groups: list[str], *, data: Path, before: Side, jobs: int
             list(pool.map(one_lane, together))
 
 
+def end_all() -> None:
+    """End the recorders that run."""
+    for process in list(RUNNING):
+        process.terminate()
+
+
 def _record_one(side: Side, group: str, *, data: Path, before: Side) -> None:
     began = time.monotonic()
     out = side.folder / "record" / f"{group}.json"
     command = [python(), str(HERE / "record.py"), group, "--out", str(out), "--data", str(data.absolute())]
-    command += ["--before", str(before.folder), "--tree", str(side.tree)]
+    command += ["--before", str(before.folder), "--tree", str(side.tree), "--recorder", recorder_of(group)]
+    out.unlink(missing_ok=True)
     with (side.folder / "logs" / f"{group}.log").open("wb") as log:
-        done = subprocess.run(
-            command, cwd=side.folder / "work", env=side.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            timeout=PER_GROUP, check=False,
-        )  # fmt: skip
-    if done.returncode and not out.is_file():
+        process = subprocess.Popen(
+            command, cwd=side.folder / "work", env=side.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        RUNNING.add(process)
+        status = process.wait(PER_GROUP)
+        RUNNING.discard(process)
+    if status < 0:
+        sys.exit(f"error: {side.name}: the recorder of {group} was ended by signal {-status}; run again")
+    if status and not out.is_file():
         tail = Path(log.name).read_text("utf-8", "replace")[-2000:]
-        failure = {"things": {}, "failures": {"the recorder": f"exit status {done.returncode}\n{tail}"}}
+        said = {"the recorder": f"exit status {status}\n{tail}"}
+        failure = {"recorder": "", "failures": said, "things": {}}
         out.write_text(json.dumps(failure), "utf-8")
     print(f"{side.name}: {group} recorded in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

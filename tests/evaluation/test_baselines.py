@@ -13,8 +13,8 @@ from evaluation_samples import LABELS, labelled
 from dizuo.evaluation.answering.answers import Absent
 from dizuo.evaluation.baselines import (
     BASELINES,
-    FittedBaseline,
-    PromptBaseline,
+    CheapModel,
+    Prompt,
     embedder,
     five_shot,
     majority,
@@ -33,8 +33,8 @@ def pairs(count: int, *, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def test_every_baseline_says_what_it_is_and_what_for() -> None:
-    fitted = [name for name, one in BASELINES.all().items() if isinstance(one, FittedBaseline)]
-    prompts = [name for name, one in BASELINES.all().items() if isinstance(one, PromptBaseline)]
+    fitted = [name for name, one in BASELINES.all().items() if isinstance(one.how, CheapModel)]
+    prompts = [name for name, one in BASELINES.all().items() if isinstance(one.how, Prompt)]
     assert fitted == ["embedder", "majority", "nearest", "tfidf", "tfidf_ridge"]
     assert prompts == ["five_shot", "untuned"]
 

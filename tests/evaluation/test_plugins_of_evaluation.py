@@ -12,7 +12,7 @@ from evaluation_samples import LABELS, headed, pairs, questions, severally, with
 from dizuo.data import Dataset, Task
 from dizuo.errors import PluginError
 from dizuo.evaluation import EvaluateOptions
-from dizuo.evaluation.baselines import BASELINES, Baseline, FittedBaseline, PromptBaseline
+from dizuo.evaluation.baselines import BASELINES, CheapModel, Prompt
 from dizuo.evaluation.choosing import choose_kind
 from dizuo.evaluation.figures import FIGURES, Figure
 from dizuo.evaluation.kinds import KINDS
@@ -108,12 +108,10 @@ def test_a_plugin_that_contradicts_itself_is_refused() -> None:
         Figure(title="f", value=lambda answered: 0.0, answers=("label",), needs=("probs",))
     with pytest.raises(PluginError, match="a figure that needs probabilities cannot be the score"):
         Figure(title="f", value=lambda answered: 0.0, answers=("label",), needs=("probabilities",), is_score=True)
-    with pytest.raises(PluginError, match="it must be a FittedBaseline or a PromptBaseline"):
-        Baseline(title="b", answers=("label",))
     with pytest.raises(PluginError, match="fit is None, not a function"):
-        FittedBaseline(title="b", answers=("label",), fit=None)  # type: ignore[arg-type]
+        CheapModel(None)  # type: ignore[arg-type]
     with pytest.raises(PluginError, match="prompts is 'p', not a function"):
-        PromptBaseline(title="b", answers=("label",), prompts="p")  # type: ignore[arg-type]
+        Prompt("p")  # type: ignore[arg-type]
     with pytest.raises(PluginError, match="binary is 1, not bool"):
         Metric(title="m", items=METRICS.load("accuracy").items, binary=1)  # type: ignore[arg-type]
     kind = KINDS.load("classification")

@@ -151,7 +151,9 @@ def test_few_rows_are_enough_and_a_part_of_many_is_said(model, data, tmp_path):
 class TestEveryCheck(CheckSuite):
     test_it_is_red_on_a_planted_mistake = None  # below, for each check its own mistakes
 
-    @pytest.fixture(scope="class", params=CHECKS.names())
+    @pytest.fixture(
+        params=[name if name in MODEL_FREE else pytest.param(name, marks=pytest.mark.slow) for name in CHECKS.names()]
+    )
     def name(self, request):
         return request.param
 

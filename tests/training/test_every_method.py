@@ -83,19 +83,19 @@ def planned(spec: Any, data: dict[str, Dataset], out: Any, method: str, adapter:
 class TestEveryMethod(MethodSuite):
     ranks = 1  # all methods with all adapters are trained by two ranks below, in one group
 
-    @pytest.fixture(scope="class", params=NAMES)
+    @pytest.fixture(params=NAMES)
     def name(self, request):
         return request.param
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def options(self, name):
         return {"window": 64} if name == "pretrain" else {}
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def rows(self, name, method):
         return {"regression": numbered, "sft": labelled}.get(name, ROWS[method.kinds[0]])(30)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def task(self, name, method, rows):
         if name == "regression":
             return Task("classification", "How long?", tuple(sorted({row.labels[0] for row in rows})))

@@ -380,6 +380,6 @@ def test_two_gpus_train_what_one_does(spec, ragged, tmp_path, adapter, shard):
 
 
 class TestTorchrun(LauncherSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def name(self):
         return "torchrun"

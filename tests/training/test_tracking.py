@@ -186,7 +186,7 @@ def test_a_tracker_that_is_none_stops_no_run(planned, fake_tracker):
 
 
 class TestOurs(TrackerSuite):
-    @pytest.fixture(scope="class", params=TRACKERS.names())
+    @pytest.fixture(params=TRACKERS.names())
     def name(self, request):
         return request.param
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.choosing import choose_kind, choose_score
@@ -29,6 +29,7 @@ from dizuo.evaluation.scoring import Score, answered_set
 from dizuo.evaluation.setting import TRAINING_ROWS, Setting
 from dizuo.events import Finished, Note, Started, Watcher, ignore
 from dizuo.models.heads import read as read_head
+from dizuo.records import Json
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset, Split
@@ -169,7 +170,8 @@ def _mark_seen(row: Row) -> Row:
     return replace(row, note="; ".join(part for part in (row.note, "trained on the scored rows") if part))
 
 
-def _facts(setting: Setting) -> dict[str, Any]:
+def _facts(setting: Setting) -> dict[str, Json]:
+    """Return what a reader needs to repeat the evaluation: digests, the machine, versions."""
     import torch
 
     return {

@@ -19,35 +19,35 @@ data, files or models is escaped; the content security policy allows the page's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from dizuo.records import Json
 
 __all__ = ["benchmark", "benchmark_table", "data_card", "report"]
 
 
-def report(value: Mapping[str, Any]) -> str:
+def report(value: Mapping[str, Json]) -> str:
     """Return the page of an evaluation report, from the value of its `report.json`."""
     from dizuo.pages.report_page import draw
 
     return draw(value)
 
 
-def data_card(card: Mapping[str, Any]) -> str:
+def data_card(card: Mapping[str, Json]) -> str:
     """Return the page of a data set, from its card, the value of `dataset.json`."""
     from dizuo.pages.card_page import draw
 
     return draw(card)
 
 
-def benchmark(value: Mapping[str, Any]) -> str:
+def benchmark(value: Mapping[str, Json]) -> str:
     """Return the page of a benchmark of vector stores, from what `Benchmark.to_json` gives."""
     from dizuo.pages.benchmark_page import draw
 
     return draw(value)
 
 
-def benchmark_table(value: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[tuple[str, list[str]]]]]]:
+def benchmark_table(value: Mapping[str, Json]) -> tuple[list[str], list[tuple[str, list[tuple[str, list[str]]]]]]:
     """Return the same figures as text: names of the stores that could be measured, and the rows of every group."""
-    from dizuo.pages.benchmark_page import names, table
+    from dizuo.pages.benchmark_page import text_table
 
-    shown = [name for name, store in zip(names(value), value["stores"], strict=True) if not store["error"]]
-    return shown, [(title, rows) for title, rows in table(value) if rows]
+    return text_table(value)

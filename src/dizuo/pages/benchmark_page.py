@@ -192,3 +192,9 @@ def _verdict(stores: Sequence[Mapping[str, Any]]) -> str:
     if quick is not best:
         text += f". {quick['name']} answered one caller fastest: 95 % within {figure(quick['loads'][0]['p95_ms'])} ms"
     return text + "."
+
+
+def text_table(value: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[tuple[str, list[str]]]]]]:
+    """Return names of the stores that could be measured, and the rows of every group as text."""
+    shown = [name for name, store in zip(names(value), value["stores"], strict=True) if not store["error"]]
+    return shown, [(title, rows) for title, rows in table(value) if rows]

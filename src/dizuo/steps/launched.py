@@ -11,10 +11,10 @@ from pathlib import Path
 from dizuo import data
 from dizuo.events import Watcher
 from dizuo.steps.samples import sample_writer
-from dizuo.training.loop import EvaluateFn
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import Ranks
 from dizuo.training.ranks.worker import run_worker
+from dizuo.training.stepping.validating import EvaluateFn
 
 __all__ = ["main"]
 

@@ -17,13 +17,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, SupportsFloat, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from dizuo.artifacts.digests import digest_tree
-from dizuo.artifacts.writing import write_json
 from dizuo.errors import TrainingError
 from dizuo.events import Finished, Metric, Note, Progress, Started, Watcher, ignore
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory, load_quantized, on_device
+from dizuo.training.building.result import write_result
 from dizuo.training.checkpoints import Checkpoints, State
 from dizuo.training.methods import METHODS
 from dizuo.training.planning.facts import Facts
@@ -40,25 +39,20 @@ from dizuo.training.resuming import (
     restore,
     seed_step,
 )
-from dizuo.training.run import Ended, Metrics, Run
+from dizuo.training.run import Metrics, Run
 from dizuo.training.stepping import reference
 from dizuo.training.stepping.schedule import scheduled_rate
 from dizuo.training.stepping.stepper import Figures, Stepper
+from dizuo.training.stepping.validating import EvaluateFn, judge
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.tokenizing import TokenStore
 
 if TYPE_CHECKING:
     from dizuo.models import Model
 
-__all__ = ["EvaluateFn", "train"]
+__all__ = ["train"]
 
 T = TypeVar("T")
-
-EvaluateFn = Callable[["Model", int], Mapping[str, float]]
-"""Given the model and the step, returns figures for metrics.jsonl; `score` among them (higher is better) decides which
-checkpoint is the best, instead of the validation loss. Names that the run writes itself (`OWN`) are refused."""
-OWN = ("epoch", "grad_norm", "learning_rate", "loss", "packed_tokens", "seconds", "step", "tokens", "validation_loss")
-"""Names in metrics.jsonl that belong to the run."""
 
 
 def train(
@@ -125,7 +119,7 @@ def train(
                 _compute_references(use, stepper, training, validation, watch)
             state = restore(plan, stepper, watch)
             _loop(plan, state, stepper, training, validation, evaluate_fn, watch)
-            _finish(plan, state, stepper)
+            write_result(plan, state, stepper)
         finally:
             if not sharded:  # what is spread over ranks stays so
                 network.release()
@@ -200,7 +194,17 @@ def _loop(
         improved = False
         last = step == num_steps
         if validation is not None and use.eval_every and (step % use.eval_every == 0 or last):
-            values, improved = _evaluate(plan, state, stepper, validation, evaluate_fn)
+            evaluated = explain_out_of_memory(
+                lambda: stepper.evaluate(validation, batch_size=use.batch_size), tokens_per_block=use.tokens_per_block
+            )
+            values, improved = judge(
+                evaluated,
+                state,
+                stepper,
+                patience=use.patience,
+                kept=checkpoints.folder,
+                evaluate_fn=evaluate_fn,
+            )
             _write(metrics, {"step": step, **values}, ranks)
             watch(Metric(step, values))
             latest.update({name: value for name, value in values.items() if name != "seconds"})
@@ -218,7 +222,7 @@ def _loop(
     watch(Finished("train", time.perf_counter() - started, f"{state.step:,} steps"))
 
 
-def _write(metrics: Metrics, line: dict[str, Any], ranks: Ranks) -> None:
+def _write(metrics: Metrics, line: Mapping[str, float], ranks: Ranks) -> None:
     if ranks.first:
         metrics.append(line)
 
@@ -230,84 +234,6 @@ def _checkpoint(state: State, stepper: Stepper, checkpoints: Checkpoints, metric
     if stepper.ranks.first:
         metrics.flush()
         checkpoints.save(state, weights, optimizer)
-
-
-def _evaluate(
-    plan: Plan, state: State, stepper: Stepper, validation: TokenStore, evaluate_fn: EvaluateFn | None
-) -> tuple[dict[str, float], bool]:
-    """Return the evaluation's figures and whether it is the best so far; update the state."""
-    use = plan.use
-    figures = explain_out_of_memory(
-        lambda: stepper.evaluate(validation, batch_size=use.batch_size), tokens_per_block=use.tokens_per_block
-    )
-    if not figures.finite:
-        raise TrainingError(
-            f"the validation loss is {figures.loss} after step {state.step}",
-            details=[f"the last whole checkpoint is kept in {plan.folder / 'checkpoints'}"],
-            hint="lower learning_rate",
-        )
-    values = {"validation_loss": figures.loss, "seconds": figures.seconds}
-    values |= {f"validation_{name}": value for name, value in figures.also.items()}
-    if evaluate_fn is not None:
-        values |= stepper.ranks.from_first(
-            lambda: _own_figures(evaluate_fn(stepper.network.model, state.step), state.step)
-        )
-    score = values.get("score", -figures.loss)
-    improved = state.best_score is None or score > state.best_score
-    if improved:
-        state.best_step, state.best_score, state.worse_evaluations = state.step, score, 0
-    else:
-        state.worse_evaluations += 1
-        if use.patience is not None and state.worse_evaluations >= use.patience:
-            state.stopped = f"{state.worse_evaluations} evaluations without a better one than at step {state.best_step}"
-    return values, improved
-
-
-def _own_figures(given: Mapping[str, float], step: int) -> dict[str, float]:
-    """Return what an evaluation function gave, checked."""
-    taken = sorted(given.keys() & set(OWN))
-    if taken:
-        raise TrainingError(
-            f"the evaluation after step {step} gave figures under names of the run's own: {', '.join(taken)}",
-            hint="return them under other names",
-        )
-    wrong = [
-        f"{name} is {value!r}"
-        for name, value in given.items()
-        if not isinstance(value, SupportsFloat) or not math.isfinite(value)
-    ]
-    if wrong:
-        raise TrainingError(f"the evaluation after step {step} gave figures that are not numbers", details=wrong)
-    return {name: float(value) for name, value in given.items()}
-
-
-def _finish(plan: Plan, state: State, stepper: Stepper) -> None:
-    """Write the result on rank 0, then the file that says so."""
-    best = plan.use.keep == "best" and state.best_step is not None
-    step = state.best_step if best else state.step
-    assert step is not None
-    stepper.ranks.from_first(lambda: _write_result(plan, state, stepper, step))
-
-
-def _write_result(plan: Plan, state: State, stepper: Stepper, step: int) -> None:
-    network = stepper.network
-    if stepper.sharded:
-        # Every checkpoint is whole, so the result needs no word from the other ranks.
-        network = build_network(plan, load_quantized(plan.model, plan.use.quantize))
-    if stepper.sharded or step != state.step:
-        network.load_weights(Checkpoints(plan.folder / "checkpoints").load(step).weights())
-    result = network.save(plan.folder)
-    ended = Ended(
-        step=state.step,
-        best_step=state.best_step,
-        best_score=state.best_score,
-        stopped=state.stopped,
-        seconds=state.seconds,
-        result=result.name,
-        digest=digest_tree(result),
-        facts=Facts.of(plan, ranks=stepper.ranks.world),
-    )
-    write_json(plan.folder / "finished.json", ended.to_json())
 
 
 def _not_finite(plan: Plan, figures: Figures, step: int, store: TokenStore, examples: list[int]) -> TrainingError:
@@ -325,7 +251,7 @@ def _not_finite(plan: Plan, figures: Figures, step: int, store: TokenStore, exam
     )
 
 
-def _line(step: int, figures: Figures, **more: float) -> dict[str, Any]:
+def _line(step: int, figures: Figures, **more: float) -> dict[str, float]:
     return {
         "step": step,
         "loss": figures.loss,

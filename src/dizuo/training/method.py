@@ -15,7 +15,7 @@ from dataclasses import Field, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 
 from dizuo.plugins import check_fields
-from dizuo.training.planning.rates import Rates
+from dizuo.training.planning.learning_rates import Rates
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,10 +16,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dizuo.artifacts.writing import write_bytes
 from dizuo.errors import TrainingError
+from dizuo.records import Json
 from dizuo.training.planning.facts import Facts
 from dizuo.training.planning.plan import Plan
 from dizuo.training.planning.snapshot import JsonObject
@@ -107,11 +108,11 @@ class Run:
         """How it ended, as finished.json says it; None while unfinished. `ended` has the same, typed."""
         return None if (ended := self.ended) is None else ended.to_json()
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> list[dict[str, float]]:
         """Return the lines of metrics.jsonl."""
-        return list(Metrics(self.folder / "metrics.jsonl").lines())
+        return cast("list[dict[str, float]]", list(Metrics(self.folder / "metrics.jsonl").lines()))
 
-    def samples(self) -> list[dict[str, Any]]:
+    def samples(self) -> list[JsonObject]:
         """Return the lines of samples.jsonl; none where no answers were written."""
         return list(Metrics(self.folder / "samples.jsonl").lines())
 
@@ -126,7 +127,7 @@ class Metrics:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, line: dict[str, Any]) -> None:
+    def append(self, line: Mapping[str, Json]) -> None:
         """Add one line of finite figures."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -142,17 +143,17 @@ class Metrics:
 
     def cut_back(self, step: int) -> None:
         """Remove the lines after a step, and a line that a kill cut short."""
-        kept = [line for line in self.lines() if line["step"] <= step]
+        kept = [line for line in self.lines() if cast("int", line["step"]) <= step]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
         if self.path.exists() or kept:
             write_bytes(self.path, text.encode("utf-8"))
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def lines(self) -> Iterator[JsonObject]:
         """Iterate over the whole lines; an unfinished last one is left out."""
         if not self.path.exists():
             return
         with self.path.open(encoding="utf-8") as file:
             for text in file:
                 if text.endswith("\n"):
-                    value: dict[str, Any] = json.loads(text)
+                    value: JsonObject = json.loads(text)
                     yield value

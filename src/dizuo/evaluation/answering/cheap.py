@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import BASELINES, FittedBaseline
+from dizuo.evaluation.baselines import BASELINES, Baseline, CheapModel
 from dizuo.evaluation.setting import Setting
 
 __all__ = ["cheap_answers", "choose_baselines"]
 
 
-def choose_baselines(asked: Sequence[str], *, answers: str) -> list[FittedBaseline]:
-    """Return the fitted baselines that were asked for; `auto` is all that give such answers.
+def choose_baselines(asked: Sequence[str], *, answers: str) -> list[Baseline]:
+    """Return the cheap models that were asked for; `auto` is all that give such answers.
 
     Args:
         asked: names, or `auto` alone.
@@ -22,21 +22,22 @@ def choose_baselines(asked: Sequence[str], *, answers: str) -> list[FittedBaseli
     Raises:
         EvaluationError: there is no such baseline, or it is no model of its own.
     """
-    fitted = {name: one for name, one in BASELINES.all().items() if isinstance(one, FittedBaseline)}
+    cheap = {name: baseline for name, baseline in BASELINES.all().items() if isinstance(baseline.how, CheapModel)}
     if list(asked) == ["auto"]:
-        return [baseline for baseline in fitted.values() if answers in baseline.answers]
-    prompts = [name for name in asked if name not in fitted and BASELINES.load(name)]
-    if prompts:
-        raise EvaluationError(
-            f"the baseline {prompts[0]!r} is a prompt of the untuned model, which is always asked",
-            hint=f"evaluate.baselines names cheap models: {', '.join(fitted)}",
-        )
-    return [fitted[name] for name in asked]
+        return [baseline for baseline in cheap.values() if answers in baseline.answers]
+    for name in asked:
+        BASELINES.check(name)
+        if name not in cheap:
+            raise EvaluationError(
+                f"the baseline {name!r} is a prompt of the untuned model, which is asked anyway",
+                hint=f"evaluate.baselines names cheap models: {', '.join(cheap)}",
+            )
+    return [cheap[name] for name in asked]
 
 
 def cheap_answers(
-    setting: Setting, baselines: Sequence[FittedBaseline], absent: dict[str, str], *, labels: Sequence[str] = ()
-) -> list[tuple[FittedBaseline, Answers]]:
+    setting: Setting, baselines: Sequence[Baseline], absent: dict[str, str], *, labels: Sequence[str] = ()
+) -> list[tuple[Baseline, Answers]]:
     """Return what each baseline, fitted on the training rows, answers to the items.
 
     Args:
@@ -48,8 +49,11 @@ def cheap_answers(
     texts = [item.text for item in setting.items]
     rows = []
     for baseline in baselines:
+        assert isinstance(baseline.how, CheapModel)
         try:
-            answer = baseline.fit(setting.training_rows, labels=labels, options=setting.options, watch=setting.watch)
+            answer = baseline.how.fit(
+                setting.training_rows, labels=labels, options=setting.options, watch=setting.watch
+            )
             rows.append((baseline, answer(texts)))
         except Absent as reason:
             absent[baseline.title] = str(reason)

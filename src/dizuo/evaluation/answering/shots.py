@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dizuo.data.rendering.conversations import render_prompt
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering.answers import Absent
 from dizuo.evaluation.baselines import five_shot
 from dizuo.evaluation.setting import Question, Setting
@@ -34,7 +34,7 @@ class Shots:
         return five_shot.BASELINE.title.format(shots=f"{count} example" + "s" * (count != 1))
 
     def prompts(
-        self, tokenizer: Any, questions: Sequence[Question], *, room: int, context_length: int
+        self, tokenizer: Tokenizer, questions: Sequence[Question], *, room: int, context_length: int
     ) -> Callable[[Question], Question]:
         """Return the function that puts the examples before a question.
 
@@ -50,7 +50,7 @@ class Shots:
         if not self.num_shots:
             raise Absent("there are no training rows to take examples from")
         rows = [(item.question, item.answer) for item in self._setting.train]
-        ask = five_shot.BASELINE.prompts(rows, labels=self._labels, options=self._setting.options)
+        ask = five_shot.prompts(rows, labels=self._labels, options=self._setting.options)
         longest = max(
             (
                 length

@@ -10,15 +10,15 @@
         untuned        the question alone
         five_shot      with answered training questions before it
 
-A baseline is a file that ends in one value, of one of two types:
+A baseline is a file that ends in one value:
 
     def fit(rows, *, labels, options, watch=ignore):         # rows are (text, answer) pairs
         ...                                                  # raises Absent(why) where it cannot be made here
         return lambda texts: Answers(texts=[...])
 
-    BASELINE = FittedBaseline(title="k nearest neighbours", answers=("label",), fit=fit)
+    BASELINE = Baseline(title="k nearest neighbours", answers=("label",), how=CheapModel(fit))
 
-`auto` in `evaluate.baselines` is every fitted baseline whose `answers` suit the kind of task.
+`auto` in `evaluate.baselines` is every cheap model whose `answers` suit the kind of task.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from dizuo.errors import EvaluationError, PluginError
+from dizuo.errors import EvaluationError
 from dizuo.plugins import Kind, check_fields
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dizuo.evaluation.setting import Question
     from dizuo.events import Watcher
 
-__all__ = ["BASELINES", "Baseline", "Fit", "FittedBaseline", "PromptBaseline", "Prompts"]
+__all__ = ["BASELINES", "Baseline", "CheapModel", "Fit", "Prompt", "Prompts"]
 
 
 class Fit(Protocol):
@@ -80,45 +80,41 @@ class Prompts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class CheapModel:
+    """A baseline that is a model of its own, fitted on the training rows."""
+
+    fit: Fit
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A baseline that is the language model as it came, shown certain messages: nothing is fitted."""
+
+    prompts: Prompts
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the two types of baselines have in common."""
+    """One way to do a task without tuning a language model."""
 
     title: str
     """What people read, such as `majority label`."""
     answers: tuple[str, ...]
     """What kinds of answers it gives: see `TaskKind.answers`."""
+    how: CheapModel | Prompt
+    """A cheap model that is fitted, or a prompt of the untuned model."""
     name: str = ""
     """Filled in by `BASELINES.load`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if type(self) is Baseline:
-            raise PluginError("it must be a FittedBaseline or a PromptBaseline")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedBaseline(Baseline):
-    """A cheap model of its own that is trained on the training rows."""
-
-    fit: Fit
-
-    def __post_init__(self) -> None:
-        Baseline.__post_init__(self)
-        if not callable(self.fit):
-            raise PluginError(f"fit is {self.fit!r}, not a function")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptBaseline(Baseline):
-    """The language model as it came, shown certain messages: nothing is trained."""
-
-    prompts: Prompts
-
-    def __post_init__(self) -> None:
-        Baseline.__post_init__(self)
-        if not callable(self.prompts):
-            raise PluginError(f"prompts is {self.prompts!r}, not a function")
 
 
 BASELINES = Kind("baseline", "dizuo.evaluation.baselines", "BASELINE", Baseline, error=EvaluationError)

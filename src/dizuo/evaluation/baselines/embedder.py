@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dizuo.errors import DizuoError
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import FittedBaseline
+from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
@@ -115,4 +115,4 @@ def _load(address: str) -> tuple[_Remembering, str, int]:
     return _Remembering(load_encoder(spec, max_length=min(256, spec.context_length))), spec.id, size
 
 
-BASELINE = FittedBaseline(title="small encoder + logistic regression", answers=("label",), fit=fit)
+BASELINE = Baseline(title="small encoder + logistic regression", answers=("label",), how=CheapModel(fit))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dizuo.evaluation.baselines import PromptBaseline
+from dizuo.evaluation.baselines import Baseline, Prompt
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.records import Message
 
@@ -70,4 +70,4 @@ def choose(answers: Sequence[str], *, labels: Sequence[str], options: EvaluateOp
     return chosen
 
 
-BASELINE = PromptBaseline(title="untuned, {shots} in the prompt", answers=("label", "labels", "text"), prompts=prompts)
+BASELINE = Baseline(title="untuned, {shots} in the prompt", answers=("label", "labels", "text"), how=Prompt(prompts))

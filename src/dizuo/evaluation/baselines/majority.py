@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import FittedBaseline
+from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
@@ -46,4 +46,4 @@ def fit(
     return answer
 
 
-BASELINE = FittedBaseline(title="majority label", answers=("label",), fit=fit)
+BASELINE = Baseline(title="majority label", answers=("label",), how=CheapModel(fit))

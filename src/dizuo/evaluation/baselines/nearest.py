@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import FittedBaseline
+from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
@@ -54,4 +54,4 @@ def fit(
     return answer
 
 
-BASELINE = FittedBaseline(title="nearest training answer", answers=("text", "labels"), fit=fit)
+BASELINE = Baseline(title="nearest training answer", answers=("text", "labels"), how=CheapModel(fit))

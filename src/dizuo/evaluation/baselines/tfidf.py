@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import FittedBaseline
+from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
@@ -86,4 +86,4 @@ def _spaceless(character: str) -> bool:
     return name.startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"))
 
 
-BASELINE = FittedBaseline(title="TF-IDF + logistic regression", answers=("label",), fit=fit)
+BASELINE = Baseline(title="TF-IDF + logistic regression", answers=("label",), how=CheapModel(fit))

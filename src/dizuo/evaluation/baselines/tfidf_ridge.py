@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import FittedBaseline
+from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 
@@ -64,4 +64,4 @@ def fit(
     return answer
 
 
-BASELINE = FittedBaseline(title="TF-IDF + ridge regression", answers=("number",), fit=fit)
+BASELINE = Baseline(title="TF-IDF + ridge regression", answers=("number",), how=CheapModel(fit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dizuo.evaluation.baselines import PromptBaseline
+from dizuo.evaluation.baselines import Baseline, Prompt
 from dizuo.evaluation.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -21,4 +21,4 @@ def prompts(
     return lambda question: question
 
 
-BASELINE = PromptBaseline(title="untuned", answers=("label", "labels", "text"), prompts=prompts)
+BASELINE = Baseline(title="untuned", answers=("label", "labels", "text"), how=Prompt(prompts))

@@ -22,6 +22,7 @@ from dizuo.evaluation.reporting.parts import (
     Sample,
     Slice,
 )
+from dizuo.records import Json
 
 __all__ = ["Report", "Row"]
 
@@ -105,9 +106,9 @@ class Report:
     """Lines of the run's metrics.jsonl."""
     over_time: tuple[History, ...] = ()
     """A few validation items, and what the model answered while it was trained."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Json] = field(default_factory=dict)
     """Options, and what was chosen on the way."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
     """Digests, machine, versions, training rows."""
 
     def row(self, name: str) -> Row | None:
@@ -130,7 +131,7 @@ class Report:
         cheap = [row for row in self.rows if row.family == "cheap"]
         return max(cheap, key=lambda row: row.score) if cheap else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         value: dict[str, Any] = {"version": VERSION, **_plain(asdict(self))}
         value["changes"] = value["changes"] or {}

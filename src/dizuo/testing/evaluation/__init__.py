@@ -18,19 +18,9 @@ class TestRanking(TaskKindSuite):                   # task_kind.py
 
 from __future__ import annotations
 
-import pytest
-
-# Before the suites are imported: their asserts say what they compared.
-pytest.register_assert_rewrite(
-    "dizuo.testing.evaluation.baseline",
-    "dizuo.testing.evaluation.figure",
-    "dizuo.testing.evaluation.metric",
-    "dizuo.testing.evaluation.task_kind",
-)
-
-from dizuo.testing.evaluation.baseline import BaselineSuite  # noqa: E402
-from dizuo.testing.evaluation.figure import FigureSuite  # noqa: E402
-from dizuo.testing.evaluation.metric import MetricSuite  # noqa: E402
-from dizuo.testing.evaluation.task_kind import TaskKindSuite  # noqa: E402
+from dizuo.testing.evaluation.baseline import BaselineSuite
+from dizuo.testing.evaluation.figure import FigureSuite
+from dizuo.testing.evaluation.metric import MetricSuite
+from dizuo.testing.evaluation.task_kind import TaskKindSuite
 
 __all__ = ["BaselineSuite", "FigureSuite", "MetricSuite", "TaskKindSuite"]

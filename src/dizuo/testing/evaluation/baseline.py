@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dizuo.evaluation.answering.answers import Absent, Answers
-from dizuo.evaluation.baselines import BASELINES, Baseline, FittedBaseline, PromptBaseline
+from dizuo.evaluation.baselines import BASELINES, Baseline, CheapModel, Prompt
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.records import Message
@@ -48,16 +48,16 @@ class BaselineSuite:
         assert set(baseline.answers) & {kind.answers for kind in KINDS.all().values()}, (
             "no kind of task has such answers"
         )
-        assert isinstance(baseline, FittedBaseline | PromptBaseline)
+        assert isinstance(baseline.how, CheapModel | Prompt)
 
     def test_a_fitted_model_answers_every_text_in_order(self, baseline: Baseline, rows: list[tuple[str, str]]) -> None:
-        if not isinstance(baseline, FittedBaseline):
+        if not isinstance(baseline.how, CheapModel):
             return
         texts = [text for text, _ in rows[::7]]
-        answers = self.fitted(baseline, rows, texts)
+        answers = self.fitted(baseline.how, rows, texts)
         assert len(answers.texts) == len(texts)
         assert all(isinstance(text, str) for text in answers.texts)
-        assert self.fitted(baseline, rows, texts[::-1]).texts == list(answers.texts)[::-1]
+        assert self.fitted(baseline.how, rows, texts[::-1]).texts == list(answers.texts)[::-1]
         if "number" in baseline.answers:
             assert np.isfinite([float(text) for text in answers.texts]).all()
         elif baseline.answers == ("label",):
@@ -66,9 +66,9 @@ class BaselineSuite:
     def test_stated_probabilities_are_those_of_the_labels(
         self, baseline: Baseline, rows: list[tuple[str, str]]
     ) -> None:
-        if not isinstance(baseline, FittedBaseline):
+        if not isinstance(baseline.how, CheapModel):
             return
-        answers = self.fitted(baseline, rows, [text for text, _ in rows[:9]])
+        answers = self.fitted(baseline.how, rows, [text for text, _ in rows[:9]])
         if answers.probabilities is None:
             return
         assert answers.probabilities.shape == (9, len(self.labels))
@@ -78,35 +78,35 @@ class BaselineSuite:
         assert [text for text, one in zip(answers.texts, sure) if one] == [a for a, one in zip(best, sure) if one]
 
     def test_costs_are_counted(self, baseline: Baseline, rows: list[tuple[str, str]]) -> None:
-        if not isinstance(baseline, FittedBaseline):
+        if not isinstance(baseline.how, CheapModel):
             return
-        answers = self.fitted(baseline, rows, [rows[0][0]])
+        answers = self.fitted(baseline.how, rows, [rows[0][0]])
         assert answers.seconds_train is not None
         assert answers.mb_on_disk is not None
         assert answers.seconds_train >= 0
         assert answers.mb_on_disk >= 0
 
     def test_without_training_rows_it_is_absent_with_the_reason(self, baseline: Baseline) -> None:
-        if not isinstance(baseline, FittedBaseline):
+        if not isinstance(baseline.how, CheapModel):
             return
         with pytest.raises(Absent, match=r"\w"):
-            baseline.fit([], labels=self.labels, options=self.options)
+            baseline.how.fit([], labels=self.labels, options=self.options)
 
     def test_a_prompt_ends_in_the_question_which_is_not_among_its_examples(self, baseline: Baseline) -> None:
-        if not isinstance(baseline, PromptBaseline):
+        if not isinstance(baseline.how, Prompt):
             return
         rows = [((Message("user", f"question {place}"),), self.labels[place % 3]) for place in range(9)]
-        ask = baseline.prompts(rows, labels=self.labels, options=self.options)
+        ask = baseline.how.prompts(rows, labels=self.labels, options=self.options)
         for question in [*(question for question, _ in rows), (Message("user", "another question"),)]:
             shown = ask(question)
             assert shown[-len(question) :] == question
             assert question[0] not in shown[: -len(question)]
             assert ask(question) == shown
 
-    def fitted(self, baseline: FittedBaseline, rows: list[tuple[str, str]], texts: Sequence[str]) -> Answers:
+    def fitted(self, model: CheapModel, rows: list[tuple[str, str]], texts: Sequence[str]) -> Answers:
         """Return the baseline's answers, or skip the test where it cannot be made here."""
         try:
-            return baseline.fit(rows, labels=self.labels, options=self.options)(texts)
+            return model.fit(rows, labels=self.labels, options=self.options)(texts)
         except Absent as reason:
             pytest.skip(str(reason))
 

@@ -1,7 +1,7 @@
 """Conformance suites of what plugs into training: methods, launchers, trackers and the doctor's checks.
 
     class TestMine(MethodSuite):
-        @pytest.fixture(scope="class")
+        @pytest.fixture
         def name(self): return "mine"
 
 A plugin is tested as it is used: found by its name, on a tiny real model, on rows that `samples` makes.

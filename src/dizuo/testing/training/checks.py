@@ -13,7 +13,7 @@ import torch
 from dizuo import models
 from dizuo.data import Dataset
 from dizuo.models import Model
-from dizuo.testing.training.samples import Rows, write_model
+from dizuo.testing.training.samples import Rows, tiny_model
 from dizuo.training import TrainOptions
 from dizuo.training.doctor import Finding, examine
 from dizuo.training.doctor.checks import CHECKS, Check
@@ -35,7 +35,7 @@ class CheckSuite:
     """Subclass it with the fixtures `name` and `sick`.
 
         class TestMine(CheckSuite):
-            @pytest.fixture(scope="class")
+            @pytest.fixture
             def name(self): return "mine"
 
             @pytest.fixture
@@ -44,7 +44,7 @@ class CheckSuite:
     The check is found as the doctor finds it, so its package must be installed.
     """
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def name(self) -> str:
         """The check's name."""
         raise NotImplementedError("a subclass says which check it tests")
@@ -56,16 +56,16 @@ class CheckSuite:
 
     # ---- made of these
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def check(self, name: str) -> Check:
         return CHECKS.load(name)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def model(self, tmp_path_factory: pytest.TempPathFactory) -> Model:
         """A random Llama of two layers, in which nothing is wrong."""
-        return models.load(models.inspect(write_model(tmp_path_factory.mktemp("model") / "tiny", scale=1)))
+        return models.load(models.inspect(tiny_model(tmp_path_factory)))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         """Forty training rows and nine validation rows, in which nothing is wrong."""
         return Rows().write(tmp_path_factory.mktemp("data"))

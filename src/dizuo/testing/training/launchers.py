@@ -17,7 +17,7 @@ from dizuo.errors import TrainingError
 from dizuo.events import Event, Finished, Metric, Note, Progress, Started
 from dizuo.models import ModelSpec
 from dizuo.testing.training.methods import weights_of
-from dizuo.testing.training.samples import Rows, labelled, write_model
+from dizuo.testing.training.samples import Rows, labelled, tiny_model, write_model
 from dizuo.training import Run, TrainOptions, plan, train
 from dizuo.training.launchers import LAUNCHERS, Launcher
 
@@ -33,7 +33,7 @@ class LauncherSuite:
     """Subclass it with a `name` fixture.
 
         class TestMine(LauncherSuite):
-            @pytest.fixture(scope="class")
+            @pytest.fixture
             def name(self): return "mine"
 
     The launcher is found as the training step finds it, so its package must be installed.
@@ -41,14 +41,14 @@ class LauncherSuite:
 
     ranks: ClassVar[int] = 2
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def name(self) -> str:
         """The launcher's name."""
         raise NotImplementedError("a subclass says which launcher it tests")
 
     # ---- made of these
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def launcher(self, name: str) -> Launcher:
         return LAUNCHERS.load(name)
 
@@ -56,12 +56,12 @@ class LauncherSuite:
     def _one_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def spec(self, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
         """A random Llama of two layers."""
-        return models.inspect(write_model(tmp_path_factory.mktemp("model") / "tiny"))
+        return models.inspect(tiny_model(tmp_path_factory))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         """41 training rows and nine validation rows."""
         return Rows(train=labelled(41)).write(tmp_path_factory.mktemp("data"))

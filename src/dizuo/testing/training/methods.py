@@ -21,7 +21,7 @@ from dizuo import models
 from dizuo.data import Dataset, Task
 from dizuo.models import Model
 from dizuo.records import Example
-from dizuo.testing.training.samples import LABELS, ROWS, Rows, write_model
+from dizuo.testing.training.samples import LABELS, ROWS, Rows, tiny_model
 from dizuo.training import Method, Plan, Run, TrainOptions, plan, train
 from dizuo.training.doctor import examine
 from dizuo.training.launchers import LAUNCHERS
@@ -54,7 +54,7 @@ class MethodSuite:
     """Subclass it with a `name` fixture.
 
         class TestMine(MethodSuite):
-            @pytest.fixture(scope="class")
+            @pytest.fixture
             def name(self): return "mine"
 
     The method is found as a recipe finds it, so its package must be installed. Override what is special about it:
@@ -64,24 +64,24 @@ class MethodSuite:
     ranks: ClassVar[int] = 2
     """Processes of the test of several; 1 leaves it out."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def name(self) -> str:
         """The method's name."""
         raise NotImplementedError("a subclass says which method it tests")
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def options(self) -> Mapping[str, Any]:
         """Its own options, as they stand in a recipe."""
         return {}
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def task(self, method: Method) -> Task | None:
         """The task of the rows; only labelled ones have one."""
         if method.kinds[0] != "labelled":
             return None
         return Task("classification", instruction="Classify the text.", labels=tuple(sorted(LABELS)))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def rows(self, method: Method) -> list[Example]:
         """Some thirty different rows that it takes."""
         return ROWS[method.kinds[0]](30)
@@ -93,16 +93,16 @@ class MethodSuite:
 
     # ---- made of these
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def method(self, name: str) -> Method:
         return METHODS.load(name)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def model(self, tmp_path_factory: pytest.TempPathFactory) -> Model:
         """A random Llama of two layers."""
-        return models.load(models.inspect(write_model(tmp_path_factory.mktemp("model") / "tiny", scale=1)))
+        return models.load(models.inspect(tiny_model(tmp_path_factory)))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self, rows: list[Example], task: Task | None, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         """The rows, the last six of them for validation."""
         return Rows(train=rows[:-6], validation=rows[-6:], task=task).write(tmp_path_factory.mktemp("data"))

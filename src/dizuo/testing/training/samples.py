@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dizuo.data import Dataset, Split, Task
 from dizuo.data.card import Card
 from dizuo.data.dataset import SplitWriter
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text, with_identity
 
 __all__ = [
-    "CHATML", "LABELS", "ROWS", "WORDS", "Rows", "chats", "feedback", "labelled", "preferences", "texts", "words",
-    "write_model",
+    "CHATML", "LABELS", "ROWS", "WORDS", "Rows", "chats", "feedback", "labelled", "preferences", "texts", "tiny_model",
+    "words", "write_model",
 ]  # fmt: skip
 
 CHATML = (
@@ -76,6 +78,12 @@ def write_model(
     module.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
+
+
+def tiny_model(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a random Llama that knows no more than a uniform guess, written once per session."""
+    folder = factory.getbasetemp() / "dizuo-tiny-model"
+    return folder if folder.exists() else write_model(folder, scale=1)
 
 
 def labelled(count: int, *, start: int = 0) -> list[Example]:

@@ -17,7 +17,7 @@ from dizuo.data import Dataset
 from dizuo.events import Event, Metric, Note, Warned
 from dizuo.models import ModelSpec
 from dizuo.testing.training.methods import weights_of
-from dizuo.testing.training.samples import Rows, write_model
+from dizuo.testing.training.samples import Rows, tiny_model
 from dizuo.training import Plan, Run, TrainOptions, plan, train
 from dizuo.training.trackers import TRACKERS, Tracker
 from dizuo.training.tracking import tracking
@@ -38,7 +38,7 @@ class TrackerSuite:
     """Subclass it with a `name` fixture.
 
         class TestMine(TrackerSuite):
-            @pytest.fixture(scope="class")
+            @pytest.fixture
             def name(self): return "mine"
 
             def read(self, run):
@@ -47,7 +47,7 @@ class TrackerSuite:
     The tracker is found as a recipe finds it, so its package must be installed, and the one that it writes with.
     """
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def name(self) -> str:
         """The tracker's name."""
         raise NotImplementedError("a subclass says which tracker it tests")
@@ -58,7 +58,7 @@ class TrackerSuite:
 
     # ---- made of these
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def tracker(self, name: str) -> Tracker:
         return TRACKERS.load(name)
 
@@ -67,20 +67,20 @@ class TrackerSuite:
         """Skips where the tool's package is not there."""
         pytest.importorskip(tracker.package)
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def spec(self, tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
         """A random Llama of two layers."""
-        return models.inspect(write_model(tmp_path_factory.mktemp("model") / "tiny"))
+        return models.inspect(tiny_model(tmp_path_factory))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def data(self, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         """Forty training rows and nine validation rows."""
         return Rows().write(tmp_path_factory.mktemp("data"))
 
-    @pytest.fixture(scope="class")
-    def alone(self, spec: ModelSpec, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    @pytest.fixture
+    def alone(self, spec: ModelSpec, data: Dataset, tmp_path: Path) -> Run:
         """The run that nobody watches."""
-        out = tmp_path_factory.mktemp("alone") / "tickets" / "3-train"
+        out = tmp_path / "alone" / "3-train"
         return train(plan(spec, data, out=out, options=TrainOptions(**SMALL), measure=False))
 
     @pytest.fixture

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from dizuo.data.task import Task
 from dizuo.errors import DizuoError
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference
 from dizuo.training.doctor.subject import Row, Subject
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 __all__ = ["Turn", "chats_of", "find_turns", "find_turns_of", "raw_text", "same_text"]
 
@@ -106,7 +109,7 @@ def _locate(
 
 
 def same_text(content: str, decoded: str) -> bool:
-    """Whether decoded tokens hold a message's text, up to white space and what a tokenizer may fold."""
+    """Return whether decoded tokens hold a message's text, up to white space and what a tokenizer may fold."""
     return _folded(content) in _folded(decoded)
 
 
@@ -114,7 +117,7 @@ def _folded(text: str) -> str:
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
-def raw_text(tokenizer: Any, chat: Chat) -> str | None:
+def raw_text(tokenizer: Tokenizer, chat: Chat) -> str | None:
     """Return what the model's own template makes of a conversation, asked without dizuo's care; None if it refuses."""
     try:
         text: str = tokenizer.apply_chat_template(

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Literal
 from dizuo.errors import DataError, PlanError, did_you_mean
 from dizuo.models.heads import HeadFacts
 from dizuo.training.method import Batch, Loss, Method
-from dizuo.training.planning.rates import TUNING
+from dizuo.training.planning.learning_rates import TUNING
 
 if TYPE_CHECKING:
     import numpy as np

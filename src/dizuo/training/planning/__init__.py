@@ -8,7 +8,7 @@ In come a model, a data set and options; out comes a `Plan`, written to plan.jso
     problems.py     reasons why training cannot start, gathered
     resolving.py    every value: what the user gave, else what dizuo chooses
     defaults.py     what dizuo chooses from the data and the model, and why
-    rates.py        peak learning rates by adapter and model size
+    learning_rates.py  peak learning rates by adapter and model size
     placement.py    on which device, what is kept there, what is divided among ranks
     measuring.py    what only the real model can say: the exact layout, the cost of the worst block
     costs.py        tokens, memory, disk, time

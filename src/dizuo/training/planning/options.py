@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from dizuo.errors import PlanError, did_you_mean
+from dizuo.records import Json
 
 __all__ = ["TrainOptions"]
 
@@ -159,9 +160,9 @@ class TrainOptions:
             out.append("patience counts evaluations, and eval_every 0 makes none: leave eval_every open, or patience")
         return out
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Return plain JSON values."""
-        out = {item.name: getattr(self, item.name) for item in fields(self)}
+        out: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
         out["targets"] = self.targets if isinstance(self.targets, str) else list(self.targets)
         return out
 
@@ -180,5 +181,5 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

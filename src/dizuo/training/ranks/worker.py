@@ -14,10 +14,11 @@ from pathlib import Path
 
 from dizuo.errors import DizuoError
 from dizuo.events import Event, Watcher, ignore
-from dizuo.training.loop import EvaluateFn, train
+from dizuo.training.loop import train
 from dizuo.training.planning.plan import Plan
 from dizuo.training.ranks.group import Ranks, is_launched, join, read_rank
 from dizuo.training.run import Run
+from dizuo.training.stepping.validating import EvaluateFn
 
 __all__ = ["run_worker"]
 

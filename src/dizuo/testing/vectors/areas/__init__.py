@@ -1,24 +1,16 @@
-"""The areas of the conformance suite of stores, one class of tests each; `suite.py` puts them together.
+"""The areas of the conformance suite, one file each, in the order of the table.
 
-What goes in and comes out:
-
-    roundtrips.py     what goes in comes out bit for bit
-    writing.py        upserts replace, updates spare the vector, deletes count
-    batches.py        streams of any size, with errors by row
-    refusals.py       what must not be stored is refused by name
-    scans.py          a scan sees every record once
-
-How it is searched:
-
-    scores.py         higher is nearer, and ties go by id
-    filtering.py      a filter means what it means in memory
-    selectivity.py    k means k, however few rows match
-    hybrid.py         by words, and by words and vectors together
-
-What it lives through:
-
-    namespaces.py     namespaces and collections do not see each other
-    processes.py      several processes, a restart, a kill
-    faults.py         no server, a wrong password, a server that dies
-    upkeep.py         it says what it is, and keeps itself in shape
+scores.py         scores are those of the metric, ties come by id
+filtering.py      filters mean what they mean, and are never ignored
+selectivity.py    k rows come back, however few match
+writing.py        replacing, updating, deleting
+roundtrips.py     what goes in comes out bit for bit
+namespaces.py     namespaces and collections do not see each other
+batches.py        streams of any size, and errors by row
+hybrid.py         by words, and by words and vectors
+scans.py          every record once
+refusals.py       what must not be stored is refused
+upkeep.py         a store says what it is, and optimizes itself
+processes.py      several processes, a restart, a kill
+faults.py         no server, a wrong password, a server that dies
 """

@@ -5,6 +5,7 @@ Never a count: for some models (SmolLM2) BOS is the token that opens every turn.
 
 from __future__ import annotations
 
+from dizuo.records import Example
 from dizuo.training.doctor import Check, Finding, Subject, green, red
 from dizuo.training.doctor.turns import chats_of, raw_text
 
@@ -18,14 +19,14 @@ def check(subject: Subject) -> Finding:
     adds = tokenizer("a")["input_ids"][:1] == [bos]
     wrong, seen = [], 0
     for row in subject.rows:
-        for one in row.sequences:
+        for sequence in row.sequences:
             seen += 1
-            first, second = int(one.ids[0]), int(one.ids[1]) if len(one.ids) > 1 else None
+            first, second = int(sequence.ids[0]), int(sequence.ids[1]) if len(sequence.ids) > 1 else None
             if first == bos == second:
                 wrong.append(f"{row.place}: begins with {tokenizer.bos_token} twice")
             elif adds and first != bos:
                 wrong.append(f"{row.place}: the tokenizer puts {tokenizer.bos_token} first, the sequence does not")
-        if row.error and _doubled(subject, row.example):
+        if row.error and _writes_two(subject, row.example):
             wrong.append(f"{row.place}: the template writes {tokenizer.bos_token} twice")
     if not wrong:
         return green(f"{seen:,} sequences, {tokenizer.bos_token}" + ("" if adds else " where the template writes it"))
@@ -38,10 +39,10 @@ def check(subject: Subject) -> Finding:
     )
 
 
-def _doubled(subject: Subject, example: object) -> bool:
-    """Whether the template by itself begins with two, in a row that could not be written."""
+def _writes_two(subject: Subject, example: Example) -> bool:
+    """Return whether the template by itself begins with two, in a row that could not be written."""
     twice = subject.tokenizer.bos_token * 2
-    texts = [raw_text(subject.tokenizer, chat) for chat, _ in chats_of(example, subject.data.task)]  # type: ignore[arg-type]
+    texts = [raw_text(subject.tokenizer, chat) for chat, _ in chats_of(example, subject.data.task)]
     return any(text is not None and text.startswith(twice) for text in texts)
 
 

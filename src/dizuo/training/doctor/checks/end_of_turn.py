@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dizuo.records import Chat, Text
-from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
+from dizuo.training.doctor import Check, Finding, Row, Subject, green, red, skipped
 from dizuo.training.doctor.turns import chats_of, find_turns, raw_text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 
 def check(subject: Subject) -> Finding:
@@ -28,9 +31,9 @@ def check(subject: Subject) -> Finding:
     for row in subject.rows:
         if isinstance(row.example, Text):
             seen += 1
-            wrong += _of_text(subject.tokenizer, row)
+            wrong += _check_text(subject.tokenizer, row)
         elif row.error:
-            wrong += [f"{row.place}: {fault}" for fault in _of_template(subject, row)]
+            wrong += [f"{row.place}: {fault}" for fault in _check_template(subject, row)]
     if not wrong:
         return green(f"{seen:,} turns") if seen else skipped("no row could be written as tokens")
     return red(
@@ -42,15 +45,16 @@ def check(subject: Subject) -> Finding:
     )
 
 
-def _of_text(tokenizer: Any, row: Any) -> list[str]:
+def _check_text(tokenizer: Tokenizer, row: Row) -> list[str]:
+    """Return what is wrong with the end of running text."""
     if tokenizer.eos_token_id is None or not row.sequences:
         return []
-    ends = [one.ids[-1] == tokenizer.eos_token_id and one.weights[-1] > 0 for one in row.sequences]
+    ends = [sequence.ids[-1] == tokenizer.eos_token_id and sequence.weights[-1] > 0 for sequence in row.sequences]
     return [] if np.all(ends) else [f"{row.place}: the text does not end with a trained {tokenizer.eos_token}"]
 
 
-def _of_template(subject: Subject, row: Any) -> list[str]:
-    """Ask the template itself about a row that could not be written."""
+def _check_template(subject: Subject, row: Row) -> list[str]:
+    """Return what the template itself does to a row that could not be written."""
     special = {str(token) for token in subject.tokenizer.added_tokens_decoder.values() if token.special}
     special |= set(subject.tokenizer.all_special_tokens)
     for chat, _ in chats_of(row.example, subject.data.task):

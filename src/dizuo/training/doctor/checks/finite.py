@@ -19,7 +19,7 @@ def check(subject: Subject) -> Finding:
         if not bool(torch.isfinite(tensor.detach().sum())) and not bool(torch.isfinite(tensor).all())
     ]
     for row in subject.rows:
-        if not all(np.isfinite(one.weights).all() for one in row.sequences):
+        if not all(np.isfinite(sequence.weights).all() for sequence in row.sequences):
             wrong.append(f"{row.place}: a training weight of one of its tokens")
     count = sum(parameter.numel() for parameter in subject.model.module.parameters())
     if wrong:

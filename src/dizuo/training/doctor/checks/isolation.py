@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -60,7 +62,7 @@ def _all_trained(subject: Subject) -> Sequences:
         ones = np.ones(len(ids), np.float32)
         ones[0] = 0.0
         weights.append(ones)
-    return Sequences(batch.ids, tuple(weights))
+    return replace(batch, weights=tuple(weights))
 
 
 def _edit(batch: Sequences) -> tuple[int, Sequences] | None:
@@ -76,7 +78,7 @@ def _edit(batch: Sequences) -> tuple[int, Sequences] | None:
             changed[shared + 1 :] = np.roll(ids[shared + 1 :], 1)
             if np.array_equal(changed, ids):
                 changed[shared + 1 :] = ids[0]
-            return number, Sequences((*batch.ids[:number], changed, *batch.ids[number + 1 :]), batch.weights)
+            return number, replace(batch, ids=(*batch.ids[:number], changed, *batch.ids[number + 1 :]))
     return None
 
 

@@ -29,9 +29,9 @@ def check(subject: Subject) -> Finding:
             wrong.append(f"{turn.place}: what is trained does not hold its text")
     if not getattr(subject.method_options, "prompt_weight", 0):
         for row in subject.rows:
-            for one in row.sequences:
-                more = int(np.count_nonzero(one.weights)) - covered.get(id(one), 0)
-                if id(one) in covered and more > 0:
+            for sequence in row.sequences:
+                more = int(np.count_nonzero(sequence.weights)) - covered.get(id(sequence), 0)
+                if id(sequence) in covered and more > 0:
                     wrong.append(f"{row.place}: {more} trained tokens are of no answer")
     if not seen and not wrong:
         return skipped("no row is a conversation")

@@ -10,7 +10,7 @@ def check(subject: Subject) -> Finding:
     if not subject.trains_tokens:
         return skipped("the method trains a head on the last states, not tokens")
     written = [row for row in subject.rows if row.sequences]
-    masked = [row for row in written if not all((one.weights > 0).any() for one in row.sequences)]
+    masked = [row for row in written if not all((sequence.weights > 0).any() for sequence in row.sequences)]
     untaught = [row for row in subject.rows if row.error and "is trained" in row.error]
     if not masked and not untaught:
         return green(f"{len(written):,} rows")

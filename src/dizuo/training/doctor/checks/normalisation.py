@@ -14,7 +14,6 @@ import torch
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 from dizuo.training.doctor.losses import sums_tokens
 from dizuo.training.method import Batch
-from dizuo.trees import Sequences
 
 BOUND = 1e-4
 """Allowed difference, relative above 1: transformers sums in another order."""
@@ -65,7 +64,7 @@ def _ragged(batch: Batch) -> Batch:
         last = np.flatnonzero(own)[-1]
         kept[last] = own[last]
         weights.append(kept)
-    return replace(batch, sequences=Sequences(batch.sequences.ids, tuple(weights)))
+    return replace(batch, sequences=replace(batch.sequences, weights=tuple(weights)))
 
 
 CHECK = Check(title="the loss is the trained tokens' mean, computed directly", trap=1, check=check)

@@ -14,7 +14,8 @@ def check(subject: Subject) -> Finding:
     for turn in find_turns(subject):
         seen += 1
         if turn.sequence is None:
-            wrong.append(f"{turn.place}: {_parting(turn.prompt, [one.ids for one in turn.row.sequences], subject)}")
+            trained = [sequence.ids for sequence in turn.row.sequences]
+            wrong.append(f"{turn.place}: {_say_where_they_part(turn.prompt, trained, subject)}")
         elif subject.trains_tokens and not (turn.sequence.weights[len(turn.prompt) :][:1] > 0).any():
             wrong.append(f"{turn.place}: the token after the prompt is not trained")
     if not seen:
@@ -36,8 +37,8 @@ def _is_chat(subject: Subject) -> bool:
     return any(row.example.__class__.__name__ == "Chat" for row in subject.rows)
 
 
-def _parting(prompt: tuple[int, ...], sequences: list[np.ndarray], subject: Subject) -> str:
-    """Say where the best of the sequences leaves the served prompt."""
+def _say_where_they_part(prompt: tuple[int, ...], sequences: list[np.ndarray], subject: Subject) -> str:
+    """Return where the best of the sequences leaves the served prompt, in words."""
     shared = 0
     for ids in sequences:
         count = min(len(ids), len(prompt))

@@ -10,7 +10,7 @@ from dizuo.training.doctor import Check, Finding, Row, Subject, green, red
 def check(subject: Subject) -> Finding:
     """Compare the trained ids of rows over the limit before and after cutting."""
     limit = subject.max_length
-    long = [row for row in subject.rows if any(len(one.ids) > limit for one in row.sequences)]
+    long = [row for row in subject.rows if any(len(sequence.ids) > limit for sequence in row.sequences)]
     if not long:
         return green(f"the longest row looked at has {_longest(subject.rows):,} tokens, the limit is {limit:,}")
     wrong = [f"{row.place}: {fault}" for row in long if (fault := _fault(subject, row))]
@@ -26,15 +26,15 @@ def check(subject: Subject) -> Finding:
 
 def _fault(subject: Subject, row: Row) -> str:
     limit = subject.max_length
-    longest = max(row.sequences, key=lambda one: len(one.ids))
+    longest = max(row.sequences, key=lambda sequence: len(sequence.ids))
     if not row.kept:
         target = len(longest.ids) - longest.num_prompt
         alone = f", and its target alone has {target:,}" if target >= limit - 1 else ""
         return f"{len(longest.ids):,} tokens{alone}"
     if subject.method.arrange is not None:
         return ""  # the method itself cuts rows into what fits
-    for one, number in zip(row.sequences, subject.store.sequences_of(row.stored), strict=True):
-        whole = one.ids[one.num_prompt :][one.weights[one.num_prompt :] > 0]
+    for sequence, number in zip(row.sequences, subject.store.sequences_of(row.stored), strict=True):
+        whole = sequence.ids[sequence.num_prompt :][sequence.weights[sequence.num_prompt :] > 0]
         left = subject.store.ids(number)[subject.store.weights(number) > 0]
         if len(left) < len(whole) or not np.array_equal(left[len(left) - len(whole) :], whole):
             return f"{len(whole):,} trained tokens, of which cutting leaves {len(left):,}"
@@ -42,7 +42,7 @@ def _fault(subject: Subject, row: Row) -> str:
 
 
 def _longest(rows: list[Row]) -> int:
-    return max((len(one.ids) for row in rows for one in row.sequences), default=0)
+    return max((len(sequence.ids) for row in rows for sequence in row.sequences), default=0)
 
 
 def _hint(subject: Subject) -> str:
