@@ -12,10 +12,10 @@ Two systems on the same items are compared item by item; overlapping intervals a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,7 +100,7 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
 def bootstrap_mean(
     values: ArrayLike,
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     method: Literal["bca", "percentile"] = "bca",
     confidence: float = 0.95,
     resamples: int = 5000,
@@ -206,7 +206,7 @@ def paired_bootstrap(
     a: ArrayLike,
     b: ArrayLike,
     *,
-    clusters: Sequence[Any] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     resamples: int = 5000,
     seed: int = 0,
@@ -345,13 +345,13 @@ def _finite(values: ArrayLike) -> Floats:
     return data
 
 
-def _grouped(data: Floats, clusters: Sequence[Any] | None) -> tuple[Floats, Floats]:
+def _grouped(data: Floats, clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
     """Return sum and size of every cluster; an item is its own cluster when there are none."""
     if clusters is None:
         return data, np.ones_like(data)
     if len(clusters) != len(data):
         raise ValueError(f"{len(clusters)} clusters for {len(data)} values")
-    numbers: dict[Any, int] = {}
+    numbers: dict[Hashable, int] = {}
     index = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
     return np.bincount(index, data).astype(np.float64), np.bincount(index).astype(np.float64)
 

@@ -171,6 +171,7 @@ def _mark_seen(row: Row) -> Row:
 
 
 def _facts(setting: Setting) -> dict[str, Json]:
+    """Return what a reader needs to repeat the evaluation: digests, the machine, versions."""
     import torch
 
     return {

@@ -15,11 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dizuo.data.rendering.conversations import Rendered
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.likelihood import score_sequences
@@ -249,7 +250,7 @@ def _monotone(answers: Sequence[str]) -> list[str]:
     return [f"untrained it answers {count:,} of {len(answers):,} with {common!r}"]
 
 
-def _read_texts(setting: Setting, runner: Runner, tokenizer: Any) -> tuple[float, float]:
+def _read_texts(setting: Setting, runner: Runner, tokenizer: Tokenizer) -> tuple[float, float]:
     """Return (bits per byte of the sample's texts, tokens read per second)."""
     rendered, texts = running_text(
         [item.text for item in setting.items], tokenizer, context_length=setting.spec.context_length
@@ -267,7 +268,9 @@ def _read_texts(setting: Setting, runner: Runner, tokenizer: Any) -> tuple[float
     return bits_per_byte(values, texts), speed
 
 
-def running_text(texts: Sequence[str], tokenizer: Any, *, context_length: int) -> tuple[list[Rendered], list[str]]:
+def running_text(
+    texts: Sequence[str], tokenizer: Tokenizer, *, context_length: int
+) -> tuple[list[Rendered], list[str]]:
     """Return texts as sequences of which exactly the texts are predicted, and the texts.
 
     A BOS stands in front (or the eos, where there is none), so that the first token is predicted, too; without either
@@ -297,7 +300,7 @@ def running_text(texts: Sequence[str], tokenizer: Any, *, context_length: int) -
     return rendered, kept
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from dizuo.data import prompt_messages
 from dizuo.errors import EvaluationError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dizuo.models import ModelSpec
     from dizuo.models.heads import Head
 
-__all__ = ["Item", "Question", "Setting", "items_of", "joined", "labels_of"]
+__all__ = ["Item", "Question", "Setting", "WatchedAnswer", "items_of", "joined", "labels_of"]
 
 Question: TypeAlias = tuple[Message, ...]
 TRAINING_ROWS = 50_000
@@ -50,6 +50,21 @@ class Item:
     def answer(self) -> str:
         """The first right answer."""
         return self.references[0]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedAnswer:
+    """A line of samples.jsonl: one answer of the model while it was trained."""
+
+    step: int
+    item: str
+    """Id of the example."""
+    text: str
+    expected: str
+    answer: str
+    note: str
+    """Why there is no answer."""
+    right: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +112,21 @@ class Setting:
         """Return the spec whose weights are the tuned ones, when the whole model was trained."""
         return self.spec if self.weights is None else dataclasses.replace(self.spec, folder=str(self.weights))
 
-    def losses(self) -> list[dict[str, Any]]:
+    def losses(self) -> list[Mapping[str, float]]:
         """Return the lines of the run's metrics.jsonl; an unfinished last one is left out."""
         if self.run is None:
             return []
         lines = (self.run / "metrics.jsonl").read_text("utf-8").split("\n")[:-1]
         return [json.loads(line) for line in lines if line.strip()]
 
-    def samples(self) -> list[dict[str, Any]]:
+    def samples(self) -> list[WatchedAnswer]:
         """Return the lines of the run's samples.jsonl, where it has one."""
         path = None if self.run is None else self.run / "samples.jsonl"
         if path is None or not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1] if line.strip()]
+        lines = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1] if line.strip()]
+        names = [field.name for field in dataclasses.fields(WatchedAnswer)]
+        return [WatchedAnswer(**{name: line[name] for name in names}) for line in lines]
 
     def training_seconds(self) -> float | None:
         """Return the seconds that the run's steps and evaluations took."""

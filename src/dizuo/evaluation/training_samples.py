@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dizuo.data.rendering.conversations import render_prompt
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.setting import Item, items_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = (
     from dizuo.engines import open as open_engine
     from dizuo.models import end_of_turn_ids
 
-    tokenizer: Any = model.tokenizer
+    tokenizer: Tokenizer = model.tokenizer
     prompts = [render_prompt(tokenizer, item.question) for item in items]
     longest = [len(ids) for ids in tokenizer(list(labels), add_special_tokens=False)["input_ids"]] if labels else []
     most = min(max(longest) + 4, MAX_TOKENS) if longest else MAX_TOKENS
@@ -86,7 +87,7 @@ def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = (
     ]
 
 
-def _written(item: Item, prompt: str, result: Any, tokenizer: Any) -> Written:
+def _written(item: Item, prompt: str, result: Any, tokenizer: Tokenizer) -> Written:
     answer, note = "", ""
     if result is None:
         note = "the prompt is too long for the model"

@@ -42,7 +42,13 @@ class Tokenizer(Protocol):
     @overload
     def __call__(self, text: list[str], *, add_special_tokens: bool = True) -> Mapping[str, list[list[int]]]: ...
 
-    def decode(self, token_ids: list[int], *, clean_up_tokenization_spaces: bool) -> str:
+    def decode(
+        self,
+        token_ids: list[int],
+        *,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> str:
         """Return the text of token ids."""
 
     def get_chat_template(self, chat_template: str | None, tools: list[Mapping[str, Json]] | None) -> str:

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.last_token import Form, render_conversation, render_for
 from dizuo.data.rendering.prompts import SEPARATOR
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Answers
@@ -96,7 +97,7 @@ def answer_with_head(setting: Setting, head: Head, labels: Sequence[str]) -> tup
 
 
 def read_texts(
-    setting: Setting, runner: Runner, tokenizer: Any, head: Head, texts: Sequence[str], *, work: str
+    setting: Setting, runner: Runner, tokenizer: Tokenizer, head: Head, texts: Sequence[str], *, work: str
 ) -> Outputs:
     """Return the head's outputs for texts; those that are too long for the model are not run."""
     sequences = [render_item(tokenizer, text, setting.task, head) for text in texts]
@@ -140,12 +141,12 @@ def serve_head(setting: Setting, head: Head, sequences: Sequence[Rendered], *, w
     return Outputs(values, too_long, seconds)
 
 
-def render_item(tokenizer: Any, text: str, task: Task | None, head: Head) -> Rendered:
+def render_item(tokenizer: Tokenizer, text: str, task: Task | None, head: Head) -> Rendered:
     """Return the question about one text as the head was trained to read it."""
     return render_for(head.facts, tokenizer, text, task)
 
 
-def render_pair(tokenizer: Any, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:
+def render_pair(tokenizer: Tokenizer, pair: Preference, answer: Sequence[Message], head: Head) -> Rendered:
     """Return a pair's prompt with one of its answers as the head was trained to read it."""
     form: Form = "text" if head.facts.form == "text" else "chat"
     return render_conversation(tokenizer, pair.prompt, answer, form=form, tools=pair.tools)
@@ -183,7 +184,9 @@ def _answers(setting: Setting, head: Head, outputs: Outputs, labels: Sequence[st
     )
 
 
-def _temperature(setting: Setting, runner: Runner, tokenizer: Any, head: Head, scored: Outputs) -> dict[str, float]:
+def _temperature(
+    setting: Setting, runner: Runner, tokenizer: Tokenizer, head: Head, scored: Outputs
+) -> dict[str, float]:
     """Return the temperature that fits the validation rows best, and the calibration error with it."""
     rows = (
         items_of(setting.data.validation, setting.task, limit=VALIDATION_ROWS) if len(setting.data.validation) else []

@@ -12,12 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.data.rendering.conversations import Rendered, render_completions, render_prompt
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import EvaluationError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.records import Message
@@ -66,7 +67,7 @@ class LabelScores:
 
 def score_labels(
     runner: Runner,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     questions: Sequence[Sequence[Message]],
     labels: Sequence[str],
     *,
@@ -167,7 +168,7 @@ def score_sequences(
 
 
 def question_sequences(
-    tokenizer: Any, questions: Iterable[Sequence[Message]], labels: Sequence[str]
+    tokenizer: Tokenizer, questions: Iterable[Sequence[Message]], labels: Sequence[str]
 ) -> Iterator[list[Rendered]]:
     """Yield, per question, one sequence per label.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dizuo.data.rendering.conversations import render_prompt
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.setting import Question, Setting
 from dizuo.events import Finished, Progress, Started
 
@@ -22,7 +23,7 @@ TUNED = "tuned"
 
 
 @contextmanager
-def open_runner(setting: Setting, *, tuned: bool) -> Iterator[tuple[Runner, Any]]:
+def open_runner(setting: Setting, *, tuned: bool) -> Iterator[tuple[Runner, Tokenizer]]:
     """Yield a runner over the untuned or the tuned model, and its tokenizer."""
     from dizuo.models import adapters, load
     from dizuo.trees import Runner
@@ -41,7 +42,7 @@ class Speaker:
     """An engine that answers questions with text, greedily."""
 
     engine: Engine
-    tokenizer: Any
+    tokenizer: Tokenizer
     adapter: str | None
     setting: Setting
     too_long: int = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dizuo.data.rendering.conversations import render_prompt
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering.answers import Absent
 from dizuo.evaluation.baselines import five_shot
 from dizuo.evaluation.setting import Question, Setting
@@ -34,7 +34,7 @@ class Shots:
         return five_shot.BASELINE.title.format(shots=f"{count} example" + "s" * (count != 1))
 
     def prompts(
-        self, tokenizer: Any, questions: Sequence[Question], *, room: int, context_length: int
+        self, tokenizer: Tokenizer, questions: Sequence[Question], *, room: int, context_length: int
     ) -> Callable[[Question], Question]:
         """Return the function that puts the examples before a question.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from dizuo.data.rendering.conversations import Rendered, render_completion
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import DataError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Absent, Answers, Likelihood
@@ -83,7 +83,7 @@ def max_tokens(setting: Setting) -> int:
         return setting.options.max_tokens
     from dizuo.models import load_tokenizer
 
-    tokenizer: Any = load_tokenizer(setting.spec)
+    tokenizer: Tokenizer = load_tokenizer(setting.spec)
     answers = [item.answer for item in setting.train[:2000]] or [""]
     longest = max(len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"])
     return min(256, max(8, longest + longest // 4))

@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError, PluginError
 from dizuo.plugins import Kind, check_fields
 
 if TYPE_CHECKING:
     from dizuo.data import Task
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.evaluation.reporting.parts import Sample
     from dizuo.evaluation.reporting.report import Report
     from dizuo.evaluation.reporting.rows import Entry
@@ -74,7 +75,7 @@ class TaskKind:
     """(setting, entries) -> a few answers of both models, side by side."""
     cheap: Callable[[Setting, Score, dict[str, str]], list[Entry]] | None = None
     """(setting, score, absent) -> the cheap rows alone, for a comparison of untrained models."""
-    probe: Callable[[Setting, Score, Runner, Any], Entry] | None = None
+    probe: Callable[[Setting, Score, Runner, Tokenizer], Entry] | None = None
     """(setting, score, runner, tokenizer) -> the untuned model's row alone; None where it cannot answer untrained."""
     name: str = ""
     """Filled in by `KINDS.load`."""

@@ -7,11 +7,12 @@ the head says. `tuned, as served` is what a user gets: text that the engine writ
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from numpy.typing import NDArray
 
 from dizuo.data import prompt_messages
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering import heads, models
 from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.answering.cheap import cheap_answers, choose_baselines
@@ -96,7 +97,7 @@ def _cheap(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry
     return sorted(entries, key=lambda entry: entry.score)
 
 
-def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Any) -> Entry:
+def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Tokenizer) -> Entry:
     labels, questions = labels_of(setting), [item.question for item in setting.items]
     work = f"label with {setting.spec.id}"
     answers = _choose_labels(setting, runner, tokenizer, questions, labels, work=work)
@@ -130,7 +131,7 @@ def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
 def _choose_labels(
     setting: Setting,
     runner: Runner,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     questions: Sequence[Question],
     labels: Sequence[str],
     *,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.answering.cheap import cheap_answers, choose_baselines
@@ -84,7 +85,7 @@ def _cheap(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry
     ]
 
 
-def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Any) -> Entry:
+def _probe(setting: Setting, score: Score, runner: Runner, tokenizer: Tokenizer) -> Entry:
     with models.open_speaker(setting, tuned=False) as speaker:
         texts, seconds = speaker.answer(
             [item.question for item in setting.items],

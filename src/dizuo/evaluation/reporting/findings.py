@@ -119,10 +119,10 @@ def answers_over_time(setting: Setting) -> list[History]:
     length = setting.options.excerpt
     items: dict[str, History] = {}
     for line in setting.samples():
-        new = History(_short(line["text"], length), _short(line["expected"], 2 * length), ())
-        history = items.get(line["item"], new)
-        moment = Moment(line["step"], _short(line["answer"] or line["note"], 2 * length), bool(line["right"]))
-        items[line["item"]] = History(history.text, history.expected, (*history.answers, moment))
+        new = History(_short(line.text, length), _short(line.expected, 2 * length), ())
+        history = items.get(line.item, new)
+        moment = Moment(line.step, _short(line.answer or line.note, 2 * length), bool(line.right))
+        items[line.item] = History(history.text, history.expected, (*history.answers, moment))
     return list(items.values())
 
 
