@@ -28,8 +28,9 @@ EPOCHS = ((100, 8.0), (500, 4.0), (2_000, 3.0), (10_000, 2.0), (float("inf"), 1.
 """(examples below, epochs). Four epochs of 48 rows, 16 at a time, are 12 steps: SmolLM2-135M then says `ham` to every
 SMS (87.5 % of 200); eight epochs of 8 at a time reach 93.0 %. Sentence polarity has 77.0 % with both."""
 BATCHES = ((192, 8), (float("inf"), 16))
-"""(examples below, sequences per step). The rates in `learning_rates.py` belong to 16, which is taken where an epoch then
-has twelve steps. With 4 at a time they are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4 epochs)."""
+"""(examples below, sequences per step). The rates in `learning_rates.py` belong to 16, which is taken where an epoch
+then has twelve steps. With 4 at a time they are too high: 68.5 % instead of 79.5 % on sentence polarity (48 rows, 4
+epochs)."""
 RANK = 16
 LARGEST_RANK = 128
 BITS_PER_WEIGHT = 2
