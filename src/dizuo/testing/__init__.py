@@ -9,9 +9,9 @@ training/     MethodSuite, CheckSuite, LauncherSuite, TrackerSuite: a training m
 evaluation/   BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite: what an evaluation is made of
               (`dizuo.evaluation.baselines`, `.figures`, `.metrics`, `.kinds`)
 engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
-vectors/      VectorStoreSuite, EmbedderSuite, RerankerSuite, DocumentReaderSuite: a vector database, a model that makes
-              vectors, one that scores hits, a format of document files (`dizuo.vectors.stores`, `.embedders`,
-              `.rerankers`, `.knowledge.documents.readers`)
+vectors/      VectorStoreSuite, EmbedderSuite, RerankerSuite, DocumentReaderSuite, RawClientSuite: a vector database, a
+              model that makes vectors, one that scores hits, a format of document files, a database used by hand
+              (`dizuo.vectors.stores`, `.embedders`, `.rerankers`, `.knowledge.documents.readers`, `.benchmarking.raw`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from dizuo.testing.readers import ReaderSuite
     from dizuo.testing.sources import SourceSuite
     from dizuo.testing.training import CheckSuite, LauncherSuite, MethodSuite, Sick, TrackerSuite
-    from dizuo.testing.vectors import DocumentReaderSuite, EmbedderSuite, RerankerSuite, VectorStoreSuite
+    from dizuo.testing.vectors import (
+        DocumentReaderSuite,
+        EmbedderSuite,
+        RawClientSuite,
+        RerankerSuite,
+        VectorStoreSuite,
+    )
 
 __all__ = [
     "BaselineSuite",
@@ -50,6 +56,7 @@ __all__ = [
     "LauncherSuite",
     "MethodSuite",
     "MetricSuite",
+    "RawClientSuite",
     "ReaderSuite",
     "RerankerSuite",
     "Sick",
@@ -70,6 +77,7 @@ SUITES = {
     "LauncherSuite": "training",
     "MethodSuite": "training",
     "MetricSuite": "evaluation",
+    "RawClientSuite": "vectors",
     "ReaderSuite": "readers",
     "RerankerSuite": "vectors",
     "Sick": "training",

@@ -1,4 +1,4 @@
-"""The conformance suites of vectors: of stores, embedders, rerankers and readers of document files.
+"""The conformance suites of vectors: of stores, embedders, rerankers, readers of document files and raw clients.
 
     suite.py              VectorStoreSuite: every sentence of the meaning as a test, held against `memory://`
     areas/                what it is made of, one file per part of the meaning
@@ -11,6 +11,7 @@
     embedder.py           EmbedderSuite
     reranker.py           RerankerSuite
     document_reader.py    DocumentReaderSuite
+    raw_client.py         RawClientSuite
 
 How they are used:
 
@@ -54,12 +55,14 @@ pytest.register_assert_rewrite(
     "dizuo.testing.vectors.comparing",
     "dizuo.testing.vectors.document_reader",
     "dizuo.testing.vectors.embedder",
+    "dizuo.testing.vectors.raw_client",
     "dizuo.testing.vectors.reranker",
 )
 
 from dizuo.testing.vectors.document_reader import DocumentReaderSuite  # noqa: E402
 from dizuo.testing.vectors.embedder import EmbedderSuite  # noqa: E402
+from dizuo.testing.vectors.raw_client import RawClientSuite  # noqa: E402
 from dizuo.testing.vectors.reranker import RerankerSuite  # noqa: E402
 from dizuo.testing.vectors.suite import AREAS, VectorStoreSuite  # noqa: E402
 
-__all__ = ["AREAS", "DocumentReaderSuite", "EmbedderSuite", "RerankerSuite", "VectorStoreSuite"]
+__all__ = ["AREAS", "DocumentReaderSuite", "EmbedderSuite", "RawClientSuite", "RerankerSuite", "VectorStoreSuite"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from dizuo.vectors.benchmarking.raw import RAW, RawTable
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.connecting.connect import connect
-from dizuo.vectors.points import Floats
+from dizuo.vectors.points import Floats, Hit
 from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Ours", "Overhead", "compare", "open_raw"]
@@ -62,7 +62,7 @@ class Ours:
         assert self.store is not None
         self.store.upsert(batch)
 
-    def search(self, query: Floats) -> list[Any]:
+    def search(self, query: Floats) -> Sequence[Hit]:
         """Return the ten nearest rows."""
         assert self.store is not None
         return self.store.search(query, 10)
@@ -81,7 +81,7 @@ def _time_call(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def compare(raw: RawTable, ours: RawTable, table: Any, *, batch: int, rounds: int, queries: Floats) -> Overhead:
+def compare(raw: RawTable, ours: Ours, table: Any, *, batch: int, rounds: int, queries: Floats) -> Overhead:
     """Return medians of both sides, measured in turn.
 
     Args:
@@ -93,7 +93,7 @@ def compare(raw: RawTable, ours: RawTable, table: Any, *, batch: int, rounds: in
         queries: float32 [q, dim], each asked once of each side after the last load.
     """
     parts = [table.slice(start, batch) for start in range(0, table.num_rows, batch)]
-    sides = (("raw", raw), ("ours", ours))
+    sides: tuple[tuple[str, RawTable | Ours], ...] = (("raw", raw), ("ours", ours))
     loads: dict[str, list[float]] = {"raw": [], "ours": []}
     for _ in range(rounds):
         for name, side in sides:

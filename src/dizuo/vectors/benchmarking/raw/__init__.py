@@ -13,14 +13,15 @@ A raw client is a file named after its URL scheme:
 
     RAW = RawClient(open=open_raw)
 
-Third parties name theirs in the entry-point group `dizuo.vectors.benchmarking.raw`.
+Third parties name theirs in the entry-point group `dizuo.vectors.benchmarking.raw`; `dizuo.testing.RawClientSuite`
+tests one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dizuo.errors import VectorError
 from dizuo.plugins import Kind, check_fields
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 
     from dizuo.vectors.points import Floats
 
-__all__ = ["RAW", "RawClient", "RawTable"]
+__all__ = ["RAW", "RawClient", "RawRow", "RawTable"]
+
+
+RawRow: TypeAlias = "tuple[str, float, Mapping[str, object], str | None]"
+"""What a search brings of a row: id, cosine, metadata, document."""
 
 
 class RawTable(Protocol):
-    """One table of vectors: what is measured, by hand or through dizuo."""
+    """One table of vectors, used with the database's own client."""
 
     def recreate(self) -> None:
         """Make the table, empty."""
@@ -42,7 +47,7 @@ class RawTable(Protocol):
     def upsert(self, batch: pa.Table) -> None:
         """Insert or replace the rows of an Arrow table."""
 
-    def search(self, query: Floats) -> Sized:
+    def search(self, query: Floats) -> Sequence[RawRow]:
         """Return the ten nearest rows."""
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import Any
 
-from dizuo.vectors.benchmarking.raw import RawClient
+from dizuo.vectors.benchmarking.raw import RawClient, RawRow
 from dizuo.vectors.connecting.addresses import parse_url
 from dizuo.vectors.points import Floats
 
@@ -46,7 +46,7 @@ class RawLance:
         merge = self.table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         merge.execute(batch)
 
-    def search(self, query: Floats) -> list[Any]:
+    def search(self, query: Floats) -> list[RawRow]:
         """Return the ten nearest rows."""
         found = self.table.search(query, vector_column_name="vector").distance_type("cosine").limit(10)
         rows = found.select(["id", "metadata", "document", "_distance"]).to_arrow().to_pylist()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dizuo.vectors.benchmarking.raw import RawClient
+from dizuo.vectors.benchmarking.raw import RawClient, RawRow
 from dizuo.vectors.points import Floats
 
 __all__ = ["RAW"]
@@ -58,7 +58,7 @@ class RawPostgres:
                 " metadata = excluded.metadata, document = excluded.document"
             )
 
-    def search(self, query: Floats) -> list[Any]:
+    def search(self, query: Floats) -> list[RawRow]:
         """Return the ten nearest rows."""
         text = "[" + ",".join(map(repr, query.tolist())) + "]"
         rows = self.connection.execute(
