@@ -68,6 +68,10 @@ MOVED = ROOT / "docs" / "decisions" / "004-rooms.md"
 def test_every_file_and_folder_that_is_named_exists(path: Path) -> None:
     text = path.read_text("utf-8")
     text = text if path != MOVED else text.partition("## Where files went")[0]
+    # What two readers answered about the tree of a day stays as they said it, names that are gone since included.
+    text = re.sub(
+        r"^## (Twenty questions, asked|The raw answers)$.*?(?=^## |\Z)", "", text, flags=re.MULTILINE | re.DOTALL
+    )
     named = re.findall(r"(?<![\w/.])((?:src/dizuo|tests|benchmarks)/[\w/.*-]*\w|[\w/]+\.py)\b", text)
     lost = [
         name for name in named

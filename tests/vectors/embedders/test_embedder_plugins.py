@@ -15,7 +15,7 @@ from test_sentence_transformers import CONFIGS, write_model
 
 from dizuo.errors import MissingPackage
 from dizuo.testing import EmbedderSuite
-from dizuo.vectors.embedders import EMBEDDERS, open_embedder
+from dizuo.vectors.embedders import EMBEDDERS, CallableEmbedder, open_embedder
 
 
 class TestSentenceTransformers(EmbedderSuite):
@@ -81,3 +81,21 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
         open_embedder(address)
     assert caught.value.message == f"the embedder {address} needs the package {package!r}, which is not installed"
     assert caught.value.hint == 'pip install "dizuo[embedders]"'
+
+
+def test_the_suite_finds_what_is_wrong_with_an_embedder() -> None:
+    suite = EmbedderSuite()
+
+    def embedder(function: Any, digest: str = "sha256:0") -> CallableEmbedder:
+        return CallableEmbedder(function, name="wrong", dim=1, digest=digest)
+
+    by_place = embedder(lambda texts: [[float(row)] for row in range(len(texts))])
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        suite.test_a_texts_vector_does_not_depend_on_the_others(by_place)
+    blind = embedder(lambda texts: [[1.0] for _ in texts])
+    with pytest.raises(AssertionError):
+        suite.test_different_texts_have_different_vectors(blind)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        suite.test_half_a_character_is_refused(blind)
+    with pytest.raises(AssertionError):
+        suite.test_it_says_what_it_is(embedder(lambda texts: [[1.0] for _ in texts], digest="1"))

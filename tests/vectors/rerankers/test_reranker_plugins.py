@@ -25,3 +25,17 @@ class TestCrossEncoder(RerankerSuite):
 def test_every_reranker_of_ours_runs_through_the_suite() -> None:
     held = {suite.name for suite in RerankerSuite.__subclasses__() if suite.__module__ == __name__}
     assert held == set(RERANKERS.names())
+
+
+def test_the_suite_finds_what_is_wrong_with_a_reranker() -> None:
+    suite = RerankerSuite()
+    with pytest.raises(AssertionError):
+        suite.test_every_text_has_a_score(lambda query, texts: [1.0])
+    with pytest.raises(AssertionError, match="tells texts apart"):
+        suite.test_every_text_has_a_score(lambda query, texts: [1.0 for _ in texts])
+    with pytest.raises(AssertionError):
+        suite.test_a_texts_score_does_not_depend_on_the_others(
+            lambda query, texts: [float(n) for n in range(len(texts))]
+        )
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        suite.test_half_a_character_is_refused(lambda query, texts: [1.0 for _ in texts])
