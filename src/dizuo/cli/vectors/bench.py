@@ -42,23 +42,23 @@ def command(
 
     levels = _levels(concurrency)
     with watching(as_json=as_json) as watch:
-        found = benchmark(
+        result = benchmark(
             urls, data=data, collection=collection, rows=rows, dim=dim, metric=metric,  # type: ignore[arg-type]
             k=k, queries=queries, concurrency=levels, seconds=seconds, force_index=force_index, raw=not no_raw,
             watch=watch,
         )  # fmt: skip
-    value = found.to_json()
+    value = result.to_json()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bench.json").write_text(json.dumps(value, ensure_ascii=False, indent=1), "utf-8")
     (folder / "bench.html").write_text(pages.benchmark(value), "utf-8")
-    failed = [store for store in found.stores if store.error]
+    failed = [store for store in result.stores if store.error]
     if as_json:
         emit(value)
         return 1 if failed else 0
     names, groups = pages.benchmark_table(value)
-    line(f"{found.rows:,} rows of {found.dim:,} numbers, {found.metric}, {found.queries:,} queries; {found.data}")
-    for note in (*found.notes, *(f"{one.url}: {note}" for one in found.stores for note in one.notes)):
+    line(f"{result.rows:,} rows of {result.dim:,} numbers, {result.metric}, {result.queries:,} queries; {result.data}")
+    for note in (*result.notes, *(f"{store.url}: {note}" for store in result.stores for note in store.notes)):
         line(note)
     rows_of = [(title, [[name, *cells] for name, cells in inner]) for title, inner in groups]
     if rows_of:
@@ -67,7 +67,7 @@ def command(
         strong = [n for n, row in enumerate(body) if row[0] in {title for title, _ in rows_of}]
         heading("measured")
         table(["", *names], body, right=range(1, len(names) + 1), strong=strong)
-    machine = found.machine
+    machine = result.machine
     if machine.load_before is not None and machine.load_after is not None:
         line(f"load of the machine before {machine.load_before:.2f}, after {machine.load_after:.2f}; "
              f"{machine.cores} cores")  # fmt: skip
