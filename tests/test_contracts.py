@@ -35,6 +35,8 @@ MEANT = {
     "vectors.Hit": "holds users' metadata, which they read without asking for types",
     "vectors.Point": "holds users' metadata",
     "vectors.connect_async": "hands everything on to connect, whose arguments are typed",
+    "vectors.embedders.open_embedder": "hands options on to a plugin, which refuses those that it does not have",
+    "vectors.rerankers.open_reranker": "hands options on to a plugin, which refuses those that it does not have",
 }
 """What is open on purpose, and why."""
 
