@@ -25,6 +25,8 @@ class Tokenizer(Protocol):
     @property
     def bos_token_id(self) -> int | None: ...
     @property
+    def eos_token(self) -> str | None: ...
+    @property
     def eos_token_id(self) -> int | None: ...
     @property
     def pad_token_id(self) -> int | None: ...
@@ -61,6 +63,6 @@ class Tokenizer(Protocol):
         tools: list[dict[str, Json]] | None,
         add_generation_prompt: bool,
         tokenize: bool,
-        chat_template: str,
+        chat_template: str | None = None,
     ) -> str:
-        """Return a conversation as the template writes it."""
+        """Return a conversation as the template writes it; the tokenizer's own where none is given."""
