@@ -53,6 +53,9 @@ class Tokenizer(Protocol):
     ) -> str:
         """Return the text of token ids."""
 
+    def convert_ids_to_tokens(self, ids: int) -> str:
+        """Return a token as the vocabulary writes it."""
+
     def get_chat_template(self, chat_template: str | None, tools: list[Mapping[str, Json]] | None) -> str:
         """Return the template that a conversation with these tools is written with."""
 
