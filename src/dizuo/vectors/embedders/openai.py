@@ -198,8 +198,8 @@ def _vector(value: Any) -> Any:
 
 def _message(text: str) -> str:
     try:
-        found = json.loads(text)
-        error = found.get("error", found)
+        answer = json.loads(text)
+        error = answer.get("error", answer)
         return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
     except (ValueError, AttributeError):
         return text.strip()[:300]

@@ -378,10 +378,10 @@ def to_filter(filters: dict[str, Any] | None) -> Filter | None:
 
 
 def _some(filters: dict[str, Any]) -> Filter:
-    found = to_filter(filters)
-    if found is None:
+    where = to_filter(filters)
+    if where is None:
         raise FilterError("empty filters where some are needed; delete_all_documents() removes everything")
-    return found
+    return where
 
 
 def _comparison(condition: dict[str, Any]) -> Filter:

@@ -154,23 +154,23 @@ class DizuoVectorStore(VectorStore):
         self, embedding: list[float], k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[Document]:
         """Return the k documents nearest to a vector, best first."""
-        found = self.similarity_search_with_score_by_vector(embedding, k, filter=filter, **kwargs)
-        return [document for document, _ in found]
+        scored = self.similarity_search_with_score_by_vector(embedding, k, filter=filter, **kwargs)
+        return [document for document, _ in scored]
 
     def similarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k documents nearest to a vector with their scores."""
-        found = self.store.search(embedding, k, where=to_filter(filter), **kwargs)
-        return [(_document(hit), hit.score) for hit in found]
+        hits = self.store.search(embedding, k, where=to_filter(filter), **kwargs)
+        return [(_document(hit), hit.score) for hit in hits]
 
     def hybrid_search_with_score(
         self, query: str, k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k best of a vector search and BM25 together, fused by reciprocal rank, with the fused scores."""
         vector = self.embedding.embed_query(query)
-        found = self.store.hybrid(query, vector, k, where=to_filter(filter), **kwargs)
-        return [(_document(hit), hit.score) for hit in found]
+        hits = self.store.hybrid(query, vector, k, where=to_filter(filter), **kwargs)
+        return [(_document(hit), hit.score) for hit in hits]
 
     def hybrid_search(self, query: str, k: int = 4, *, filter: Any = None, **kwargs: Any) -> list[Document]:
         """Return the k best documents of a vector search and BM25 together."""
@@ -204,10 +204,10 @@ class DizuoVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[Document]:
         """Return k of the `fetch_k` nearest documents that are near the vector and unlike each other."""
-        found = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
-        vectors = [hit.vector for hit in found]
+        hits = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
+        vectors = [hit.vector for hit in hits]
         chosen = maximal_marginal_relevance(np.asarray(embedding, np.float32), vectors, lambda_mult, k)
-        return [_document(found[place]) for place in chosen]
+        return [_document(hits[place]) for place in chosen]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Scores in [0, 1]: the cosine (0 where it is negative), 1/(1 + distance); an inner product has no bound."""
@@ -269,8 +269,8 @@ def to_filter(given: Any) -> Filter | None:
 
 
 def _whole(given: Any) -> Filter:
-    found = to_filter(given)
-    return And(()) if found is None else found
+    where = to_filter(given)
+    return And(()) if where is None else where
 
 
 def _tests(key: Field, value: Any) -> Iterator[Filter]:

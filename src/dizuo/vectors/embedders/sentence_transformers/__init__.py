@@ -95,24 +95,24 @@ class SentenceTransformer:
         if cut:
             warn_of_cuts(watch, sum(text in cut for text in texts), len(texts), self.max_tokens)
         if len(distinct) != len(texts):
-            place = {text: row for row, text in enumerate(distinct)}
-            out = out[[place[text] for text in texts]]
+            row_of = {text: row for row, text in enumerate(distinct)}
+            out = out[[row_of[text] for text in texts]]
         return check_vectors(out, texts, self.dim, self.name)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of each text, uncut, with the special ones and the document's prompt."""
         prompt = self.layout.prompts["document"]
-        found = self._counting.encode_batch_fast([prompt + text for text in texts])
-        return [len(item.ids) for item in found]
+        encodings = self._counting.encode_batch_fast([prompt + text for text in texts])
+        return [len(item.ids) for item in encodings]
 
     def _encode(self, texts: Sequence[str], kind: TextKind) -> tuple[list[NDArray[np.int64]], set[str]]:
         """Return token ids of each text, and the texts that were cut."""
         import numpy as np
 
         prompt = self.layout.prompts[kind]
-        found = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
-        cut = {text for text, item in zip(texts, found, strict=True) if item.overflowing}
-        return [np.array(item.ids, np.int64) for item in found], cut
+        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        cut = {text for text, item in zip(texts, encodings, strict=True) if item.overflowing}
+        return [np.array(item.ids, np.int64) for item in encodings], cut
 
     def _pool(self, states_TD: Tensor, sizes: Sequence[int]) -> Tensor:
         """Return [B, D]."""
