@@ -81,9 +81,9 @@ class DizuoVectorStore(VectorStore):
         **options: Any,
     ) -> DizuoVectorStore:
         """Return the collection at `url` with these texts added; `options` are those of `dizuo.connect`."""
-        out = cls.from_url(url, embedding, **options)
-        out.add_texts(texts, metadatas, ids=ids)
-        return out
+        store = cls.from_url(url, embedding, **options)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
 
     @property
     def embeddings(self) -> Embeddings:
@@ -112,18 +112,18 @@ class DizuoVectorStore(VectorStore):
             VectorError: there are more or fewer metadatas or ids than texts.
             Refused: metadata that no store can give back as it was, named by its id.
         """
-        out: list[str] = []
+        written: list[str] = []
         texts = _sized(texts, metadatas=metadatas, ids=ids)
 
         def points() -> Iterator[Point]:
             for part in _parts(_rows(texts, metadatas, ids), BATCH):
                 vectors = self.embedding.embed_documents([text for text, _, _ in part])
                 for (text, metadata, id), vector in zip(part, vectors, strict=True):
-                    out.append(id or str(uuid.uuid4()))
-                    yield Point(out[-1], vector, metadata, text)
+                    written.append(id or str(uuid.uuid4()))
+                    yield Point(written[-1], vector, metadata, text)
 
         self.store.upsert(points(), **kwargs)
-        return out
+        return written
 
     def delete(self, ids: list[str] | None = None, *, filter: Any = None, **kwargs: Any) -> bool:
         """Remove documents by ids or by a filter; as in LangChain, all of the namespace where neither is given."""
@@ -207,7 +207,7 @@ class DizuoVectorStore(VectorStore):
         hits = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
         vectors = [hit.vector for hit in hits]
         chosen = maximal_marginal_relevance(np.asarray(embedding, np.float32), vectors, lambda_mult, k)
-        return [_document(hits[place]) for place in chosen]
+        return [_document(hits[index]) for index in chosen]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Scores in [0, 1]: the cosine (0 where it is negative), 1/(1 + distance); an inner product has no bound."""
@@ -256,7 +256,7 @@ def to_filter(given: Any) -> Filter | None:
         if key in ("$and", "$or"):
             if not isinstance(value, list | tuple):
                 raise VectorError(f"{key} combines a list of filters, not {value!r}")
-            inner = tuple(_whole(one) for one in value)
+            inner = tuple(_whole(operand) for operand in value)
             parts.append(And(inner) if key == "$and" else Or(inner))
         elif key == "$not":
             parts.append(Not(_whole(value)))

@@ -145,12 +145,12 @@ class DizuoVectorStore(BasePydanticVectorStore):
             prefetch = kwargs.pop("mmr_prefetch_k", None) or int(kwargs.pop("mmr_prefetch_factor", 4) * k)
             hits = self._store.search(_embedding(query), prefetch, where=where, vectors=True, **kwargs)
             vectors = [hit.vector.tolist() for hit in hits if hit.vector is not None]
-            scores, places = get_top_k_mmr_embeddings(
+            scores, indices = get_top_k_mmr_embeddings(
                 query.query_embedding, vectors, similarity_top_k=k, mmr_threshold=query.mmr_threshold
             )
-            out = _result(Hits([hits[place] for place in places]))
-            out.similarities = scores
-            return out
+            result = _result(Hits([hits[index] for index in indices]))
+            result.similarities = scores
+            return result
         raise VectorError(
             f"dizuo has no query mode {mode.value!r}", hint="there are default, hybrid, text_search and mmr"
         )
@@ -214,8 +214,8 @@ _TESTS: dict[FilterOperator, Callable[[Field, Any], Filter]] = {
     FilterOperator.IN: lambda key, value: key.in_(_listed(value)),
     FilterOperator.NIN: lambda key, value: key.not_in(_listed(value)),
     FilterOperator.CONTAINS: lambda key, value: key.contains(value),
-    FilterOperator.ANY: lambda key, value: Or(tuple(key.contains(one) for one in _listed(value))),
-    FilterOperator.ALL: lambda key, value: And(tuple(key.contains(one) for one in _listed(value))),
+    FilterOperator.ANY: lambda key, value: Or(tuple(key.contains(element) for element in _listed(value))),
+    FilterOperator.ALL: lambda key, value: And(tuple(key.contains(element) for element in _listed(value))),
 }
 
 

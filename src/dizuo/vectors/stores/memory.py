@@ -171,14 +171,12 @@ class Memory:
         space = self.space(namespace)
         ids = space.matching(where)
         vectors = space.vectors[[space.rows[id] for id in ids]]
-        out = []
+        results = []
         for query in queries:
             scores: NDArray[np.float64] = pairwise(query, vectors, self.spec.metric)
-            places = top_k(scores, ids, k)
-            out.append(
-                SearchResult(space.block([ids[n] for n in places], columns), scores[places], "exact", len(places))
-            )
-        return out
+            best = top_k(scores, ids, k)
+            results.append(SearchResult(space.block([ids[n] for n in best], columns), scores[best], "exact", len(best)))
+        return results
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         space = self.space(namespace)
