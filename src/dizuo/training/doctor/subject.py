@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
 if TYPE_CHECKING:
     from dizuo.data import Task
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.models import Model
     from dizuo.training.building.network import Network
 
@@ -78,7 +79,7 @@ class _Recorder:
     seen: list[Row] = field(default_factory=list)
 
     def __call__(
-        self, example: Example, task: Task | None, tokenizer: Any, options: MethodOptions
+        self, example: Example, task: Task | None, tokenizer: Tokenizer, options: MethodOptions
     ) -> Sequence[Rendered]:
         row = self.rows[id(example)]
         try:
@@ -130,9 +131,10 @@ class Subject:
         self.rows, self.store = self._read(len(data.train) if rows is None else min(rows, len(data.train)))
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The model's tokenizer."""
-        return self.model.tokenizer
+        tokenizer: Tokenizer = self.model.tokenizer
+        return tokenizer
 
     @property
     def batch_size(self) -> int:

@@ -34,13 +34,14 @@ class TokenStore:
 
     Args:
         folder: what `tokenize` wrote.
+
+    Raises:
+        OSError, ValueError: a file is missing, or is not what `tokenize` wrote.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        written = json.loads((self.folder / "facts.json").read_text("utf-8"))
-        self.digest: str = written.pop("digest")
-        self.counts = TokenCounts(**written)
+        self.digest, self.counts = _read_facts(self.folder / "facts.json")
         arrays = {name: _open(self.folder / f"{name}.npy") for name in ARRAYS}
         self._ids, self._weights = arrays["ids"], arrays["weights"]
         self._starts: NDArray[np.int64] = arrays["starts"]
@@ -160,6 +161,20 @@ class TokenStore:
             )
         except (OSError, ValueError):
             return False
+
+
+def _read_facts(path: Path) -> tuple[str, TokenCounts]:
+    """Return the digest and the counts that `tokenize` wrote.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    facts = json.loads(path.read_text("utf-8"))
+    try:
+        digest = str(facts.pop("digest"))
+        return digest, TokenCounts(**facts)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not hold the counts of a token file: {error}") from None
 
 
 def _open(path: Path) -> NDArray[Any]:

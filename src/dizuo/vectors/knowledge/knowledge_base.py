@@ -341,12 +341,7 @@ class KnowledgeBase:
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
         vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
         self.chunks.upsert(
-            Point(
-                f"{_hash_source(document.source)}-{n:06d}",
-                vector,
-                _chunk_metadata(document, chunk, n, version),
-                chunk.text,
-            )
+            _make_point(document, chunk, n, version, vector)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
         # A document without a record has no chunks: its record is written before its chunks and removed after them.

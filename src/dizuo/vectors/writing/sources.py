@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.batching import cut_block
 from dizuo.vectors.writing.checking import LONGEST_ID, Bad, check_block, document_fault, id_fault, metadata_fault
 from dizuo.vectors.writing.metadata_columns import read_columns
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Source", "read_blocks"]
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -304,8 +304,8 @@ class LanceStore:
             ids = [key[len(prefix) :] for key in keys]
             distances = answer.column("_distance").to_numpy()
             to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
-            path = "index" if indexed else "exact"
-            return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+            path: Literal["exact", "index"] = "index" if indexed else "exact"
+            return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))
 
         if indexed:
             result = ask(k)

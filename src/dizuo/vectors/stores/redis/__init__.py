@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -269,8 +269,8 @@ class Redis:
         rows = [{pair[0].decode(): pair[1] for pair in zip(row[::2], row[1::2], strict=True)} for row in answer[1::2]]
         distances = np.array([float(row["s"]) for row in rows])
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
-        path = "exact" if exact else "index"
-        return SearchResult(self._to_block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+        path: Literal["exact", "index"] = "exact" if exact else "index"
+        return SearchResult(self._to_block(ids, rows, columns), from_distance(distances), path, len(ids))
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         name, tokens = self._open_index(namespace), query_tokens(query)
