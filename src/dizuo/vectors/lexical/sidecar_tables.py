@@ -165,14 +165,14 @@ def _held(
 
 
 def _token_numbers(connection: sqlite3.Connection, texts: set[str]) -> dict[str, int]:
-    known: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     ordered = sorted(texts)
     for part in _slices(ordered):
-        known.update(connection.execute(f"SELECT text, token FROM tokens WHERE text IN ({_marks(part)})", part))
+        numbers.update(connection.execute(f"SELECT text, token FROM tokens WHERE text IN ({_marks(part)})", part))
     for text in ordered:
-        if text not in known:
-            known[text] = connection.execute("INSERT INTO tokens (text) VALUES (?)", (text,)).lastrowid or 0
-    return known
+        if text not in numbers:
+            numbers[text] = connection.execute("INSERT INTO tokens (text) VALUES (?)", (text,)).lastrowid or 0
+    return numbers
 
 
 def _slices(values: list[str]) -> Iterator[list[str]]:

@@ -230,13 +230,13 @@ class ClickHouse:
             if not ids:
                 return 0
             rows = _with_ids(namespace, ids)
-        there = int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
-        if there:
+        num_removed = int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
+        if num_removed:
             self._do(
                 f"INSERT INTO {self.table} (ns, id, v, m, d, t, n, p, l, gone) "
                 f"SELECT ns, id, [], '', NULL, [], map(), 0, 0, 1 FROM {self.table} FINAL WHERE {rows}"
             )
-        return there
+        return num_removed
 
     # ---- reading
 

@@ -40,10 +40,10 @@ _SHARED: dict[tuple[str, str], Memory] = {}
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection of that name, made where it is not there."""
     key = (url.place, request.collection)
-    held = _SHARED.get(key) if url.place else None
-    if held is not None:
-        request.check_existing(held.spec.dim, held.spec.metric)
-        return held
+    existing = _SHARED.get(key) if url.place else None
+    if existing is not None:
+        request.check_existing(existing.spec.dim, existing.spec.metric)
+        return existing
     store = Memory(request.check_new(), key)
     if url.place:
         _SHARED[key] = store

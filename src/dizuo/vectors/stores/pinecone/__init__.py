@@ -206,18 +206,18 @@ class Pinecone:
         space = space_name(namespace)
         if ids is None and where is None:
             first, _ = self._page(space, TRUE, 1, None)
-            there = self._count(space, TRUE) if first else 0
+            num_removed = self._count(space, TRUE) if first else 0
             if first:
                 self._remove(space, first, everything=True)
-            return there
+            return num_removed
         if ids is not None:
-            held = list(self._fetch_records(space, [record_key(id) for id in ids]).values())
+            records = list(self._fetch_records(space, [record_key(id) for id in ids]).values())
         else:
             # All are read before the first is removed, since a removal would shift the pages.
-            held = [row for page in self._pages(space, where, 1000) for row in page]
-        for start in range(0, len(held), self.batch_rows):
-            self._remove(space, held[start : start + self.batch_rows])
-        return len(held)
+            records = [row for page in self._pages(space, where, 1000) for row in page]
+        for start in range(0, len(records), self.batch_rows):
+            self._remove(space, records[start : start + self.batch_rows])
+        return len(records)
 
     def _remove(self, space: str, rows: Sequence[Any], *, everything: bool = False) -> None:
         """Remove rows, or all, and wait until the first is gone, or until another process has written it anew."""
