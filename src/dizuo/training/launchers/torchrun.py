@@ -86,8 +86,8 @@ def _read(line: str) -> dict[str, Any] | None:
 
 def _event(value: Mapping[str, Any]) -> events.Event:
     kind = getattr(events, value["event"])
-    made: events.Event = kind(**{name: part for name, part in value.items() if name != "event"})
-    return made
+    event: events.Event = kind(**{name: part for name, part in value.items() if name != "event"})
+    return event
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -86,13 +86,13 @@ class TokenStore:
 
     def ids(self, sequence: int) -> NDArray[np.int32]:
         """[length] token ids of a sequence, a view of the file."""
-        part: NDArray[np.int32] = self._ids[self._starts[sequence] : self._starts[sequence + 1]]
-        return part
+        ids: NDArray[np.int32] = self._ids[self._starts[sequence] : self._starts[sequence + 1]]
+        return ids
 
     def weights(self, sequence: int) -> NDArray[np.float32]:
         """[length] weights of a sequence, a view of the file."""
-        part: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
-        return part
+        weights: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
+        return weights
 
     def batch(
         self, examples: Sequence[int], *, members: Container[int] | None = None, context: Tensor | None = None
