@@ -1,7 +1,8 @@
 """`make check`: formatting, types, layers, and the tests that tell the most in the shortest time.
 
     make check                  all rooms; under a minute on two cores when mypy's cache is warm
-    make check ROOM=vectors     one room: its formatting, its types, its quick tests; under 20 seconds
+    make check ROOM=vectors     one room: its formatting, its types, its quick tests, the rules of the house (`HOUSE`);
+                                under 20 seconds
 
 `QUICK` is the one place that says which tests are quick. It names files or single tests, so nothing is chosen by
 accident; `tests/test_house.py` holds that every room of `src/dizuo` has some and that all of them exist. What is not
@@ -87,6 +88,8 @@ EVERYWHERE = (
     "tests/test_significance.py",
 )
 """Tests of no room, run where no room is named."""
+HOUSE = ("tests/test_house.py", "--deselect", "tests/test_house.py::test_the_layers_hold")
+"""Front pages, circles, the number of entries: run for one room, too. Layers are a job of their own."""
 LIGHT = ("artifacts", "pages", "recipe", "vectors")
 """Rooms that load no torch: with `EVERYWHERE` about half of the work, and so one of the two test jobs."""
 
@@ -99,7 +102,9 @@ def jobs(room: str) -> list[Job]:
     here = [source, *([f"tests/{room}"] if (ROOT / "tests" / room).is_dir() else [])] if room else ["."]
     light = [path for name in LIGHT for path in QUICK[name]]
     heavy = [path for name, paths in QUICK.items() if name not in (*LIGHT, "testing") for path in paths]
-    tests = {"tests": list(QUICK[room])} if room else {"tests": heavy, "more tests": [*EVERYWHERE, *light]}
+    tests = {"tests": list(QUICK[room]), "house": list(HOUSE)} if room else {
+        "tests": heavy, "more tests": [*EVERYWHERE, *light]
+    }  # fmt: skip
     return [
         *((name, [python, "-m", "pytest", *paths]) for name, paths in tests.items()),
         ("types", [python, "-m", "mypy", source]),

@@ -15,6 +15,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "dizuo"
 FILES = sorted(SOURCE.rglob("*.py"))
+NAMEABLE = "\n".join(
+    f"/{file.relative_to(ROOT).as_posix()}" for folder in ("src", "tests", "benchmarks")
+    for file in (ROOT / folder).rglob("*.py")
+) + "\n"  # fmt: skip
 NOT_HERE = {"utils.py", "util.py", "helpers.py", "common.py", "manager.py", "misc.py", "core.py", "base.py"}
 
 
@@ -25,7 +29,7 @@ def test_there_is_a_source_tree_to_check() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_module_says_what_it_is(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert ast.get_docstring(ast.parse(text)), "a module starts with the idea of it"
+    assert ast.get_docstring(ast.parse(text)), "a file begins with a docstring that says what it is"
     assert path.name not in NOT_HERE
     assert len(text.splitlines()) <= 500, "one file, one idea"
 
@@ -37,7 +41,7 @@ def test_no_import_runs_in_a_circle() -> None:
     try:
         assert len(list(order.static_order())) == len(graph.modules) > 400
     except graphlib.CycleError as error:
-        pytest.fail(" imports ".join(reversed(error.args[1])))
+        pytest.fail(f"imports in a circle: {' imports '.join(reversed(error.args[1]))}", pytrace=False)
 
 
 PLUGIN_FOLDERS = {
@@ -58,7 +62,9 @@ def test_a_room_is_read_from_its_front_page(room: Path) -> None:
     assert page
     if name in PLUGIN_FOLDERS or room.parent.relative_to(SOURCE).as_posix() in PLUGIN_FOLDERS:
         return
-    assert len(entries) <= 18, f"{name} has {len(entries)} entries"
+    assert len(entries) <= 18, (
+        f"{name} has {len(entries)} entries, at most 18: make a room of some that belong together"
+    )
 
 
 @pytest.mark.parametrize("room", [SOURCE / name for name in sorted(PLUGIN_FOLDERS)], ids=lambda path: path.name)
@@ -85,10 +91,8 @@ def test_a_front_page_names_every_entry_of_its_room(room: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_files_that_a_docstring_names_exist(path: Path) -> None:
     page = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    known = [f"/{file.relative_to(ROOT).as_posix()}" for folder in ("src", "tests", "benchmarks")
-             for file in (ROOT / folder).rglob("*.py")]  # fmt: skip
     named = re.findall(r"(?<![\w/.])[a-z_][\w/]*\.py\b", page)
-    lost = [name for name in named if not any(file.endswith(f"/{name}") for file in known)]
+    lost = [name for name in named if f"/{name}\n" not in NAMEABLE]
     assert set(lost) <= {"mine.py", "setup.py"}  # a reader's own plugin, and what Python packages used to have
 
 

@@ -83,12 +83,12 @@ class _Recorder:
     ) -> Sequence[Rendered]:
         row = self.rows[id(example)]
         try:
-            out: Sequence[Rendered] = self.method_sequences(example, task, tokenizer, options)
+            sequences: Sequence[Rendered] = self.method_sequences(example, task, tokenizer, options)
         except DizuoError as error:
             row.error = error.message.removeprefix(f"{row.place}: ")
             raise
-        row.sequences = tuple(out)
-        return out
+        row.sequences = tuple(sequences)
+        return sequences
 
 
 class Subject:
@@ -160,7 +160,7 @@ class Subject:
         """
         ordered = sorted(self._some(), key=lambda row: (_trained(row), _size(row), row.number))
         for last in range(len(ordered), 0, -1):
-            chosen = [ordered[place] for place in np.unique(np.linspace(0, last - 1, SAMPLE).round().astype(int))]
+            chosen = [ordered[index] for index in np.unique(np.linspace(0, last - 1, SAMPLE).round().astype(int))]
             if sum(_size(row) for row in chosen) <= SAMPLE_TOKENS:
                 break
         return chosen if len(chosen) > 1 else sorted(self._some(), key=_size)[:SAMPLE]
@@ -257,15 +257,15 @@ class Subject:
 
         Nothing of the tree, the runner or the loop takes part.
         """
-        out = []
+        log_probabilities = []
         device = next(module.parameters()).device
         for number in range(self.batch.num_sequences):
             ids = torch.from_numpy(self.batch.ids(number).astype(np.int64)).to(device)
-            places = torch.from_numpy(np.flatnonzero(self.batch.weights(number))).to(device)
+            trained = torch.from_numpy(np.flatnonzero(self.batch.weights(number))).to(device)
             logits = module(input_ids=ids[None], use_cache=False).logits[0]
-            table = torch.log_softmax(logits[places - 1].double(), -1)
-            out.append(table[torch.arange(len(places), device=device), ids[places]].cpu().numpy())
-        return out
+            table = torch.log_softmax(logits[trained - 1].double(), -1)
+            log_probabilities.append(table[torch.arange(len(trained), device=device), ids[trained]].cpu().numpy())
+        return log_probabilities
 
     def _some(self) -> list[Row]:
         kept = self.kept
@@ -342,8 +342,8 @@ class Subject:
 
 
 def _size(row: Row) -> int:
-    return sum(len(one.ids) for one in row.sequences)
+    return sum(len(sequence.ids) for sequence in row.sequences)
 
 
 def _trained(row: Row) -> int:
-    return sum(int(np.count_nonzero(one.weights)) for one in row.sequences)
+    return sum(int(np.count_nonzero(sequence.weights)) for sequence in row.sequences)

@@ -224,11 +224,11 @@ class KnowledgeBase:
         """Remove documents by source, all their chunks with them; return how many there were."""
         wanted = list(dict.fromkeys(sources))
         ids = [_hash_source(source) for source in wanted]
-        there = len(self.records.fetch(ids))
+        num_removed = len(self.records.fetch(ids))
         for start in range(0, len(wanted), _FILTERED):
             self.chunks.delete(where=value("source").in_(wanted[start : start + _FILTERED]))
         self.records.delete(ids)
-        return there
+        return num_removed
 
     def documents(self) -> dict[str, int]:
         """Return source → number of chunks of every document that is whole."""

@@ -110,7 +110,7 @@ def vector_faults(vectors: Floats, metric: Metric) -> dict[int, str]:
         wrong = ~np.isfinite(squares)
         if metric == "cosine":
             wrong |= squares < np.finfo(np.float32).tiny
-    return {int(place): _vector_fault(vectors[place]) for place in np.flatnonzero(wrong)}
+    return {int(row): _vector_fault(vectors[row]) for row in np.flatnonzero(wrong)}
 
 
 def _vector_fault(vector: Floats) -> str:
@@ -132,9 +132,9 @@ def check_block(block: Block, *, dim: int, metric: Metric) -> tuple[Block, Bad]:
     bad: Bad = {}
     faults = vector_faults(block.vectors, metric)
     if faults:
-        bad = {block.ids[place]: fault for place, fault in faults.items()}
-        block = block.take([place for place in range(len(block)) if place not in faults])
+        bad = {block.ids[row]: fault for row, fault in faults.items()}
+        block = block.take([row for row in range(len(block)) if row not in faults])
     if block.num_ids() < len(block):
-        last = {id: place for place, id in enumerate(block.ids)}
+        last = {id: row for row, id in enumerate(block.ids)}
         block = block.take(sorted(last.values()))
     return block, bad

@@ -308,9 +308,9 @@ class LanceStore:
             return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))
 
         if indexed:
-            found = ask(k)
-            if len(found.scores) >= k:
-                return found
+            result = ask(k)
+            if len(result.scores) >= k:
+                return result
             indexed = False  # the index returned too few rows; now all vectors are compared
         return include_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
 
@@ -389,8 +389,8 @@ class LanceStore:
     def _vector_index(self, *, fresh: bool = False) -> Any:
         """Return the vector index or None; looked up again after some seconds, since other processes may build one."""
         if fresh or time.monotonic() - self.known[0] > 5:
-            found = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
-            self.known = (time.monotonic(), found)
+            vector_index = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
+            self.known = (time.monotonic(), vector_index)
         return self.known[1]
 
     def _words_index(self) -> bool:
@@ -454,8 +454,8 @@ def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Bloc
     """Return the columns of an Arrow table or batch; the ids too, unless they are given."""
 
     def column(name: str) -> Any:
-        found = rows.column(name)
-        return found.combine_chunks() if hasattr(found, "combine_chunks") else found
+        values = rows.column(name)
+        return values.combine_chunks() if hasattr(values, "combine_chunks") else values
 
     vectors = None
     if "vectors" in columns:
