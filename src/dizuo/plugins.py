@@ -25,9 +25,11 @@ import inspect
 import pkgutil
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast, get_origin
 
@@ -90,7 +92,7 @@ class Kind(Generic[T]):
         value: Any = module
         for part in attribute.split("."):
             if not hasattr(value, part):
-                near = did_you_mean(part, [known for known in vars(value) if not known.startswith("_")])
+                near = _near(part, [known for known in vars(value) if not known.startswith("_")])
                 raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute)
             value = getattr(value, part)
         if not isinstance(value, self.contract):
@@ -141,7 +143,7 @@ class Kind(Generic[T]):
                 return f"{contract.__name__} has no field {wrong[1]!r}{did_you_mean(wrong[1], _fields(contract))}"
             if missing := re.search(r"missing \d+ required .*arguments?: (.*)", text):
                 return f"{contract.__name__} also needs {missing[1]}"
-        return f"importing it raises {type(error).__name__}: {text}"
+        return f"importing it raises {type(error).__name__}: {text}{_line_of(error)}"
 
     def _contracts(self) -> dict[str, type]:
         """Return what a plugin may be by name: the contract, or where it has several forms, each of these."""
@@ -301,6 +303,21 @@ def _file_of(module: str) -> str:
     except Exception:  # a package above it is imported, which may raise anything
         spec = None
     return spec.origin if spec and spec.origin else module
+
+
+def _line_of(error: Exception) -> str:
+    """Return ` (FILE, line N)` of where an error was raised; a syntax error says it itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    ours = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    return f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the nearest known name, first for one that differs in its case alone."""
+    same = [one for one in known if one.casefold() == name.casefold()]
+    return f" (did you mean {same[0]!r}?)" if same else did_you_mean(name, known)
 
 
 def _distribution(point: EntryPoint) -> str:
