@@ -687,7 +687,7 @@ def test_a_fault_of_another_function_is_not_called_one_of_the_contract(folder: P
 
 
 def test_an_attribute_in_the_wrong_case_is_found(folder: Path) -> None:
-    (folder / "mine.py").write_text("sample = 5\n")
+    (folder / "mine.py").write_text("from test_plugins import Sample\nsample = 5\n")
     assert refused(SAMPLES).message.endswith("it has no SAMPLE (did you mean 'sample'?)")
 
 

@@ -92,7 +92,8 @@ class Kind(Generic[T]):
         value: Any = module
         for part in attribute.split("."):
             if not hasattr(value, part):
-                near = _near(part, [known for known in vars(value) if not known.startswith("_")])
+                held = {known: one for known, one in vars(value).items() if not known.startswith("_")}
+                near = _near(part, [known for known, one in held.items() if not isinstance(one, type)])
                 raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute)
             value = getattr(value, part)
         if not isinstance(value, self.contract):
