@@ -30,7 +30,6 @@ MEANT = {
     "recipe.origins": "looks at any dataclass of options",
     "recipe.override": "takes a value from the command line, checked when it is bound",
     "recipe.schema": "describes any dataclass of options",
-    "training.doctor.Subject.tokenizer": "is transformers' class, whose types are not followed",
     "training.method.MethodOptions": "is any dataclass of options",
     "vectors.Hit": "holds users' metadata, which they read without asking for types",
     "vectors.Point": "holds users' metadata",

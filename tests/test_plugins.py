@@ -700,6 +700,32 @@ def test_a_package_that_is_not_installed_is_told_as_it_is(folder: Path) -> None:
         SAMPLES.load("mine")
 
 
+@pytest.mark.parametrize(
+    ("source", "point", "told"),
+    [
+        (
+            "raise SystemExit('usage: mine')",
+            "third_party",
+            "importing it raises SystemExit: usage: mine (third_party.py, line 1)",
+        ),
+        (
+            "def __getattr__(name): raise RuntimeError('no licence')",
+            "third_party:ANY",
+            "reading ANY raises RuntimeError: no licence (third_party.py, line 1)",
+        ),
+        (
+            "class Slotted:\n    __slots__ = ('size',)\nslotted = Slotted()",
+            "third_party:slotted.sise",
+            "it has no slotted.sise (did you mean 'size'?)",
+        ),
+    ],
+    ids=["a module that ends the process", "an attribute that raises", "a value without a __dict__"],
+)
+def test_whatever_a_module_does_is_told_as_its_own_fault(folder: Path, source: str, point: str, told: str) -> None:
+    install(folder, "third-party", {"mine": point}, third_party=source)
+    assert refused(SAMPLES).message == f"{folder.parent / 'third_party.py'} is not a sample: {told}"
+
+
 def test_files_that_begin_with_an_underscore_are_no_plugins(folder: Path) -> None:
     (folder / "_words.py").write_text("raise RuntimeError\n")
     (folder / "wide").mkdir()

@@ -26,7 +26,8 @@ it runs on both sides whatever was moved inside. Exit status 0: all the same; 1:
 --only GROUP …   some of the groups; `evaluation` and `opening` train first what they need and is not there
 --tree FOLDER    another tree in the place of this one, such as a mutated copy that must be found out
 
-Left out on purpose: seconds, memory that was free, sizes and digests of files that hold seconds.
+Left out on purpose: seconds, bytes on the disk that differ from run to run, digests of files that hold seconds (such
+as a release's, since its report does), and the numbers in report.html, which are those of report.json.
 """
 
 from __future__ import annotations

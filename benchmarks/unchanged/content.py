@@ -14,6 +14,7 @@ __all__ = ["content", "contents", "json_lines"]
 
 _TIMED = (".json", ".jsonl", ".html", ".md")
 """Endings of files that may hold seconds: their digest and size in a manifest say nothing."""
+_DURATION = re.compile(r"(?:under a second|(?:\d+ min|\d+ h) \d+ (?:s|min)|\d+(?:\.\d+)? (?:s|ms))(?!\w)")
 _NUMBER = re.compile(r"\d+([.,]\d+)*(e[-+]?\d+)?")
 
 
@@ -30,8 +31,7 @@ def content(path: Path) -> Any:
     """Return what a file holds."""
     match path.suffix:
         case ".json":
-            value = json.loads(path.read_text("utf-8"))
-            return _manifest(value) if path.name == "manifest.json" and "outputs" in value else value
+            return _without_seconds(path.name, json.loads(path.read_text("utf-8")))
         case ".jsonl":
             return json_lines(path)
         case ".safetensors":
@@ -40,7 +40,7 @@ def content(path: Path) -> Any:
             with zipfile.ZipFile(path) as whole:
                 return {name: _digest(whole.read(name)) for name in sorted(whole.namelist())}
         case ".html" | ".md":
-            return _NUMBER.sub("#", path.read_text("utf-8"))
+            return _NUMBER.sub("#", _DURATION.sub("TIME", path.read_text("utf-8")))
         case ".yaml" | ".txt" | ".jinja":
             return path.read_text("utf-8")
     return _digest(path.read_bytes())
@@ -66,9 +66,17 @@ def _tensors(path: Path) -> dict[str, Any]:
     return out
 
 
-def _manifest(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a step's manifest; outputs that may hold seconds by name only."""
-    outputs = {
-        name: "not compared by digest" if name.endswith(_TIMED) else facts for name, facts in value["outputs"].items()
-    }
-    return {**value, "outputs": outputs}
+def _without_seconds(name: str, value: Any) -> Any:
+    """Return a file's values without what hangs off seconds: a report holds them, a bundle the report's digest."""
+    match name, value:
+        case "manifest.json", {"outputs": dict(outputs), "step": step, "inputs": dict(inputs)}:
+            told = {name: "timed" if name.endswith(_TIMED) else facts for name, facts in outputs.items()}
+            value = {**value, "outputs": told}
+            return {**value, "key": "timed", "inputs": {**inputs, "report": "timed"}} if step == "deploy" else value
+        case "bundle.json", {"files": {"report.json": _, **files}}:
+            return {**value, "files": {**files, "report.json": "timed"}}
+        case "release.json", {"digest": _}:
+            return {**value, "digest": "timed"}
+        case "report.json", {"verdict": str(verdict)}:
+            return {**value, "verdict": _DURATION.sub("TIME", verdict)}
+    return value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,10 @@ _METHODS = {
 
 
 def things(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+    shutil.rmtree("plans", ignore_errors=True)
+    Path("plans").mkdir()  # a folder without runs, whose plans would be shown instead
+    os.chdir("plans")
+    samples.write(Path(), given.data)
     every = given.data.absolute() / "banking77" / "train.csv"
     plans = dict(_METHODS)
     plans |= {f"sft, {name}": (f"{_QUESTIONS}, validation: 8", train) for name, train in _SFT.items()}

@@ -19,6 +19,8 @@ __all__ = ["UNSTABLE", "Scrubber"]
 UNSTABLE = {"seconds", "seconds_train", "seconds_per_step", "ms_per_item", "finished_at", "created", "started"}
 """Keys whose values are times, wherever they stand."""
 _TEMPORARY = re.compile(rf"{re.escape(tempfile.gettempdir())}/[\w.\-]+")
+_HOME = re.compile(r"/[\w./\-]+/home/cache/")
+"""The cache of an older side whose folder was moved since."""
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _DATE = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?")
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
@@ -53,6 +55,7 @@ class Scrubber:
     def _text(self, text: str) -> str:
         for place, name in self.places:
             text = text.replace(place, name)
+        text = _HOME.sub("HOME/cache/", text)
         text = _TEMPORARY.sub("TEMPORARY", text)
         text = _ADDRESS.sub("", text)
         return _PORT.sub("127.0.0.1:PORT", _DATE.sub("DATE", text))

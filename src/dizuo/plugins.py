@@ -91,11 +91,7 @@ class Kind(Generic[T]):
         attribute = point.attr if point and point.attr else self.attribute
         value: Any = module
         for part in attribute.split("."):
-            if not hasattr(value, part):
-                held = {known: one for known, one in vars(value).items() if not known.startswith("_")}
-                near = _near(part, [known for known, one in held.items() if not isinstance(one, type)])
-                raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute)
-            value = getattr(value, part)
+            value = self._part_of(value, part, name, module, attribute)
         if not isinstance(value, self.contract):
             what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
             raise self._fault(name, _file(module), f"{attribute} is {what}", attribute)
@@ -132,19 +128,33 @@ class Kind(Generic[T]):
             raise self._fault(name, _file_of(module), error.message, details=error.details) from error
         except DizuoError:  # such as a package that is not installed: it says itself what to do
             raise
-        except Exception as error:  # a module may raise anything
+        except (Exception, SystemExit) as error:  # a module may raise anything, and a script may end the process
             raise self._fault(name, _file_of(module), self._reason(error)) from error
 
-    def _reason(self, error: Exception) -> str:
+    def _part_of(self, value: Any, part: str, name: str, module: ModuleType, attribute: str) -> Any:
+        """Return one step of `module.attribute`; a module may compute it when it is asked for, and fail."""
+        try:
+            return getattr(value, part)
+        except AttributeError:
+            held = [known for known in dir(value) if not known.startswith("_")]
+            near = _near(part, [known for known in held if not isinstance(inspect.getattr_static(value, known), type)])
+            raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute) from None
+        except DizuoError:
+            raise
+        except (Exception, SystemExit) as error:
+            why = f"reading {attribute} raises {_told(error)}"
+            raise self._fault(name, _file(module), why, attribute) from error
+
+    def _reason(self, error: BaseException) -> str:
         """Return what a module's error means; of the contract's own refusals with the near name."""
-        text = (str(error).splitlines() or ["no message"])[0][:200]
+        text = _first_line(error)
         contract = self._contracts().get(text.partition(".__init__() ")[0])
         if isinstance(error, TypeError) and contract is not None:
             if wrong := re.search(r"unexpected keyword argument '(\w+)'", text):
                 return f"{contract.__name__} has no field {wrong[1]!r}{did_you_mean(wrong[1], _fields(contract))}"
             if missing := re.search(r"missing \d+ required .*arguments?: (.*)", text):
                 return f"{contract.__name__} also needs {missing[1]}"
-        return f"importing it raises {type(error).__name__}: {text}{_line_of(error)}"
+        return f"importing it raises {_told(error)}"
 
     def _contracts(self) -> dict[str, type]:
         """Return what a plugin may be by name: the contract, or where it has several forms, each of these."""
@@ -293,6 +303,14 @@ def _is_required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or ["no message"])[0][:200]
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_first_line(error)}{_line_of(error)}"
+
+
 def _file(module: ModuleType) -> str:
     return str(getattr(module, "__file__", None) or module.__name__)
 
@@ -306,7 +324,7 @@ def _file_of(module: str) -> str:
     return spec.origin if spec and spec.origin else module
 
 
-def _line_of(error: Exception) -> str:
+def _line_of(error: BaseException) -> str:
     """Return ` (FILE, line N)` of where an error was raised; a syntax error says it itself."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) or not frames:

@@ -213,6 +213,16 @@ def test_damaged_checkpoints_neither_stop_a_resumed_run_nor_outlast_its_own(spec
     assert_same_bits(result(train(planned(spec, data, out))), result(whole_lora))
 
 
+@pytest.mark.parametrize(
+    "facts", ['{"digest": "sha256:0"}', "[]", "{}", '{"digest": "sha256:0", "rows": 1}', "no JSON"]
+)
+def test_a_damaged_count_of_tokens_is_refused_and_planned_anew(spec, data, begun, facts):
+    plan = planned(spec, data, begun)
+    (begun / "tokens" / "train" / "facts.json").write_text(facts)
+    with pytest.raises(TrainingError, match="train does not hold the tokens that were planned"):
+        train(plan)
+
+
 def test_changed_tokens_are_refused(spec, data, begun):
     path = begun / "tokens" / "train" / "ids.npy"
     content = bytearray(path.read_bytes())

@@ -83,7 +83,7 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
     counts, estimates, memory = training.counts, training.estimates, training.estimates.memory
     summed, packed = counts.tokens_per_step, counts.packed_tokens_per_step
     parts = ", ".join(f"{name} {_gigabytes(size)}" for name, size in memory.parts().items() if size >= 5e6)
-    out = [
+    costs = [
         ("tokens", f"{counts.tokens_per_epoch:,} per epoch, {counts.train.trained_tokens:,} of them trained"),
         ("per step", f"{summed:,} tokens, {packed:,} after sharing prefixes ({summed / packed:.1f}×)"),
         ("memory", f"{_gigabytes(memory.total)} estimated for a block of {memory.tokens:,} tokens: {parts}"),
@@ -91,11 +91,11 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
     measured = estimates.measured
     if measured is not None:
         told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in asdict(measured.worst_block).items())
-        out.append(("worst block", ", ".join(told)))
-    out.append(("disk", _gigabytes(estimates.disk)))
+        costs.append(("worst block", ", ".join(told)))
+    costs.append(("disk", _gigabytes(estimates.disk)))
     if measured is not None:
-        out.append(("time", f"{duration(measured.seconds)} ({measured.seconds_per_step:.2g} s per step)"))
-    return out
+        costs.append(("time", f"{duration(measured.seconds)} ({measured.seconds_per_step:.2g} s per step)"))
+    return costs
 
 
 def _gigabytes(size: float) -> str:

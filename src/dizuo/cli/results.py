@@ -109,7 +109,7 @@ def _sample(sample: Sample) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _folder(outcome: Outcome, step: str) -> Path:
-    return next(one.folder for one in outcome.steps if one.name == step)
+    return next(result.folder for result in outcome.steps if result.name == step)
 
 
 def _shown(path: Path) -> str:

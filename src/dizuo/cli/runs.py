@@ -96,14 +96,14 @@ def _folder(name: str) -> Path:
 
 
 def _manifests(folder: Path) -> dict[str, dict[str, Any]]:
-    out = {}
+    manifests = {}
     for path in sorted(folder.glob("[1-5]-*/manifest.json")):
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            out[str(manifest["step"])] = manifest
+            manifests[str(manifest["step"])] = manifest
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return out
+    return manifests
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -18,8 +18,8 @@ NONE = "–"
 def draw(value: Mapping[str, Any]) -> str:
     """Return the page; `value` is what `Benchmark.to_json` gives."""
     stores = [
-        {**store, "name": name, "family": f"c{place % 9}"}
-        for place, (store, name) in enumerate(zip(value["stores"], names(value), strict=True))
+        {**store, "name": name, "family": f"c{index % 9}"}
+        for index, (store, name) in enumerate(zip(value["stores"], names(value), strict=True))
     ]
     done = [store for store in stores if not store["error"]]
     machine = value["machine"]
@@ -34,19 +34,23 @@ def draw(value: Mapping[str, Any]) -> str:
         verdict=_verdict(done),
         throughput=charts.throughput(
             [
-                (one["name"], one["family"], [(load["qps"], load["p95_ms"], load["threads"]) for load in one["loads"]])
-                for one in done
+                (
+                    store["name"],
+                    store["family"],
+                    [(load["qps"], load["p95_ms"], load["threads"]) for load in store["loads"]],
+                )
+                for store in done
             ]
         ),
         recall=charts.shares_over_shares(
             [
-                (one["name"], one["family"], [(part["selectivity"], part["recall"]) for part in one["recalls"]])
-                for one in done
+                (store["name"], store["family"], [(part["selectivity"], part["recall"]) for part in store["recalls"]])
+                for store in done
             ],
             label="recall over the share of rows that a filter lets through",
         ),
         groups=[(title, rows) for title, rows in table(value) if rows],
-        notes=[*value["notes"], *(f"{one['name']}: {note}" for one in done for note in one["notes"])],
+        notes=[*value["notes"], *(f"{store['name']}: {note}" for store in done for note in store["notes"])],
         machine=[
             ("processor", f"{machine['processor']}, {machine['cores']} cores"),
             ("memory", size(machine["memory"])),
@@ -58,7 +62,7 @@ def draw(value: Mapping[str, Any]) -> str:
         ],
         payload=size(value["bytes"]),
         per_row=size(value["bytes"] / max(1, value["rows"])),
-        overhead=any(one["overhead"] for one in done),
+        overhead=any(store["overhead"] for store in done),
     )
 
 
@@ -66,8 +70,8 @@ def names(value: Mapping[str, Any]) -> list[str]:
     """Return a short name for every store, each only once: its scheme, and its address where two have the same."""
     urls = [store["url"] for store in value["stores"]]
     schemes = [url.partition("://")[0] for url in urls]
-    out = [url if schemes.count(scheme) > 1 else scheme for url, scheme in zip(urls, schemes, strict=True)]
-    return [name if out.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(out, 1)]
+    short = [url if schemes.count(scheme) > 1 else scheme for url, scheme in zip(urls, schemes, strict=True)]
+    return [name if short.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(short, 1)]
 
 
 def table(value: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
@@ -98,11 +102,11 @@ def table(value: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
         row("  at most, searching", lambda s: _server(s, "server_searching")),
     ]
     speed: list[Row] = []
-    for place, threads in enumerate(value["concurrency"]):
+    for index, threads in enumerate(value["concurrency"]):
         who = "1 thread" if threads == 1 else f"{threads} threads"
         for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms")):
-            speed.append(row(f"{who}: {name}, ms", lambda s, key=key, at=place: figure(s["loads"][at][key])))
-        speed.append(row(f"{who}: searches a second", lambda s, at=place: figure(s["loads"][at]["qps"])))
+            speed.append(row(f"{who}: {name}, ms", lambda s, key=key, at=index: figure(s["loads"][at][key])))
+        speed.append(row(f"{who}: searches a second", lambda s, at=index: figure(s["loads"][at]["qps"])))
     speed.append(row("exact search, 1 thread: p50, ms", lambda s: figure(s["exact_p50_ms"])))
     right: list[Row] = []
     for share in sorted({part["selectivity"] for s in stores for part in s["recalls"]}, reverse=True):

@@ -99,7 +99,7 @@ def _labels(splits: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _lengths(splits: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a histogram per split with rows, in the best unit that was counted."""
-    out = []
+    histograms = []
     for name, split in splits.items():
         unit = next((unit for unit in UNITS if split.get(unit) and split[unit].get("histogram")), None)
         if unit is None:
@@ -108,10 +108,10 @@ def _lengths(splits: Mapping[str, Any]) -> list[dict[str, Any]]:
         marks = {key: float(lengths[key]) for key in ("median", "p95") if lengths.get(key) is not None}
         title = {"p95": "95 % below"}
         shown = {title.get(key, key): value for key, value in marks.items()}
-        out.append(
+        histograms.append(
             {"split": name, "unit": unit, "chart": charts.histogram(lengths["histogram"], unit=unit, marks=shown)}
         )
-    return out
+    return histograms
 
 
 def _source(source: Any) -> dict[str, Any]:

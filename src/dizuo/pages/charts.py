@@ -22,15 +22,15 @@ HEAD = 14.0
 
 def interval(low: float, score: float, high: float, *, family: str, label: str, least: float = 0.0) -> Markup:
     """Return one row of the score chart: a bar from low to high and a dot at the score, on a scale to 1."""
-    place = _percent_scale(least)
+    to_x = _percent_scale(least)
     height = 28.0
     middle = height / 2
     return svg(
-        *(tag("line", x1=f"{place(t)}%", x2=f"{place(t)}%", y1=0, y2=height, class_="grid") for t in _grid(least)),
+        *(tag("line", x1=f"{to_x(t)}%", x2=f"{to_x(t)}%", y1=0, y2=height, class_="grid") for t in _grid(least)),
         tag(
-            "line", x1=f"{place(low):.2f}%", x2=f"{place(high):.2f}%", y1=middle, y2=middle, class_=f"range {family}"
+            "line", x1=f"{to_x(low):.2f}%", x2=f"{to_x(high):.2f}%", y1=middle, y2=middle, class_=f"range {family}"
         ),
-        tag("circle", tag("title", label), cx=f"{place(score):.2f}%", cy=middle, r=5.5, class_=f"dot {family}"),
+        tag("circle", tag("title", label), cx=f"{to_x(score):.2f}%", cy=middle, r=5.5, class_=f"dot {family}"),
         height=height,
         label=label,
         class_="chart interval",
@@ -39,10 +39,10 @@ def interval(low: float, score: float, high: float, *, family: str, label: str, 
 
 def interval_axis(*, least: float = 0.0) -> Markup:
     """Return the axis under rows of `interval`."""
-    place = _percent_scale(least)
+    to_x = _percent_scale(least)
     marks = _grid(least)
     labels = [
-        text(f"{100 * t:.0f} %", x=place(t), y=14, class_="tick", anchor=_anchor(place(t))) for t in marks
+        text(f"{100 * t:.0f} %", x=to_x(t), y=14, class_="tick", anchor=_anchor(to_x(t))) for t in marks
     ]  # fmt: skip
     return svg(*labels, height=18, label="score", class_="chart axis")
 
@@ -57,32 +57,32 @@ def loss(lines_: Sequence[Mapping[str, Any]]) -> Markup:
     values = [value for _, value in (*train, *held)]
     steps = [step for step, _ in (*train, *held)]
     logarithmic = min(values) > 0 and max(values) / min(values) > 15
-    place = _axis(0.0 if not logarithmic else min(values), max(values), height, logarithmic=logarithmic)
+    to_y = _axis(0.0 if not logarithmic else min(values), max(values), height, logarithmic=logarithmic)
     across = _across(min(steps), max(steps))
     marks = _log_ticks(min(values), max(values)) if logarithmic else ticks(0, max(values), count=4)
-    parts = [_rules(marks, place), _foot(min(steps), max(steps), across, height, "step")]
-    parts.append(path([(across(s), place(v)) for s, v in train], height=height, class_="line tuned faint"))
-    parts.append(path([(across(s), place(v)) for s, v in _smoothed(train)], height=height, class_="line tuned"))
-    parts.append(path([(across(s), place(v)) for s, v in held], height=height, class_="line held"))
+    parts = [_rules(marks, to_y), _foot(min(steps), max(steps), across, height, "step")]
+    parts.append(path([(across(s), to_y(v)) for s, v in train], height=height, class_="line tuned faint"))
+    parts.append(path([(across(s), to_y(v)) for s, v in _smoothed(train)], height=height, class_="line tuned"))
+    parts.append(path([(across(s), to_y(v)) for s, v in held], height=height, class_="line held"))
     parts += [
-        tag("circle", tag("title", f"step {s:,.0f}: validation {v:.4f}"), cx=f"{across(s):.2f}%", cy=place(v), r=3.5,
+        tag("circle", tag("title", f"step {s:,.0f}: validation {v:.4f}"), cx=f"{across(s):.2f}%", cy=to_y(v), r=3.5,
             class_="dot held")
         for s, v in held
     ]  # fmt: skip
-    parts.append(_names(marks, label_ticks(marks), place))
+    parts.append(_names(marks, label_ticks(marks), to_y))
     return svg(*parts, height=height + FOOT, label="training loss over steps")
 
 
 def lines(series: Mapping[str, Mapping[str, Any]], *, x: str) -> Markup:
     """Return scores over a count on a logarithmic axis; per series `points` [[count, score, low, high]]."""
-    points = [point for one in series.values() for point in one["points"]]
+    points = [point for curve in series.values() for point in curve["points"]]
     if not points:
         return Markup("")
     height = 240.0
     counts = sorted({float(point[0]) for point in points if point[0] > 0}) or [1.0]
     low, high = counts[0] / 1.25, counts[-1] * 1.25
     floor = _least([float(point[2]) for point in points])
-    place = _axis(floor, 1.0, height)
+    to_y = _axis(floor, 1.0, height)
 
     def across(count: float) -> float:
         if count <= 0:
@@ -90,50 +90,50 @@ def lines(series: Mapping[str, Mapping[str, Any]], *, x: str) -> Markup:
         return 10.0 + 86.0 * math.log(count / low) / math.log(high / low)
 
     marks = ticks(floor, 1.0, count=4)
-    parts = [_rules(marks, place)]
+    parts = [_rules(marks, to_y)]
     parts += [
         text(f"{c:,.0f}", x=across(c), y=height + 16, class_="tick", anchor=_anchor(across(c)))
         for c in _thinned(counts, across)
     ]
-    for name, one in series.items():
-        kind = one.get("family", name)
-        spots = [(across(p[0]), place(p[1]), place(p[2]), place(p[3]), p) for p in one["points"]]
+    for name, curve in series.items():
+        kind = curve.get("family", name)
+        spots = [(across(p[0]), to_y(p[1]), to_y(p[2]), to_y(p[3]), p) for p in curve["points"]]
         parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {kind}"))
         for cx, cy, y_low, y_high, p in spots:
-            said = f"{one['title']}, {p[0]:,.0f} rows: {100 * p[1]:.1f} % ({100 * p[2]:.1f}–{100 * p[3]:.1f})"
+            said = f"{curve['title']}, {p[0]:,.0f} rows: {100 * p[1]:.1f} % ({100 * p[2]:.1f}–{100 * p[3]:.1f})"
             parts.append(tag("line", x1=f"{cx:.2f}%", x2=f"{cx:.2f}%", y1=y_low, y2=y_high, class_=f"whisker {kind}"))
             parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {kind}"))
-    parts.append(_names(marks, [f"{100 * t:.0f} %" for t in marks], place))
+    parts.append(_names(marks, [f"{100 * t:.0f} %" for t in marks], to_y))
     return svg(*parts, height=height + FOOT, label=f"score over {x}")
 
 
 def reliability(bins: Sequence[Mapping[str, Any]], *, family: str, label: str) -> Markup:
     """Return stated confidence against what came true, with the number of answers per bin below."""
     height, below = 230.0, 44.0
-    place = _axis(0.0, 1.0, height)
+    to_y = _axis(0.0, 1.0, height)
     marks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    parts = [_rules(marks, place)]
-    parts.append(path([(0, place(0)), (100, place(1))], height=height, class_="line diagonal"))
-    most = max((int(one["n"]) for one in bins), default=1)
+    parts = [_rules(marks, to_y)]
+    parts.append(path([(0, to_y(0)), (100, to_y(1))], height=height, class_="line diagonal"))
+    most = max((int(bucket["n"]) for bucket in bins), default=1)
     spots = []
-    for one in bins:
-        x, width = 100 * one["low"], 100 * (one["high"] - one["low"])
+    for bucket in bins:
+        x, width = 100 * bucket["low"], 100 * (bucket["high"] - bucket["low"])
         said = (
-            f"{one['n']:,} answers of confidence {100 * one['low']:.0f}–{100 * one['high']:.0f} %: "
-            f"{100 * one['accuracy']:.0f} % right"
+            f"{bucket['n']:,} answers of confidence {100 * bucket['low']:.0f}–{100 * bucket['high']:.0f} %: "
+            f"{100 * bucket['accuracy']:.0f} % right"
         )
-        size = below * one["n"] / most
+        size = below * bucket["n"] / most
         parts.append(
             tag("rect", tag("title", said), x=f"{x + 0.6:.2f}%", width=f"{width - 1.2:.2f}%",
                 y=height + 6 + below - size, height=max(1.0, size), class_=f"bar {family} soft")
         )  # fmt: skip
-        cx, cy = 100 * one["confidence"], place(one["accuracy"])
-        spots.append((cx, cy, place(one["accuracy_low"]), place(one["accuracy_high"]), said))
+        cx, cy = 100 * bucket["confidence"], to_y(bucket["accuracy"])
+        spots.append((cx, cy, to_y(bucket["accuracy_low"]), to_y(bucket["accuracy_high"]), said))
     parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
     for cx, cy, low, high, said in spots:
         parts.append(tag("line", x1=f"{cx:.2f}%", x2=f"{cx:.2f}%", y1=low, y2=high, class_=f"whisker {family}"))
         parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {family}"))
-    parts.append(_names(marks, [f"{100 * t:.0f} %" for t in marks], place))
+    parts.append(_names(marks, [f"{100 * t:.0f} %" for t in marks], to_y))
     foot = height + below + 22
     parts += [
         text(f"{100 * t:.0f} %", x=100 * t, y=foot, class_="tick", anchor=_anchor(100 * t)) for t in (0.0, 0.5, 1.0)
@@ -171,7 +171,7 @@ def histogram(bins: Sequence[Sequence[float]], *, unit: str, marks: Mapping[str,
         return Markup("")
     height = 136.0
     low, high = float(bins[0][0]), float(bins[-1][1])
-    most = max(float(one[2]) for one in bins) or 1.0
+    most = max(float(bucket[2]) for bucket in bins) or 1.0
     across = _across(low, high, margin=0)
     parts = [tag("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]
     for a, b, count in bins:
@@ -214,26 +214,26 @@ def throughput(curves: Sequence[Curve]) -> Markup:
     height = 300.0
     low, high = min(p[1] for p in points) / 1.3, max(p[1] for p in points) * 1.3
     left, right = math.log(min(p[0] for p in points) / 1.15), math.log(max(p[0] for p in points) * 1.15)
-    place = _axis(low, high, height, logarithmic=True)
+    to_y = _axis(low, high, height, logarithmic=True)
 
     def across(rate: float) -> float:
         return 7.0 + 90.0 * (math.log(rate) - left) / (right - left)
 
     marks = _log_ticks(low, high) or [points[0][1]]
     rates = _log_ticks(math.exp(left), math.exp(right)) or [points[0][0]]
-    parts = [_rules(marks, place)]
+    parts = [_rules(marks, to_y)]
     parts += [
         text(f"{rate:,.10g} a second", x=across(rate), y=height + 16, class_="tick", anchor=_anchor(across(rate)))
         for rate in _thinned(rates, across)
     ]
     for name, family, curve in curves:
-        spots = [(across(rate), place(ms), rate, ms, threads) for rate, ms, threads in curve]
+        spots = [(across(rate), to_y(ms), rate, ms, threads) for rate, ms, threads in curve]
         parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
         for cx, cy, rate, ms, threads in spots:
             said = f"{name}, {threads:.0f} threads: {rate:,.0f} searches a second, 95 % within {ms:.2f} ms"
             parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {family}"))
             parts.append(text(f"{threads:.0f}", x=cx, y=cy - 9, class_="tick", anchor="middle"))
-    parts.append(_names(marks, [f"{mark:g} ms" for mark in marks], place))
+    parts.append(_names(marks, [f"{mark:g} ms" for mark in marks], to_y))
     return svg(*parts, height=height + FOOT, label="latency over searches a second")
 
 
@@ -244,7 +244,7 @@ def shares_over_shares(curves: Sequence[Curve], *, label: str) -> Markup:
         return Markup("")
     height = 300.0
     floor = min(0.9, _least([p[1] for p in points]))
-    place = _axis(floor, 1.0, height)
+    to_y = _axis(floor, 1.0, height)
     shares = sorted({p[0] for p in points}, reverse=True)
     high, low = math.log(shares[0]), math.log(shares[-1])
 
@@ -252,15 +252,15 @@ def shares_over_shares(curves: Sequence[Curve], *, label: str) -> Markup:
         return 12.0 + 82.0 * (high - math.log(at)) / ((high - low) or 1.0)
 
     marks = ticks(floor, 1.0, count=4)
-    parts = [_rules(marks, place)]
+    parts = [_rules(marks, to_y)]
     parts += [text(f"{100 * at:g} %", x=across(at), y=height + 16, class_="tick", anchor="middle") for at in shares]
     for name, family, curve in curves:
-        spots = [(across(at), place(value), at, value) for at, value in curve]
+        spots = [(across(at), to_y(value), at, value) for at, value in curve]
         parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
         for cx, cy, at, value in spots:
             said = f"{name}, {100 * at:g} % of the rows: {100 * value:.1f} %"
             parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {family}"))
-    parts.append(_names(marks, [f"{100 * mark:g} %" for mark in marks], place))
+    parts.append(_names(marks, [f"{100 * mark:g} %" for mark in marks], to_y))
     return svg(*parts, height=height + FOOT, label=label)
 
 
@@ -298,14 +298,14 @@ def _least(lows: Sequence[float]) -> float:
     return max(0.0, math.floor(10 * min(lows, default=0.0)) / 10)
 
 
-def _rules(marks: Sequence[float], place: Any) -> Markup:
-    return Markup("").join(tag("line", x1="0%", x2="100%", y1=place(m), y2=place(m), class_="grid") for m in marks)
+def _rules(marks: Sequence[float], to_y: Any) -> Markup:
+    return Markup("").join(tag("line", x1="0%", x2="100%", y1=to_y(m), y2=to_y(m), class_="grid") for m in marks)
 
 
-def _names(marks: Sequence[float], labels: Sequence[str], place: Any) -> Markup:
+def _names(marks: Sequence[float], labels: Sequence[str], to_y: Any) -> Markup:
     """Return the labels of the rules; drawn last, so that no line crosses them."""
     named = zip(marks, labels, strict=True)
-    return Markup("").join(text(name, x=0, y=place(m) - 4, class_="tick") for m, name in named)
+    return Markup("").join(text(name, x=0, y=to_y(m) - 4, class_="tick") for m, name in named)
 
 
 def _foot(low: float, high: float, across: Any, height: float, unit: str) -> Markup:
@@ -329,12 +329,12 @@ def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     """Return an exponential mean with its start corrected; its memory is a twelfth of the run."""
     keep = 1 - 1 / max(1.0, len(points) / 12)
     mean = weight = 0.0
-    out = []
+    smoothed = []
     for step, value in points:
         mean = keep * mean + (1 - keep) * value
         weight = keep * weight + (1 - keep)
-        out.append((step, mean / weight))
-    return out
+        smoothed.append((step, mean / weight))
+    return smoothed
 
 
 def _thinned(counts: Sequence[float], across: Any) -> list[float]:

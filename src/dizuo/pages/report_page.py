@@ -35,15 +35,15 @@ def draw(value: Mapping[str, Any]) -> str:
     by_name = {row["name"]: row for row in rows}
     order = list(by_name)
     curve = {
-        name: {**one, "family": _family(name, by_name)}
-        for name, one in sorted(
+        name: {**series, "family": _family(name, by_name)}
+        for name, series in sorted(
             value["curve"].items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else -1
         )
     }
     return render(
         "report.html",
         report={**value, "samples": [_sample(sample) for sample in value["samples"]]},
-        over_time=[{**one, "moments": _moments(one["answers"])} for one in value.get("over_time", ())],
+        over_time=[{**question, "moments": _moments(question["answers"])} for question in value.get("over_time", ())],
         rows=shown,
         axis=charts.interval_axis(least=least),
         least=least,
@@ -51,21 +51,21 @@ def draw(value: Mapping[str, Any]) -> str:
         loss=charts.loss(value["losses"]),
         has_validation=any("validation_loss" in line for line in value["losses"]),
         curve=charts.lines(curve, x="training rows"),
-        curve_names=[(one["family"], one["title"]) for one in curve.values()],
+        curve_names=[(series["family"], series["title"]) for series in curve.values()],
         matrices=[
-            _matrix(name, one, list(value["labels"]), by_name)
-            for name, one in _sort_rows(value["confusion"])
+            _matrix(name, confusion, list(value["labels"]), by_name)
+            for name, confusion in _sort_rows(value["confusion"])
             if name in ("untuned", "tuned") or name == _best_cheap(rows)
         ],
         reliability=[
             {
-                **one,
+                **calibration,
                 "name": name,
                 "chart": charts.reliability(
-                    one["bins"], family=name, label=f"{one['title']}: confidence against share right"
+                    calibration["bins"], family=name, label=f"{calibration['title']}: confidence against share right"
                 ),
             }
-            for name, one in _sort_rows(value["reliability"])
+            for name, calibration in _sort_rows(value["reliability"])
         ],
         slices=_slices(value["slices"]),
         num_slices=len(value["slices"]),
@@ -88,13 +88,13 @@ def _sample(sample: Mapping[str, Any]) -> dict[str, Any]:
 def _moments(answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return answers in time, equal ones in a row as one; of many the first, the last, and some evenly between."""
     runs: list[dict[str, Any]] = []
-    for one in answers:
-        if runs and (runs[-1]["answer"], runs[-1]["right"]) == (one["answer"], one["right"]):
-            runs[-1]["last"] = one["step"]
+    for answer in answers:
+        if runs and (runs[-1]["answer"], runs[-1]["right"]) == (answer["answer"], answer["right"]):
+            runs[-1]["last"] = answer["step"]
         else:
-            runs.append({**one, "first": one["step"], "last": one["step"]})
-    for one in runs:
-        one["when"] = f"step {one['first']:,}" if one["first"] == one["last"] else f"{one['first']:,}–{one['last']:,}"
+            runs.append({**answer, "first": answer["step"], "last": answer["step"]})
+    for run in runs:
+        run["when"] = f"step {run['first']:,}" if run["first"] == run["last"] else f"{run['first']:,}–{run['last']:,}"
     if len(runs) <= MOMENTS:
         return runs
     return [runs[round(i * (len(runs) - 1) / (MOMENTS - 1))] for i in range(MOMENTS)]
@@ -118,47 +118,47 @@ def _least(rows: Sequence[Mapping[str, Any]]) -> float:
     return 0.0 if low < 0.5 else math.floor(10 * low) / 10
 
 
-def _matrix(name: str, one: Mapping[str, Any], labels: list[str], rows: Mapping[str, Any]) -> dict[str, Any]:
+def _matrix(name: str, confusion: Mapping[str, Any], labels: list[str], rows: Mapping[str, Any]) -> dict[str, Any]:
     """Return a confusion matrix with a shade from 0 to 9 per cell, by its share of the row."""
-    matrix = one.get("matrix")
-    out: dict[str, Any] = {
+    matrix = confusion.get("matrix")
+    shaded: dict[str, Any] = {
         "name": name,
-        "title": one["title"],
-        "pairs": one["pairs"][:8],
+        "title": confusion["title"],
+        "pairs": confusion["pairs"][:8],
         "cells": None,
         "numbered": False,
     }
     if not matrix:
-        return out
-    out["columns"] = [*labels, "no label"] if len(matrix[0]) > len(labels) else labels
-    out["numbered"] = len(labels) <= NUMBERED
-    out["cells"] = [
+        return shaded
+    shaded["columns"] = [*labels, "no label"] if len(matrix[0]) > len(labels) else labels
+    shaded["numbered"] = len(labels) <= NUMBERED
+    shaded["cells"] = [
         (
             label,
             [
                 {
                     "n": count,
                     "shade": min(9, math.ceil(9 * count / max(1, sum(row)))),
-                    "right": place == number,
-                    "title": f"{label} → {out['columns'][place]}: {count:,} of {sum(row):,}",
+                    "right": column == number,
+                    "title": f"{label} → {shaded['columns'][column]}: {count:,} of {sum(row):,}",
                 }
-                for place, count in enumerate(row)
+                for column, count in enumerate(row)
             ],
         )
         for number, (label, row) in enumerate(zip(labels, matrix, strict=True))
     ]
-    return out
+    return shaded
 
 
 def _slices(slices: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the labels with the lowest tuned score first, each with its line from before to after."""
-    out = []
-    for one in slices:
-        before, after = one["right"].get("untuned"), one["right"].get("tuned")
-        label = f"{one['label']}: {_said(before)} before, {_said(after)} after"
-        out.append({**one, "before": before, "after": after, "chart": charts.slope(before, after, label=label)})
-    out.sort(key=lambda one: (one["after"] if one["after"] is not None else one["before"] or 0.0, one["label"]))
-    return out[:SHOWN_SLICES]
+    rows = []
+    for row in slices:
+        before, after = row["right"].get("untuned"), row["right"].get("tuned")
+        label = f"{row['label']}: {_said(before)} before, {_said(after)} after"
+        rows.append({**row, "before": before, "after": after, "chart": charts.slope(before, after, label=label)})
+    rows.sort(key=lambda row: (row["after"] if row["after"] is not None else row["before"] or 0.0, row["label"]))
+    return rows[:SHOWN_SLICES]
 
 
 def _said(share: float | None) -> str:

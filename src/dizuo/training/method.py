@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase as Tokenizer
     from typing_extensions import TypeVar
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.models.heads import HeadFacts
     from dizuo.records import Example
     from dizuo.trees import Outputs, Sequences

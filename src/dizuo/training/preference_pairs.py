@@ -19,9 +19,9 @@ from dizuo.training.method import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

@@ -58,18 +58,18 @@ class AsyncVectorStore:
         await self.close()
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.store, name)
+        attribute = getattr(self.store, name)
         if name.startswith("_") or name in _PROPERTIES:
-            return value
+            return attribute
         if name in _ITERATORS:
-            return functools.wraps(value)(lambda *args, **more: self._stream(value, *args, **more))
+            return functools.wraps(attribute)(lambda *args, **more: self._stream(attribute, *args, **more))
 
-        @functools.wraps(value)
+        @functools.wraps(attribute)
         async def call(*args: Any, **more: Any) -> Any:
             loop = asyncio.get_running_loop()
             args = tuple(_iterate(arg, loop) if isinstance(arg, AsyncIterable) else arg for arg in args)
             more = {key: _iterate(arg, loop) if isinstance(arg, AsyncIterable) else arg for key, arg in more.items()}
-            return await loop.run_in_executor(self._pool, functools.partial(value, *args, **more))
+            return await loop.run_in_executor(self._pool, functools.partial(attribute, *args, **more))
 
         return call
 

@@ -127,8 +127,8 @@ def encode(metadata: Metadata) -> str:
 
 def decode(text: str) -> dict[str, Any]:
     """Return the metadata that `encode` wrote."""
-    value: dict[str, Any] = json.loads(text)
-    return value
+    metadata: dict[str, Any] = json.loads(text)
+    return metadata
 
 
 def decode_all(texts: Sequence[str]) -> list[Any] | None:

@@ -456,15 +456,15 @@ class VectorStore:
             VectorError: it is no filter, or its text form cannot be read.
             Unsupported: the database lacks one of its operators.
         """
-        chosen = parse(where) if isinstance(where, str) else where
-        if chosen is None:
+        parsed = parse(where) if isinstance(where, str) else where
+        if parsed is None:
             return None
-        if not isinstance(chosen, Filter):
-            raise VectorError(f"where is {chosen!r}, and no filter", hint='compare a field: field("lang") == "zh"')
-        lacking = operators(chosen) - self.capabilities.operators
+        if not isinstance(parsed, Filter):
+            raise VectorError(f"where is {parsed!r}, and no filter", hint='compare a field: field("lang") == "zh"')
+        lacking = operators(parsed) - self.capabilities.operators
         if lacking:
-            raise Unsupported(f"{self.url} cannot filter by {', '.join(sorted(lacking))}", details=[str(chosen)])
-        return chosen
+            raise Unsupported(f"{self.url} cannot filter by {', '.join(sorted(lacking))}", details=[str(parsed)])
+        return parsed
 
     def _search_words(self, query: str, k: int, where: Filter | None) -> SearchResult:
         if not isinstance(query, str):

@@ -25,6 +25,8 @@ class Tokenizer(Protocol):
     @property
     def bos_token_id(self) -> int | None: ...
     @property
+    def eos_token(self) -> str | None: ...
+    @property
     def eos_token_id(self) -> int | None: ...
     @property
     def pad_token_id(self) -> int | None: ...
@@ -51,6 +53,9 @@ class Tokenizer(Protocol):
     ) -> str:
         """Return the text of token ids."""
 
+    def convert_ids_to_tokens(self, ids: int) -> str:
+        """Return a token as the vocabulary writes it."""
+
     def get_chat_template(self, chat_template: str | None, tools: list[Mapping[str, Json]] | None) -> str:
         """Return the template that a conversation with these tools is written with."""
 
@@ -61,6 +66,6 @@ class Tokenizer(Protocol):
         tools: list[dict[str, Json]] | None,
         add_generation_prompt: bool,
         tokenize: bool,
-        chat_template: str,
+        chat_template: str | None = None,
     ) -> str:
-        """Return a conversation as the template writes it."""
+        """Return a conversation as the template writes it; the tokenizer's own where none is given."""

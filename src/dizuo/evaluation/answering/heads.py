@@ -108,7 +108,7 @@ def run_head(setting: Setting, runner: Runner, head: Head, sequences: Sequence[R
     """Return the head's outputs for token sequences."""
     began = time.perf_counter()
     setting.watch(Started(work, len(sequences), "sequences"))
-    too_long = np.array([len(one.ids) > setting.spec.context_length for one in sequences], bool)
+    too_long = np.array([len(sequence.ids) > setting.spec.context_length for sequence in sequences], bool)
     values = np.zeros((len(sequences), len(head.weight)), np.float32)
     fitting = [row for row in range(len(sequences)) if not too_long[row]]
     for start in range(0, len(fitting), ROWS):
@@ -131,7 +131,7 @@ def serve_head(setting: Setting, head: Head, sequences: Sequence[Rendered], *, w
     with models.open_speaker(setting, tuned=True) as speaker:
         began = time.perf_counter()
         setting.watch(Started(work, len(sequences), "sequences"))
-        too_long = np.array([len(one.ids) > speaker.engine.context_length for one in sequences], bool)
+        too_long = np.array([len(sequence.ids) > speaker.engine.context_length for sequence in sequences], bool)
         values = np.zeros((len(sequences), len(head.weight)), np.float32)
         for row in (row for row in range(len(sequences)) if not too_long[row]):
             request = ScoreRequest(sequences[row].ids, sequences[row].weights, speaker.adapter)

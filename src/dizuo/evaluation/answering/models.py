@@ -68,17 +68,17 @@ class Speaker:
         answers = [""] * len(questions)
         self.too_long = self.failed = 0
         ready = []
-        for place, question in enumerate(questions):
+        for index, question in enumerate(questions):
             ids = render_prompt(self.tokenizer, question)
             if len(ids) + max_tokens <= self.engine.context_length:
-                ready.append((place, GenerateRequest(ids, sampling, adapter=self.adapter if tuned else None)))
+                ready.append((index, GenerateRequest(ids, sampling, adapter=self.adapter if tuned else None)))
             else:
                 self.too_long += 1
         for start in range(0, len(ready), 64):
             part = ready[start : start + 64]
-            for (place, _), result in zip(part, generate_all(self.engine, [request for _, request in part])):
+            for (index, _), result in zip(part, generate_all(self.engine, [request for _, request in part])):
                 if result.finish in ("stop", "length"):
-                    answers[place] = self.tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
+                    answers[index] = self.tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
                 else:
                     self.failed += 1
             done, passed = start + len(part), time.perf_counter() - began

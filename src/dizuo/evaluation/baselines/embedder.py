@@ -77,8 +77,8 @@ def _encoder(asked: str) -> tuple[Callable[[Sequence[str]], Any], str, int]:
         raise Absent("not wanted (embedder: none)")
     address = KNOWN if asked == "auto" else asked
     if asked == "auto":
-        place = parse(address)
-        if store.find(place.scheme, place.name, place.version) is None:
+        parsed = parse(address)
+        if store.find(parsed.scheme, parsed.name, parsed.version) is None:
             raise Absent(f"no encoder is in the cache; fetch one with: dizuo select {address}")
     try:
         return _load(address)

@@ -20,10 +20,10 @@ def brier_score(probabilities: NDArray[np.float64], truth: Sequence[int]) -> flo
         truth: [n] the place of the expected label; -1 where it is none of them.
     """
     target = np.zeros_like(probabilities)
-    for row, place in enumerate(truth):
-        if place >= 0:
-            target[row, place] = 1.0
-    missing = np.array([place < 0 for place in truth], np.float64)
+    for row, label in enumerate(truth):
+        if label >= 0:
+            target[row, label] = 1.0
+    missing = np.array([label < 0 for label in truth], np.float64)
     return float((((probabilities - target) ** 2).sum(axis=1) + missing).mean())
 
 

@@ -34,10 +34,10 @@ def reliability_bins(
         num_bins: bins over 0 to 1; a confidence of exactly 1 is in the last.
     """
     truth = np.asarray(right, np.float64)
-    place = np.minimum((confidences * num_bins).astype(int), num_bins - 1)
+    bin_numbers = np.minimum((confidences * num_bins).astype(int), num_bins - 1)
     bins = []
     for number in range(num_bins):
-        mine = place == number
+        mine = bin_numbers == number
         n = int(mine.sum())
         if not n:
             continue

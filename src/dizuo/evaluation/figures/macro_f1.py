@@ -32,9 +32,9 @@ def macro_f1(answers: Sequence[str], expected: Sequence[str]) -> float:
 def _statistic(answered: AnsweredSet) -> Statistic:
     """Count labels as numbers: 5,000 draws of 2,000 items take half a second, and eight as texts."""
     labels = sorted({text.strip() for text in answered.expected})
-    places = {label: place for place, label in enumerate(labels)}
-    wanted = np.array([places[text.strip()] for text in answered.expected], np.intp)
-    said = np.array([places.get(text.strip(), len(labels)) for text in answered.answers], np.intp)
+    numbers = {label: number for number, label in enumerate(labels)}
+    wanted = np.array([numbers[text.strip()] for text in answered.expected], np.intp)
+    said = np.array([numbers.get(text.strip(), len(labels)) for text in answered.answers], np.intp)
 
     def drawn(rows: NDArray[np.intp]) -> float:
         right, answer = wanted[rows], said[rows]

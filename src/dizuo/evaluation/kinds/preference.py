@@ -103,10 +103,10 @@ def _samples(setting: Setting, entries: Sequence[Entry]) -> Sequence[Sample]:
         Sample(
             text=_short(item.text, length),
             expected=_short(joined(pair.chosen), 2 * length),
-            answers={name: _short(answers[place], 2 * length) for name, answers in written.items()},
+            answers={name: _short(answers[index], 2 * length) for name, answers in written.items()},
             right=dict.fromkeys(written),
         )
-        for place, (item, pair) in enumerate(zip(items, pairs_of(setting)))
+        for index, (item, pair) in enumerate(zip(items, pairs_of(setting)))
     ]
 
 

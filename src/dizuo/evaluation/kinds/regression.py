@@ -150,9 +150,9 @@ def _numbers(texts: Sequence[str]) -> Floats:
         EvaluationError: one of them is none.
     """
     numbers = np.empty(len(texts))
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         try:
-            numbers[place] = float(text)
+            numbers[index] = float(text)
         except ValueError:
             raise EvaluationError(f"the label {text!r} is not a number", hint="check label_column") from None
     return numbers

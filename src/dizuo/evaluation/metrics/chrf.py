@@ -30,12 +30,12 @@ def _chrf(answer: str, reference: str) -> float:
     precision = recall = 0.0
     orders = 0
     for n in range(1, ORDER + 1):
-        one, other = _ngrams(said, n), _ngrams(wanted, n)
-        if not one or not other:
+        said_ngrams, wanted_ngrams = _ngrams(said, n), _ngrams(wanted, n)
+        if not said_ngrams or not wanted_ngrams:
             continue
-        shared = sum((one & other).values())
-        precision += shared / one.total()
-        recall += shared / other.total()
+        shared = sum((said_ngrams & wanted_ngrams).values())
+        precision += shared / said_ngrams.total()
+        recall += shared / wanted_ngrams.total()
         orders += 1
     if not orders:
         return 0.0  # one of them has no characters; as sacrebleu, also when both have none

@@ -26,9 +26,9 @@ def _f1(said: list[str], wanted: list[str]) -> float:
     row = [0] * (len(wanted) + 1)
     for word in said:
         before = 0  # the entry above and to the left
-        for place, other in enumerate(wanted, start=1):
-            above = row[place]
-            row[place] = before + 1 if word == other else max(above, row[place - 1])
+        for column, other in enumerate(wanted, start=1):
+            above = row[column]
+            row[column] = before + 1 if word == other else max(above, row[column - 1])
             before = above
     return 2 * row[-1] / (len(said) + len(wanted))
 

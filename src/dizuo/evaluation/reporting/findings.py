@@ -98,8 +98,8 @@ def side_by_side(setting: Setting, written: Mapping[str, Sequence[str]], *, coun
     """
     excerpt = setting.options.excerpt
     samples = []
-    for place, item in enumerate(setting.items[:count]):
-        answers = {title: texts[place] for title, texts in written.items() if place < len(texts)}
+    for index, item in enumerate(setting.items[:count]):
+        answers = {title: texts[index] for title, texts in written.items() if index < len(texts)}
         samples.append(
             Sample(
                 text=_short(item.text, excerpt),
@@ -126,14 +126,14 @@ def answers_over_time(setting: Setting) -> list[History]:
     return list(items.values())
 
 
-def _change(item: Item, place: int, before: Entry, after: Entry, length: int) -> Change:
+def _change(item: Item, index: int, before: Entry, after: Entry, length: int) -> Change:
     return Change(
-        item=place,
+        item=index,
         origin=item.origin,
         text=_short(item.text, length),
         expected=_short(item.answer, length),
-        before=_short(before.answers.texts[place], length),
-        after=_short(after.answers.texts[place], length),
+        before=_short(before.answers.texts[index], length),
+        after=_short(after.answers.texts[index], length),
     )
 
 

@@ -133,12 +133,12 @@ class Report:
 
     def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
-        value: dict[str, Any] = {"version": VERSION, **_plain(asdict(self))}
-        value["changes"] = value["changes"] or {}
-        for confusion in value["confusion"].values():
+        plain: dict[str, Any] = {"version": VERSION, **_plain(asdict(self))}
+        plain["changes"] = plain["changes"] or {}
+        for confusion in plain["confusion"].values():
             if confusion["matrix"] is None:
                 del confusion["matrix"]
-        return value
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Report:

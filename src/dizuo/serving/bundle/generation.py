@@ -51,5 +51,5 @@ class GenerationDefaults:
                 top_p=float(values.get("top_p", usual.top_p)),
                 stop_ids=tuple(int(token) for token in values.get("stop_ids", usual.stop_ids)),
             )
-        except TypeError as error:
+        except (TypeError, OverflowError) as error:
             raise ValueError(f"{path.name}: {error}") from error

@@ -36,10 +36,10 @@ class BaselineSuite:
         words = {"money": "bank profit", "music": "song guitar", "sport": "match goal"}
         numbers = {"money": "1.5", "music": "2.5", "sport": "-4"}
         rows = []
-        for place in range(60):
-            label = self.labels[place % 3]
+        for day in range(60):
+            label = self.labels[day % 3]
             answer = numbers[label] if "number" in baseline.answers else label
-            rows.append((f"the {words[label]} of day {place}", answer))
+            rows.append((f"the {words[label]} of day {day}", answer))
         return rows
 
     def test_it_has_a_title_and_a_kind_of_task_uses_it(self, baseline: Baseline) -> None:
@@ -73,9 +73,11 @@ class BaselineSuite:
             return
         assert answers.probabilities.shape == (9, len(self.labels))
         assert np.allclose(answers.probabilities.sum(axis=1), 1)
-        best = [self.labels[place] for place in answers.probabilities.argmax(axis=1)]
+        best = [self.labels[index] for index in answers.probabilities.argmax(axis=1)]
         sure = _largest_twice(answers.probabilities)
-        assert [text for text, one in zip(answers.texts, sure) if one] == [a for a, one in zip(best, sure) if one]
+        assert [text for text, certain in zip(answers.texts, sure) if certain] == [
+            a for a, certain in zip(best, sure) if certain
+        ]
 
     def test_costs_are_counted(self, baseline: Baseline, rows: list[tuple[str, str]]) -> None:
         if not isinstance(baseline.how, CheapModel):
@@ -95,7 +97,7 @@ class BaselineSuite:
     def test_a_prompt_ends_in_the_question_which_is_not_among_its_examples(self, baseline: Baseline) -> None:
         if not isinstance(baseline.how, Prompt):
             return
-        rows = [((Message("user", f"question {place}"),), self.labels[place % 3]) for place in range(9)]
+        rows = [((Message("user", f"question {number}"),), self.labels[number % 3]) for number in range(9)]
         ask = baseline.how.prompts(rows, labels=self.labels, options=self.options)
         for question in [*(question for question, _ in rows), (Message("user", "another question"),)]:
             shown = ask(question)

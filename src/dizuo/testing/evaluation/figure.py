@@ -50,8 +50,8 @@ class FigureSuite:
 
     def test_it_is_a_finite_number(self, figure: Figure, answered: AnsweredSet) -> None:
         assert np.isfinite(figure.value(answered))
-        one = self.answered_set(answered.answers[:1], answered.expected[:1])
-        assert np.isfinite(figure.value(one))
+        single = self.answered_set(answered.answers[:1], answered.expected[:1])
+        assert np.isfinite(figure.value(single))
 
     def test_the_order_of_the_answers_says_nothing(self, figure: Figure, answered: AnsweredSet) -> None:
         if "logprobs" in figure.needs:

@@ -158,12 +158,12 @@ class MethodSuite:
         for example in data.train:
             first, second = (method.sequences(example, data.task, model.tokenizer, own) for _ in range(2))
             assert first
-            for one, other in zip(first, second, strict=True):
-                assert np.array_equal(one.ids, other.ids)
-                assert np.array_equal(one.weights, other.weights)
-                assert len(one.ids) == len(one.weights)
-                assert np.isfinite(one.weights).all()
-                assert one.weights[0] == 0, "nothing is before the first token that could predict it"
+            for sequence, again in zip(first, second, strict=True):
+                assert np.array_equal(sequence.ids, again.ids)
+                assert np.array_equal(sequence.weights, again.weights)
+                assert len(sequence.ids) == len(sequence.weights)
+                assert np.isfinite(sequence.weights).all()
+                assert sequence.weights[0] == 0, "nothing is before the first token that could predict it"
 
     def test_the_doctor_finds_nothing(
         self, name: str, method: Method, options: Mapping[str, Any], model: Model, data: Dataset
@@ -189,8 +189,10 @@ class MethodSuite:
         )
         assert (run.weights if adapter == "full" else run.adapter) is not None
         again = train(self.planned(name, options, model, data, tmp_path / "more", **ADAPTERS[adapter], max_steps=1))
-        one, three = weights_of(again), weights_of(run)
-        assert any(not torch.equal(three[key], weight) for key, weight in one.items()), "later steps change weights"
+        after_one, after_three = weights_of(again), weights_of(run)
+        assert any(not torch.equal(after_three[key], weight) for key, weight in after_one.items()), (
+            "later steps change weights"
+        )
 
     def test_several_ranks_train_what_one_does(
         self, name: str, options: Mapping[str, Any], model: Model, data: Dataset, tmp_path: Path

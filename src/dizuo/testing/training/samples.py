@@ -88,14 +88,14 @@ def tiny_model(factory: pytest.TempPathFactory) -> Path:
 
 def labelled(count: int, *, start: int = 0) -> list[Example]:
     """Return rows of 3 to 14 words whose label depends on their first word."""
-    out: list[Example] = []
+    rows: list[Example] = []
     for number in range(start, start + count):
         length = 3 + (number * 7) % 12
         words = [WORDS[(number * 5 + k * (1 + number % 3)) % len(WORDS)] for k in range(length)]
         text = f"{' '.join(words)} {number}"
         label = LABELS[WORDS.index(words[0]) % len(LABELS)]
-        out.append(with_identity(Labelled(text, (label,), origin=Origin("rows.csv", number + 2))))
-    return out
+        rows.append(with_identity(Labelled(text, (label,), origin=Origin("rows.csv", number + 2))))
+    return rows
 
 
 def words(start: int, count: int) -> str:
@@ -105,25 +105,25 @@ def words(start: int, count: int) -> str:
 
 def preferences(count: int, *, start: int = 0) -> list[Example]:
     """Return pairs whose prompts have 2 to 9 words, or three turns, and whose answers have 1 to 8."""
-    out: list[Example] = []
+    pairs: list[Example] = []
     for n in range(start, start + count):
         prompt: tuple[Message, ...] = (Message("user", f"{words(n, 2 + n % 8)} {n}"),)
         if n % 4 == 3:
             prompt = (*prompt, Message("assistant", words(n + 1, 3)), Message("user", words(n + 2, 4)))
         chosen = (Message("assistant", words(n + 3, 1 + n % 6)),)
         rejected = (Message("assistant", f"{words(n + 4, 1 + n % 7)} no"),)
-        out.append(with_identity(Preference(prompt, chosen, rejected, origin=Origin("pairs.jsonl", n + 1))))
-    return out
+        pairs.append(with_identity(Preference(prompt, chosen, rejected, origin=Origin("pairs.jsonl", n + 1))))
+    return pairs
 
 
 def feedback(count: int, *, start: int = 0) -> list[Example]:
     """Return judged answers, two of three wanted; some prompts come twice, with both kinds of answers."""
-    out: list[Example] = []
+    rows: list[Example] = []
     for n in range(start, start + count):
         prompt = (Message("user", f"{words(n // 2, 2 + n % 8)} {n // 2}"),)
         answer = (Message("assistant", words(n + 3, 1 + n % 6)),)
-        out.append(with_identity(Feedback(prompt, answer, n % 3 != 2, origin=Origin("feedback.jsonl", n + 1))))
-    return out
+        rows.append(with_identity(Feedback(prompt, answer, n % 3 != 2, origin=Origin("feedback.jsonl", n + 1))))
+    return rows
 
 
 def texts(lengths: list[int]) -> list[Example]:
@@ -136,13 +136,13 @@ def texts(lengths: list[int]) -> list[Example]:
 
 def chats(count: int, *, start: int = 0) -> list[Example]:
     """Return conversations of one or two trained turns."""
-    out: list[Example] = []
+    rows: list[Example] = []
     for n in range(start, start + count):
         messages = [Message("user", f"{words(n, 2 + n % 8)} {n}"), Message("assistant", words(n + 3, 1 + n % 6))]
         if n % 3 == 2:
             messages += [Message("user", words(n + 2, 4)), Message("assistant", words(n + 1, 3))]
-        out.append(with_identity(Chat(tuple(messages), origin=Origin("chats.jsonl", n + 1))))
-    return out
+        rows.append(with_identity(Chat(tuple(messages), origin=Origin("chats.jsonl", n + 1))))
+    return rows
 
 
 @dataclass

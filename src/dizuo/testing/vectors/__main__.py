@@ -50,10 +50,10 @@ def command(url: str, pytest_arguments: tuple[str, ...], quick: bool, options: t
     if "://" not in url:
         raise click.UsageError(f"{url!r} is no address of a store, such as lancedb://./folder")
     given: dict[str, str] = {}
-    for one in options:
-        name, equals, value = one.partition("=")
+    for option in options:
+        name, equals, value = option.partition("=")
         if not name or not equals:
-            raise click.UsageError(f"--option {one!r} is not NAME=VALUE")
+            raise click.UsageError(f"--option {option!r} is not NAME=VALUE")
         given[name] = value
     # Once before the suite: an address that cannot be opened is one error, not one in every test.
     with connect(url, dim=8, collection=new_collection(), **given) as store:  # type: ignore[arg-type]

@@ -96,21 +96,21 @@ def assert_same_fusion(hits: Sequence[Hit], legs: Mapping[str, Sequence[Hit]], *
     least: dict[str, float] = {}
     greatest: dict[str, float] = {}
     for leg in legs.values():
-        for place, hit in enumerate(leg):
-            first = next(n for n in range(place + 1) if close(leg[n].score, hit.score))
-            last = next(n for n in range(len(leg) - 1, place - 1, -1) if close(leg[n].score, hit.score))
+        for index, hit in enumerate(leg):
+            first = next(n for n in range(index + 1) if close(leg[n].score, hit.score))
+            last = next(n for n in range(len(leg) - 1, index - 1, -1) if close(leg[n].score, hit.score))
             for bound, rank in ((greatest, first + 1), (least, last + 1)):
                 bound[hit.id] = bound.get(hit.id, 0.0) + (1.0 / (RRF + rank) if rank <= depth else 0.0)
     for hit in hits:
         low, high = least.get(hit.id, 0.0), greatest.get(hit.id, 0.0)
         assert low - 1e-12 <= hit.score <= high + 1e-12, f"{hit.id!r} has {hit.score}, not {low} to {high}"
         for name, part in hit.parts.items():
-            right = next(one.score for one in legs[name] if one.id == hit.id)
+            right = next(answer.score for answer in legs[name] if answer.id == hit.id)
             assert close(part.score, right), f"{hit.id!r} has {part.score} in {name}, and {right} is right"
     order = [(-hit.score, hit.id) for hit in hits]
     assert order == sorted(order), "hits are not sorted by score, then id"
-    found = {hit.id for hit in hits}
-    missing = {id: score for id, score in least.items() if id not in found and score > hits[-1].score + 1e-12}
+    present = {hit.id for hit in hits}
+    missing = {id: score for id, score in least.items() if id not in present and score > hits[-1].score + 1e-12}
     assert not missing, f"better than {hits[-1].id!r} ({hits[-1].score}) and left out: {missing}"
 
 

@@ -111,7 +111,7 @@ def filters() -> st.SearchStrategy[Filter]:
         lambda inner: st.one_of(
             st.builds(lambda left, right: left & right, inner, inner),
             st.builds(lambda left, right: left | right, inner, inner),
-            st.builds(lambda one: ~one, inner),
+            st.builds(lambda operand: ~operand, inner),
         ),
         max_leaves=5,
     )
@@ -127,14 +127,14 @@ def vectors(dim: int) -> st.SearchStrategy[list[float]]:
 
 def points(dim: int, *, max_size: int = 12) -> st.SearchStrategy[list[Point]]:
     """Return points with ids that often meet again."""
-    one = st.builds(
+    point = st.builds(
         Point,
         st.sampled_from(AWKWARD_IDS),
         vectors(dim),
         metadata(),
         st.one_of(st.none(), st.sampled_from([*AWKWARD_TEXTS, "a database of vectors", "vectors and words"])),
     )
-    return st.lists(one, max_size=max_size)
+    return st.lists(point, max_size=max_size)
 
 
 def clusters(rows: int, dim: int, *, seed: int = 0, centres: int = 50) -> tuple[Floats, Floats]:

@@ -30,7 +30,7 @@ NOTED = ("engine", "capabilities", "p50 automatic", "p50 index")
 
 def area_of(kind: type[VectorStoreSuite], test: str) -> str:
     """Return the area that a test of the suite belongs to."""
-    return next((one.__name__ for one in reversed(kind.__mro__) if test in vars(one)), "")
+    return next((area.__name__ for area in reversed(kind.__mro__) if test in vars(area)), "")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -106,8 +106,8 @@ def lines(results: Results) -> list[str]:
         if any(key in results[store] for store in stores):
             grid.append([title, *(results[store].get(key) or "-" for store in stores)])
     widths = [max(len(row[column]) for row in grid) for column in range(len(stores) + 1)]
-    out = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
+    texts = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
     for store in stores:
         reasons = {reason for row in results[store]["areas"].values() for reason in row["lacking"]}
-        out += [f"{store} lacks {reason}" for reason in sorted(reasons)]
-    return out
+        texts += [f"{store} lacks {reason}" for reason in sorted(reasons)]
+    return texts

@@ -171,12 +171,12 @@ class Network:
         assert self.head is not None
         decoder = getattr(self._base, self._base.base_model_prefix)
         device = self.head.weight.device
-        found = []
+        answers = []
         for text, ids in self._golden:
             states = decoder(input_ids=torch.tensor([list(ids)], device=device), use_cache=False).last_hidden_state
             outputs = self.head(states[0, -1].to(self.head.weight.dtype))
-            found.append({"text": text, "ids": [int(one) for one in ids], "outputs": outputs.tolist()})
-        return found
+            answers.append({"text": text, "ids": [int(token) for token in ids], "outputs": outputs.tolist()})
+        return answers
 
     def _trained_head(self) -> tuple[Tensor, HeadFacts] | None:
         """Return the head's weight and facts, where there is one."""

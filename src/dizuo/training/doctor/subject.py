@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
 if TYPE_CHECKING:
     from dizuo.data import Task
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.models import Model
     from dizuo.training.building.network import Network
 
@@ -78,16 +79,16 @@ class _Recorder:
     seen: list[Row] = field(default_factory=list)
 
     def __call__(
-        self, example: Example, task: Task | None, tokenizer: Any, options: MethodOptions
+        self, example: Example, task: Task | None, tokenizer: Tokenizer, options: MethodOptions
     ) -> Sequence[Rendered]:
         row = self.rows[id(example)]
         try:
-            out: Sequence[Rendered] = self.method_sequences(example, task, tokenizer, options)
+            sequences: Sequence[Rendered] = self.method_sequences(example, task, tokenizer, options)
         except DizuoError as error:
             row.error = error.message.removeprefix(f"{row.place}: ")
             raise
-        row.sequences = tuple(out)
-        return out
+        row.sequences = tuple(sequences)
+        return sequences
 
 
 class Subject:
@@ -130,9 +131,10 @@ class Subject:
         self.rows, self.store = self._read(len(data.train) if rows is None else min(rows, len(data.train)))
 
     @property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> Tokenizer:
         """The model's tokenizer."""
-        return self.model.tokenizer
+        tokenizer: Tokenizer = self.model.tokenizer
+        return tokenizer
 
     @property
     def batch_size(self) -> int:
@@ -158,7 +160,7 @@ class Subject:
         """
         ordered = sorted(self._some(), key=lambda row: (_trained(row), _size(row), row.number))
         for last in range(len(ordered), 0, -1):
-            chosen = [ordered[place] for place in np.unique(np.linspace(0, last - 1, SAMPLE).round().astype(int))]
+            chosen = [ordered[index] for index in np.unique(np.linspace(0, last - 1, SAMPLE).round().astype(int))]
             if sum(_size(row) for row in chosen) <= SAMPLE_TOKENS:
                 break
         return chosen if len(chosen) > 1 else sorted(self._some(), key=_size)[:SAMPLE]
@@ -255,15 +257,15 @@ class Subject:
 
         Nothing of the tree, the runner or the loop takes part.
         """
-        out = []
+        log_probabilities = []
         device = next(module.parameters()).device
         for number in range(self.batch.num_sequences):
             ids = torch.from_numpy(self.batch.ids(number).astype(np.int64)).to(device)
-            places = torch.from_numpy(np.flatnonzero(self.batch.weights(number))).to(device)
+            trained = torch.from_numpy(np.flatnonzero(self.batch.weights(number))).to(device)
             logits = module(input_ids=ids[None], use_cache=False).logits[0]
-            table = torch.log_softmax(logits[places - 1].double(), -1)
-            out.append(table[torch.arange(len(places), device=device), ids[places]].cpu().numpy())
-        return out
+            table = torch.log_softmax(logits[trained - 1].double(), -1)
+            log_probabilities.append(table[torch.arange(len(trained), device=device), ids[trained]].cpu().numpy())
+        return log_probabilities
 
     def _some(self) -> list[Row]:
         kept = self.kept
@@ -340,8 +342,8 @@ class Subject:
 
 
 def _size(row: Row) -> int:
-    return sum(len(one.ids) for one in row.sequences)
+    return sum(len(sequence.ids) for sequence in row.sequences)
 
 
 def _trained(row: Row) -> int:
-    return sum(int(np.count_nonzero(one.weights)) for one in row.sequences)
+    return sum(int(np.count_nonzero(sequence.weights)) for sequence in row.sequences)

@@ -21,7 +21,7 @@ from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference
 from dizuo.training.doctor.subject import Row, Subject
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase as Tokenizer
+    from dizuo.data.rendering.tokenizer import Tokenizer
 
 __all__ = ["Turn", "chats_of", "find_turns", "find_turns_of", "raw_text", "same_text"]
 

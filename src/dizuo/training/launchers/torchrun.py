@@ -86,8 +86,8 @@ def _read(line: str) -> dict[str, Any] | None:
 
 def _event(value: Mapping[str, Any]) -> events.Event:
     kind = getattr(events, value["event"])
-    made: events.Event = kind(**{name: part for name, part in value.items() if name != "event"})
-    return made
+    event: events.Event = kind(**{name: part for name, part in value.items() if name != "event"})
+    return event
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -106,9 +106,9 @@ def _fault(faults: Sequence[Mapping[str, Any]], code: int, log: Path) -> Trainin
         first = own[0]
         kind = getattr(errors, first["error"], TrainingError)
         everywhere = all(fault["message"] == first["message"] for fault in own) and len(own) > 1
-        place = "" if everywhere or first["rank"] == 0 else f"rank {first['rank']}: "
+        prefix = "" if everywhere or first["rank"] == 0 else f"rank {first['rank']}: "
         error = (kind if issubclass(kind, errors.DizuoError) else TrainingError)(
-            f"{place}{first['message']}", details=first["details"], hint=first["hint"]
+            f"{prefix}{first['message']}", details=first["details"], hint=first["hint"]
         )
         return error if isinstance(error, TrainingError) else TrainingError(error.message, details=error.details)
     text = log.read_text("utf-8", errors="replace")

@@ -39,10 +39,10 @@ from dizuo.training.method import Batch, Loss, Method, Rates
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

@@ -33,10 +33,9 @@ from dizuo.errors import PlanError
 from dizuo.training.method import Batch, Entry, Loss, Method
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase as Tokenizer
-
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

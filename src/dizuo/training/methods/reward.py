@@ -26,10 +26,9 @@ from dizuo.training.method import Batch, Loss, Method
 from dizuo.training.planning.learning_rates import TUNING
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase as Tokenizer
-
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

@@ -26,10 +26,10 @@ from dizuo.training.method import Batch, Loss, Method
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerBase as Tokenizer
 
     from dizuo.data import Task
     from dizuo.data.rendering.conversations import Rendered
+    from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.records import Example
     from dizuo.trees import Outputs
 

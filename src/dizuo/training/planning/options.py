@@ -109,7 +109,7 @@ class TrainOptions:
             raise PlanError(f"{len(faults)} training options cannot work", details=faults)
 
     def _faults(self) -> list[str]:
-        out: list[str] = []
+        faults: list[str] = []
         for name, low, what in (
             ("rank", 1, "columns"),
             ("max_steps", 1, "optimizer steps"),
@@ -126,45 +126,51 @@ class TrainOptions:
             if value is None and name != "seed":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                out.append(f"{name} must be a whole number{what and ' of '}{what}, at least {low}, not {value!r}")
+                faults.append(f"{name} must be a whole number{what and ' of '}{what}, at least {low}, not {value!r}")
         for name in ("learning_rate", "head_learning_rate", "epochs", "alpha"):
             value = getattr(self, name)
             if value is not None and not (_number(value) and value > 0):
-                out.append(f"{name} must be a number above 0, not {value!r}")
+                faults.append(f"{name} must be a number above 0, not {value!r}")
         for name in ("weight_decay", "max_grad_norm"):
             value = getattr(self, name)
             if not (_number(value) and value >= 0):
-                out.append(f"{name} must be a number, at least 0, not {value!r}")
+                faults.append(f"{name} must be a number, at least 0, not {value!r}")
         for name in ("dropout", "warmup_ratio"):
             value = getattr(self, name)
             if not (_number(value) and 0 <= value < 1):
-                out.append(f"{name} must be at least 0 and below 1, not {value!r}")
+                faults.append(f"{name} must be at least 0 and below 1, not {value!r}")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                out.append(
+                faults.append(
                     f"{name} must be one of {', '.join(choices)}, not {value!r}{did_you_mean(str(value), choices)}"
                 )
         if not self.targets or (isinstance(self.targets, str) and self.targets != "all-linear"):
-            out.append(f"targets must be all-linear or a list of layer names, not {self.targets!r}")
+            faults.append(f"targets must be all-linear or a list of layer names, not {self.targets!r}")
         if self.dropout and self.layout == "tree":
-            out.append("dropout above 0 is not exact where tokens are shared: use layout auto or padded with it")
+            faults.append("dropout above 0 is not exact where tokens are shared: use layout auto or padded with it")
         if self.quantize != "none" and self.adapter == "full":
-            out.append(f"quantize {self.quantize} freezes the weights, and adapter full trains them: use lora with it")
+            faults.append(
+                f"quantize {self.quantize} freezes the weights, and adapter full trains them: use lora with it"
+            )
         for name in ("checkpoint_activations", "offload_activations"):
             if not isinstance(getattr(self, name), bool | None):
-                out.append(f"{name} must be true or false, not {getattr(self, name)!r}")
+                faults.append(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.offload_activations and self.checkpoint_activations is False:
-            out.append("offload_activations moves what checkpoint_activations keeps: leave checkpoint_activations out")
+            faults.append(
+                "offload_activations moves what checkpoint_activations keeps: leave checkpoint_activations out"
+            )
         if self.patience is not None and self.eval_every == 0:
-            out.append("patience counts evaluations, and eval_every 0 makes none: leave eval_every open, or patience")
-        return out
+            faults.append(
+                "patience counts evaluations, and eval_every 0 makes none: leave eval_every open, or patience"
+            )
+        return faults
 
     def as_dict(self) -> dict[str, Json]:
         """Return plain JSON values."""
-        out: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
-        out["targets"] = self.targets if isinstance(self.targets, str) else list(self.targets)
-        return out
+        values: dict[str, Json] = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["targets"] = self.targets if isinstance(self.targets, str) else list(self.targets)
+        return values
 
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -76,10 +76,10 @@ def plan(
     if method_options is None:
         method_options = method.Options()
     request = Request.of(spec, data, options, method_options)
-    known = _known(folder, request, options)
-    if known is not None:
+    existing = _known(folder, request, options)
+    if existing is not None:
         watch(Note(f"following the plan in {folder}"))
-        return known
+        return existing
 
     problems = Problems()
     _refuse_head(options, problems)

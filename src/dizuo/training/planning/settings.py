@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from dizuo.training.planning.snapshot import Json, JsonObject
+from dizuo.records import Json
+from dizuo.training.planning.snapshot import JsonObject
 
 __all__ = [
     "Adapter",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from dizuo.records import Json
 
-__all__ = ["Json", "JsonObject", "Snapshot"]
+__all__ = ["JsonObject", "Snapshot"]
 
 JsonObject: TypeAlias = dict[str, Json]
 """A JSON object, as plan.json and the checkpoints hold them."""

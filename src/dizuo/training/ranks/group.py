@@ -75,9 +75,9 @@ class Ranks:
             return [value]
         import torch.distributed as dist
 
-        out: list[Any] = [None] * self.world
-        dist.all_gather_object(out, value)
-        return out
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
 
     def from_first(self, work: Callable[[], T]) -> T:
         """Return what rank 0 gets from a piece of work that only it does; an error there is raised everywhere."""

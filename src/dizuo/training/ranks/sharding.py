@@ -98,30 +98,30 @@ def gather_whole(tensors: Mapping[str, Tensor], *, ranks: Ranks) -> dict[str, Te
 
     Where something is sharded all ranks must call this; rank 0 gets everything, the others what is not sharded.
     """
-    out: dict[str, Tensor] = {}
+    gathered: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if not is_sharded(tensor):
-            out[name] = tensor
+            gathered[name] = tensor
             continue
         whole = cast(Any, tensor).full_tensor()
         if ranks.first:
-            out[name] = whole.detach().cpu()
-    return out
+            gathered[name] = whole.detach().cpu()
+    return gathered
 
 
 def take_local_parts(tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors cut as those of the same name are; no rank asks another, since all have the whole."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
-    out: dict[str, Tensor] = {}
+    local_parts: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         wanted = like.get(name)
         if isinstance(wanted, DTensor):
             whole = tensor.to(wanted.device)
-            out[name] = distribute_tensor(whole, wanted.device_mesh, wanted.placements, src_data_rank=None)
+            local_parts[name] = distribute_tensor(whole, wanted.device_mesh, wanted.placements, src_data_rank=None)
         else:
-            out[name] = tensor
-    return out
+            local_parts[name] = tensor
+    return local_parts
 
 
 def compute_norm(gradients: Sequence[Tensor]) -> float:

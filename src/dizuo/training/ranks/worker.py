@@ -42,8 +42,8 @@ def run_worker(
         with join(device=plan.use.device) as ranks:
             train(plan, ranks=ranks, watch=watch, evaluate_fn=evaluate(plan, ranks, watch) if evaluate else None)
     except DizuoError as error:
-        place = f" (rank {read_rank()})" if is_launched() else ""
-        sys.stderr.write(f"error{place}: {error}\n")
+        suffix = f" (rank {read_rank()})" if is_launched() else ""
+        sys.stderr.write(f"error{suffix}: {error}\n")
         if events:
             fault = {"message": error.message, "details": error.details, "hint": error.hint, "rank": read_rank()}
             _say({"error": type(error).__name__, **fault})

@@ -77,17 +77,17 @@ class Sums:
     @classmethod
     def over(cls, ranks: Sequence[Sums]) -> Sums:
         """Add up the ranks' sums in double precision, in the order of the ranks: the same bits on all of them."""
-        names = {name: None for one in ranks for name in one.also}
+        names = {name: None for sums in ranks for name in sums.also}
         nothing = (0.0, 0.0)
         return cls(
-            math.fsum(one.total for one in ranks),
-            math.fsum(one.weight for one in ranks),
-            sum(one.tokens for one in ranks),
-            sum(one.packed_tokens for one in ranks),
+            math.fsum(sums.total for sums in ranks),
+            math.fsum(sums.weight for sums in ranks),
+            sum(sums.tokens for sums in ranks),
+            sum(sums.packed_tokens for sums in ranks),
             {
                 name: (
-                    math.fsum(one.also.get(name, nothing)[0] for one in ranks),
-                    math.fsum(one.also.get(name, nothing)[1] for one in ranks),
+                    math.fsum(sums.also.get(name, nothing)[0] for sums in ranks),
+                    math.fsum(sums.also.get(name, nothing)[1] for sums in ranks),
                 )
                 for name in names
             },

@@ -60,9 +60,9 @@ def compute(
     done = known = len(ordered) - sum(len(part) for part in missing)
     watch(Started(work, len(ordered), "rows"))
     for part in missing:
-        found = guard(lambda part=part: stepper.log_probabilities(store, part))  # type: ignore[misc]
+        log_probabilities = guard(lambda part=part: stepper.log_probabilities(store, part))  # type: ignore[misc]
         numbers = _numbers(store, part)
-        values[numbers] = found[numbers]
+        values[numbers] = log_probabilities[numbers]
         done += len(part)
         now = time.perf_counter()
         if now - kept >= KEEP_SECONDS or done == len(ordered):

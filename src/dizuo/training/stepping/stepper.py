@@ -163,7 +163,7 @@ class Stepper:
         Ranks take parts in turn, and all get the whole.
         """
         self.network.mode(training=False)
-        out, known = np.zeros(store.num_sequences), np.zeros(store.num_sequences)
+        log_probabilities, known = np.zeros(store.num_sequences), np.zeros(store.num_sequences)
         ordered = sorted(set(examples))
         size = min(REFERENCE_ROWS, -(-len(ordered) // self.ranks.world))
         filler = self._filler(store, ordered)
@@ -172,10 +172,10 @@ class Stepper:
                 outputs = self._outputs(store.batch(block))
                 if counts:
                     numbers = [number for example in block for number in store.sequences_of(example)]
-                    out[numbers], known[numbers] = sum_logprobs(outputs).cpu().numpy(), 1.0
-        out, known = self.ranks.sum_array(out), self.ranks.sum_array(known)
-        out[known == 0.0] = np.nan
-        return out
+                    log_probabilities[numbers], known[numbers] = sum_logprobs(outputs).cpu().numpy(), 1.0
+        log_probabilities, known = self.ranks.sum_array(log_probabilities), self.ranks.sum_array(known)
+        log_probabilities[known == 0.0] = np.nan
+        return log_probabilities
 
     def weights(self) -> dict[str, Tensor]:
         """Return the trained weights by name, whole; where they are sharded all ranks must ask, rank 0 gets them."""
@@ -187,12 +187,12 @@ class Stepper:
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
         """Return AdamW's state as `name/slot`, whole; where it is sharded all ranks must ask, and rank 0 gets it."""
-        out: dict[str, Tensor] = {}
+        state: dict[str, Tensor] = {}
         for name, parameter in self.network.parameters.items():
             for slot, value in self.optimizer.state.get(parameter, {}).items():
                 tensor = torch.as_tensor(value).detach()
-                out[f"{name}/{slot}"] = tensor if self._tensor_steps else tensor.clone()  # 8-bit states share tables
-        return {key: value.contiguous() for key, value in gather_whole(out, ranks=self.ranks).items()}
+                state[f"{name}/{slot}"] = tensor if self._tensor_steps else tensor.clone()  # 8-bit states share tables
+        return {key: value.contiguous() for key, value in gather_whole(state, ranks=self.ranks).items()}
 
     def load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
         """Put a saved AdamW state in place; a rank keeps its part of a sharded one."""
@@ -223,10 +223,10 @@ class Stepper:
     def _cut(self, store: TokenStore, examples: Sequence[int], *, filler: list[int]) -> list[tuple[list[int], bool]]:
         """Return the blocks of this rank, and whether each counts: in lockstep every rank runs equally many."""
         cut = cut_blocks(store, examples, budget=self._budget, layout=self.runner.choice.layout)
-        out = [(block, True) for block in cut]
+        blocks = [(block, True) for block in cut]
         if self.sharded:
-            out += [(filler, False)] * (max(self.ranks.gather(len(out))) - len(out))
-        return out
+            blocks += [(filler, False)] * (max(self.ranks.gather(len(blocks))) - len(blocks))
+        return blocks
 
     def _blocks(
         self, store: TokenStore, examples: Sequence[int], *, filler: list[int], together: bool = False

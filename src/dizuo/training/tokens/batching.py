@@ -54,11 +54,11 @@ class Stream:
         return {self._at(position) for position in range(self._total)}
 
     def _at(self, position: int) -> int:
-        epoch, place = divmod(position, self._n)
+        epoch, offset = divmod(position, self._n)
         if epoch not in self._orders:
             self._orders = {e: o for e, o in self._orders.items() if e >= epoch - 1}
             self._orders[epoch] = order(self._n, seed=self._seed, epoch=epoch)
-        return int(self._orders[epoch][place])
+        return int(self._orders[epoch][offset])
 
 
 def cut_blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layout: str) -> list[list[int]]:
@@ -77,7 +77,7 @@ def cut_blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layou
     if not examples or _size(store, examples, layout) <= budget:
         return [list(examples)] if examples else []
     ordered = _ordered(store, examples, layout)
-    out: list[list[int]] = []
+    blocks: list[list[int]] = []
     start = 0
     while start < len(ordered):
         stop = start + 1
@@ -89,9 +89,9 @@ def cut_blocks(store: TokenStore, examples: Sequence[int], *, budget: int, layou
                 stop, low = middle, middle + 1
             else:
                 high = middle - 1
-        out.append(ordered[start:stop])
+        blocks.append(ordered[start:stop])
         start = stop
-    return out
+    return blocks
 
 
 def take_share(store: TokenStore, examples: Sequence[int], *, rank: int, world: int, layout: str) -> list[int]:
@@ -129,11 +129,11 @@ def take_share(store: TokenStore, examples: Sequence[int], *, rank: int, world: 
 def _runs(alone: NDArray[np.int64], shared: NDArray[np.int64], limit: int) -> list[int]:
     """Return where runs of at most `limit` tokens start, each taking as much as fits."""
     starts, size = [0], int(alone[0])
-    for place in range(1, len(alone)):
-        size += int(alone[place] - shared[place])
+    for index in range(1, len(alone)):
+        size += int(alone[index] - shared[index])
         if size > limit:
-            starts.append(place)
-            size = int(alone[place])
+            starts.append(index)
+            size = int(alone[index])
     return starts
 
 

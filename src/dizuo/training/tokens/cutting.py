@@ -31,29 +31,31 @@ def fit(
         The sequences, how many tokens of prompts were cut (a shared prompt counts once), and why they do not fit; None
         when they do.
     """
-    if all(len(one.ids) <= max_length for one in sequences):
+    if all(len(sequence.ids) <= max_length for sequence in sequences):
         return sequences, 0, None
     if over_length == "refuse":
-        longest = max(len(one.ids) for one in sequences)
+        longest = max(len(sequence.ids) for sequence in sequences)
         return sequences, 0, f"{longest:,} tokens, the limit is {max_length:,}"
-    prompts = [one.ids[: one.num_prompt].tobytes() for one in sequences]
+    prompts = [sequence.ids[: sequence.num_prompt].tobytes() for sequence in sequences]
     excess = {
-        prompt: max(len(one.ids) - max_length for one, own in zip(sequences, prompts, strict=True) if own == prompt)
+        prompt: max(
+            len(sequence.ids) - max_length for sequence, own in zip(sequences, prompts, strict=True) if own == prompt
+        )
         for prompt in prompts
     }
-    out = []
-    for one, prompt in zip(sequences, prompts, strict=True):
+    fitted = []
+    for sequence, prompt in zip(sequences, prompts, strict=True):
         if excess[prompt] > 0:
-            if one.num_prompt - excess[prompt] < min(2, one.num_prompt):
+            if sequence.num_prompt - excess[prompt] < min(2, sequence.num_prompt):
                 length = max_length + excess[prompt]
                 reason = f"{length:,} tokens, the limit is {max_length:,}, and its target alone has "
-                return sequences, 0, f"{reason}{length - one.num_prompt:,}"
-            one = _cut(one, one.num_prompt - excess[prompt], left=over_length == "cut_prompt_left")
-        out.append(one)
-    return out, sum(tokens for tokens in excess.values() if tokens > 0), None
+                return sequences, 0, f"{reason}{length - sequence.num_prompt:,}"
+            sequence = _cut(sequence, sequence.num_prompt - excess[prompt], left=over_length == "cut_prompt_left")
+        fitted.append(sequence)
+    return fitted, sum(tokens for tokens in excess.values() if tokens > 0), None
 
 
-def _cut(one: Rendered, room: int, *, left: bool) -> Rendered:
+def _cut(sequence: Rendered, room: int, *, left: bool) -> Rendered:
     """Cut the prompt to `room` tokens; the target behind it stays whole.
 
     In the middle: the first half of what may stay and the last half, so that an instruction at the start and the
@@ -61,8 +63,8 @@ def _cut(one: Rendered, room: int, *, left: bool) -> Rendered:
     """
     head = 1 if left else (room + 1) // 2
     tail = room - head
-    keep = np.concatenate((np.arange(head), np.arange(one.num_prompt - tail, len(one.ids))))
-    ids, weights = np.asarray(one.ids)[keep], np.asarray(one.weights)[keep]
+    keep = np.concatenate((np.arange(head), np.arange(sequence.num_prompt - tail, len(sequence.ids))))
+    ids, weights = np.asarray(sequence.ids)[keep], np.asarray(sequence.weights)[keep]
     if tail:
         weights[head] = 0.0  # where prompts are trained: what stood before this token is gone
-    return replace(one, ids=ids, weights=weights, num_prompt=room)
+    return replace(sequence, ids=ids, weights=weights, num_prompt=room)

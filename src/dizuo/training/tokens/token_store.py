@@ -34,13 +34,14 @@ class TokenStore:
 
     Args:
         folder: what `tokenize` wrote.
+
+    Raises:
+        OSError, ValueError: a file is missing, or is not what `tokenize` wrote.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        written = json.loads((self.folder / "facts.json").read_text("utf-8"))
-        self.digest: str = written.pop("digest")
-        self.counts = TokenCounts(**written)
+        self.digest, self.counts = _read_facts(self.folder / "facts.json")
         arrays = {name: _open(self.folder / f"{name}.npy") for name in ARRAYS}
         self._ids, self._weights = arrays["ids"], arrays["weights"]
         self._starts: NDArray[np.int64] = arrays["starts"]
@@ -85,13 +86,13 @@ class TokenStore:
 
     def ids(self, sequence: int) -> NDArray[np.int32]:
         """[length] token ids of a sequence, a view of the file."""
-        part: NDArray[np.int32] = self._ids[self._starts[sequence] : self._starts[sequence + 1]]
-        return part
+        ids: NDArray[np.int32] = self._ids[self._starts[sequence] : self._starts[sequence + 1]]
+        return ids
 
     def weights(self, sequence: int) -> NDArray[np.float32]:
         """[length] weights of a sequence, a view of the file."""
-        part: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
-        return part
+        weights: NDArray[np.float32] = self._weights[self._starts[sequence] : self._starts[sequence + 1]]
+        return weights
 
     def batch(
         self, examples: Sequence[int], *, members: Container[int] | None = None, context: Tensor | None = None
@@ -103,20 +104,20 @@ class TokenStore:
             members: take only these of each example's sequences; None takes all.
             context: handed on to the loss.
         """
-        places = [
-            [place for place in range(len(self.sequences_of(example))) if members is None or place in members]
+        taken = [
+            [member for member in range(len(self.sequences_of(example))) if members is None or member in members]
             for example in examples
         ]
         numbers = [
-            self.sequences_of(example)[place] for example, own in zip(examples, places, strict=True) for place in own
+            self.sequences_of(example)[member] for example, own in zip(examples, taken, strict=True) for member in own
         ]
-        sizes = [len(own) for own in places]
+        sizes = [len(own) for own in taken]
         return Batch(
             sequences=Sequences(
                 tuple(self.ids(number) for number in numbers), tuple(self.weights(number) for number in numbers)
             ),
-            group=np.repeat(np.arange(len(places), dtype=np.int64), sizes),
-            member=np.array([place for own in places for place in own], np.int64),
+            group=np.repeat(np.arange(len(taken), dtype=np.int64), sizes),
+            member=np.array([member for own in taken for member in own], np.int64),
             example=self.rows[list(examples)],
             targets=self.targets[list(examples)],
             reference=None if self.reference is None else self.reference[numbers],
@@ -160,6 +161,20 @@ class TokenStore:
             )
         except (OSError, ValueError):
             return False
+
+
+def _read_facts(path: Path) -> tuple[str, TokenCounts]:
+    """Return the digest and the counts that `tokenize` wrote.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    facts = json.loads(path.read_text("utf-8"))
+    try:
+        digest = str(facts.pop("digest"))
+        return digest, TokenCounts(**facts)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not hold the counts of a token file: {error}") from None
 
 
 def _open(path: Path) -> NDArray[Any]:

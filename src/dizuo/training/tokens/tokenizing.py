@@ -69,9 +69,9 @@ class _Growing:
         self.rows.append(entry.row)
         self.sizes.append(len(entry.sequences))
         self.targets.append(entry.targets)
-        for one in entry.sequences:
-            self.ids.append(np.asarray(one.ids, np.int32))
-            self.weights.append(np.asarray(one.weights, np.float32))
+        for sequence in entry.sequences:
+            self.ids.append(np.asarray(sequence.ids, np.int32))
+            self.weights.append(np.asarray(sequence.weights, np.float32))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         empty = np.empty(0, np.int32)
@@ -191,10 +191,10 @@ def _entry(row: int, example: Example, rules: Rules) -> Entry:
         raise PlanError(f"a {kind} row, but {rules.name} takes {', '.join(method.kinds)}")
     sequences = method.sequences(example, rules.task, rules.tokenizer, rules.options)
     targets = () if method.targets is None else method.targets(example, rules.task, rules.options)
-    for one in sequences:
-        if not np.isfinite(one.weights).all():
+    for sequence in sequences:
+        if not np.isfinite(sequence.weights).all():
             raise PlanError("a training weight is not finite")
-    if not sequences or not (method.reads_last or all(np.any(one.weights) for one in sequences)):
+    if not sequences or not (method.reads_last or all(np.any(sequence.weights) for sequence in sequences)):
         raise PlanError("no token of it is trained")
     return Entry(row, sequences, targets)
 

@@ -57,11 +57,6 @@ class Blocks:
     """Rows of the output: num_tokens, or the number of chosen queries."""
     buckets: tuple[Bucket, ...]
 
-    @property
-    def num_pairs(self) -> int:
-        """Query–key pairs computed, padding included."""
-        return sum(int(bucket.hidden.numel()) for bucket in self.buckets)
-
 
 def plan_blocks(
     tree: Packed, *, window: int | None = None, rows: int = ROWS, queries: NDArray[np.int64] | None = None

@@ -199,11 +199,11 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
 def read_measured(value: dict[str, Any]) -> Measured:
     """Return a store's part from the plain values that `to_json` and the worker make of it."""
     kinds: dict[str, Any] = {"build": Build, "memory": Memory, "overhead": Overhead}
-    out = {key: kinds[key](**item) if key in kinds and item is not None else item for key, item in value.items()}
-    out["loads"] = tuple(Load(**row) for row in value["loads"])
-    out["recalls"] = tuple(Recall(**row) for row in value["recalls"])
-    out["notes"] = tuple(value["notes"])
-    return Measured(**out)
+    fields = {key: kinds[key](**item) if key in kinds and item is not None else item for key, item in value.items()}
+    fields["loads"] = tuple(Load(**row) for row in value["loads"])
+    fields["recalls"] = tuple(Recall(**row) for row in value["recalls"])
+    fields["notes"] = tuple(value["notes"])
+    return Measured(**fields)
 
 
 def _read_version() -> str:

@@ -104,7 +104,7 @@ def bind(kind: type[T], given: Mapping[str, Option], *, store: str) -> T:
 
 
 def _read(hint: Any, value: Any) -> Any:
-    choices = [one for one in typing.get_args(hint) if one is not type(None)]
+    choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         if value is None:
             return None

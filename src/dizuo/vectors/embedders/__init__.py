@@ -124,11 +124,11 @@ class CallableEmbedder:
         import numpy as np
 
         refuse_half_characters(texts)
-        out = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])
-            out[start : start + len(part)] = check_vectors(self._function(part), part, self.dim, self.name)
-        return out
+            vectors[start : start + len(part)] = check_vectors(self._function(part), part, self.dim, self.name)
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return None: a function has no tokenizer."""

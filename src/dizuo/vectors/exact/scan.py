@@ -78,9 +78,9 @@ def find_nearest(
         for query, top in zip(queries, best, strict=True):
             scores = pairwise(query, block.vectors, metric)
             chosen = top_k(scores, block.ids, k)
-            ids = top.ids + [block.ids[place] for place in chosen]
+            ids = top.ids + [block.ids[index] for index in chosen]
             both = np.concatenate([top.scores, scores[chosen]])
-            rows = top.rows + [_row(block, place, columns) for place in chosen]
+            rows = top.rows + [_row(block, index, columns) for index in chosen]
             kept = top_k(both, ids, k)
             top.ids, top.scores = [ids[n] for n in kept], both[kept]
             top.rows = [rows[n] for n in kept]
@@ -93,19 +93,19 @@ def _count(blocks: Iterable[Block], seen: list[int]) -> Iterator[Block]:
         yield block
 
 
-def _row(block: Block, place: int, columns: Columns) -> tuple[Any, ...]:
+def _row(block: Block, index: int, columns: Columns) -> tuple[Any, ...]:
     return (
-        block.vectors[place].copy() if "vectors" in columns else None,
-        block.metadata_texts[place] if "metadata" in columns else None,
-        block.documents[place] if "documents" in columns else None,
+        block.vectors[index].copy() if "vectors" in columns else None,
+        block.metadata_texts[index] if "metadata" in columns else None,
+        block.documents[index] if "documents" in columns else None,
     )
 
 
 def _block(top: _Nearest, columns: Columns, dim: int) -> Block:
     vectors: Floats = np.empty((len(top.rows), dim), np.float32)
     if "vectors" in columns:
-        for place, row in enumerate(top.rows):
-            vectors[place] = row[0]
+        for index, row in enumerate(top.rows):
+            vectors[index] = row[0]
     return Block(
         top.ids,
         vectors if "vectors" in columns else None,

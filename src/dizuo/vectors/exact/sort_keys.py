@@ -43,7 +43,7 @@ def sort_keys_json(rows: Sequence[Metadata]) -> list[str | None]:
     The same values occur again and again in metadata, so each pair of key and value is written once.
     """
     pieces: dict[tuple[str, type, Any], str] = {}
-    out: list[str | None] = []
+    texts: list[str | None] = []
     for row in rows:
         parts = []
         for key, value in row.items():
@@ -55,8 +55,8 @@ def sort_keys_json(rows: Sequence[Metadata]) -> list[str | None]:
             if held is None:
                 held = pieces[key, kind, value] = json_member(key, value)
             parts.append(held)
-        out.append(f"{{{','.join(parts)}}}" if parts else None)
-    return out
+        texts.append(f"{{{','.join(parts)}}}" if parts else None)
+    return texts
 
 
 def json_member(key: str, value: JSON) -> str:

@@ -127,8 +127,8 @@ def flatten(metadata: Metadata) -> FlatMetadata:
         if kind == "text":
             tags[_tag("=", key, _write_scalar(value))] = None
             column = _column(key)
-            for place, chunk in enumerate(_chunks(value.encode())[:CHUNKS]):
-                numbers[f"s{column}{place}"] = float(chunk)
+            for index, chunk in enumerate(_chunks(value.encode())[:CHUNKS]):
+                numbers[f"s{column}{index}"] = float(chunk)
         elif kind == "number":
             tags[_tag("=", key, _write_scalar(value))] = None
             column = _column(key)
@@ -162,7 +162,7 @@ class _Compiler:
     def compile(self, filter: Filter, *, negated: bool) -> Condition:
         match filter:
             case And(filters) | Or(filters):
-                parts = [self.compile(one, negated=negated) for one in filters]
+                parts = [self.compile(operand, negated=negated) for operand in filters]
                 return _all(parts) if isinstance(filter, And) != negated else _any(parts)
             case Not(inner):
                 return self.compile(inner, negated=not negated)
@@ -212,8 +212,8 @@ class _Compiler:
             condition: Condition = TRUE  # equal in all that is stored: the store looks at the metadata
         else:
             condition = TRUE if order in ("<=", ">=") else FALSE
-        for place in range(min(len(chunks), CHUNKS) - 1, -1, -1):
-            name, value = f"s{column}{place}", float(chunks[place])
+        for index in range(min(len(chunks), CHUNKS) - 1, -1, -1):
+            name, value = f"s{column}{index}", float(chunks[index])
             beyond = Number(name, "<" if less else ">", value)
             condition = _any([beyond, _all([Number(name, "==", value), condition])])
         return condition
@@ -278,13 +278,13 @@ def _split(value: float) -> tuple[float, float]:
 
 def _chunks(text: bytes) -> list[int]:
     """Return the bytes of a text as numbers whose order is that of the texts; the last one is not full."""
-    out = []
+    numbers = []
     for start in range(0, CHUNK * CHUNKS + 1, CHUNK):
         part = text[start : start + CHUNK]
-        out.append(int.from_bytes(part.ljust(CHUNK, b"\0"), "big") << 3 | len(part))
+        numbers.append(int.from_bytes(part.ljust(CHUNK, b"\0"), "big") << 3 | len(part))
         if len(part) < CHUNK:
             break
-    return out
+    return numbers
 
 
 def _all(parts: Sequence[Condition]) -> Condition:

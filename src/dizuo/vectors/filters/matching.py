@@ -47,9 +47,9 @@ def matches(filter: Filter, metadata: Metadata) -> bool:
             held = metadata.get(key)
             return isinstance(held, str) and held.startswith(prefix)
         case And(filters):
-            return all(matches(one, metadata) for one in filters)
+            return all(matches(operand, metadata) for operand in filters)
         case Or(filters):
-            return any(matches(one, metadata) for one in filters)
+            return any(matches(operand, metadata) for operand in filters)
         case Not(inner):
             return not matches(inner, metadata)
     raise AssertionError(filter)

@@ -61,12 +61,12 @@ class _Parser:
             at = match.end()
         self.at = 0
 
-    def fault(self, what: str, place: int | None = None) -> VectorError:
-        if place is None:
-            place = self.tokens[self.at][2] if self.at < len(self.tokens) else len(self.source)
+    def fault(self, what: str, column: int | None = None) -> VectorError:
+        if column is None:
+            column = self.tokens[self.at][2] if self.at < len(self.tokens) else len(self.source)
         return VectorError(
             f"the filter cannot be read: {what}",
-            details=[self.source, " " * place + "^"],
+            details=[self.source, " " * column + "^"],
             hint="write it like: lang == \"zh\" and (year >= 2020 or tags contains 'new')",
         )
 
@@ -114,10 +114,10 @@ class _Parser:
             return Or(())
         if self.accept("exists"):
             bracket = self.accept("(")
-            found = self.parse_key().exists()
+            test = self.parse_key().exists()
             if bracket and not self.accept(")"):
                 raise self.fault("`)` is missing")
-            return found
+            return test
         return self.parse_test(self.parse_key())
 
     def parse_key(self) -> Field:
@@ -140,13 +140,13 @@ class _Parser:
                 name = {"=": "__eq__", "==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__"}
                 value = self.parse_value()
                 try:
-                    found: Filter = getattr(key, name.get(sign, "__ge__"))(value)
+                    test: Filter = getattr(key, name.get(sign, "__ge__"))(value)
                 except VectorError as error:
                     raise self.fault(error.message, self.tokens[start][2]) from None
-                return found
+                return test
         negated = self.accept("not")
-        found = self.parse_word_test(key)
-        return Not(found) if negated else found
+        test = self.parse_word_test(key)
+        return Not(test) if negated else test
 
     def parse_word_test(self, key: Field) -> Filter:
         if self.accept("in"):
@@ -154,9 +154,9 @@ class _Parser:
         if self.accept("contains"):
             return key.contains(self.parse_value())
         if self.accept("startswith"):
-            place, prefix = self.at, self.parse_value()
+            start, prefix = self.at, self.parse_value()
             if not isinstance(prefix, str):
-                raise self.fault("startswith takes text", self.tokens[place][2])
+                raise self.fault("startswith takes text", self.tokens[start][2])
             return key.startswith(prefix)
         raise self.fault("a comparison is expected: ==, !=, <, <=, >, >=, in, contains or startswith")
 
@@ -164,13 +164,13 @@ class _Parser:
         close = "]" if self.accept("[") else ")" if self.accept("(") else ""
         if not close:
             raise self.fault("a list is expected, as in [1, 2]")
-        out: list[Any] = []
+        values: list[Any] = []
         if self.accept(close):
-            return out
+            return values
         while True:
-            out.append(self.parse_value())
+            values.append(self.parse_value())
             if self.accept(close):
-                return out
+                return values
             if not self.accept(","):
                 raise self.fault(f"`,` or `{close}` is expected")
 
@@ -194,9 +194,9 @@ class _Parser:
         raise self.fault('a value is expected: "text", a number, true, false or null')
 
     def unescape(self, inner: str) -> str:
-        place = self.tokens[max(0, self.at - 1)][2]
+        column = self.tokens[max(0, self.at - 1)][2]
         try:
             value = json.loads(f'"{inner}"', strict=False)
         except json.JSONDecodeError:
-            raise self.fault("the text has an escape that JSON does not know", place) from None
+            raise self.fault("the text has an escape that JSON does not know", column) from None
         return str(value)

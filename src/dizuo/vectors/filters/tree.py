@@ -231,12 +231,12 @@ def _check_scalars(key: str, values: Iterable[Any]) -> tuple[Scalar, ...]:
 
 
 def _join(kind: type[And] | type[Or], *parts: Filter) -> tuple[Filter, ...]:
-    out: list[Filter] = []
+    joined: list[Filter] = []
     for part in parts:
         if not isinstance(part, Filter):
             raise VectorError(f"a filter is combined with {part!r}", hint='compare a field: field("lang") == "zh"')
-        out.extend(part.filters if isinstance(part, kind) else (part,))
-    return tuple(out)
+        joined.extend(part.filters if isinstance(part, kind) else (part,))
+    return tuple(joined)
 
 
 def negations_inside(filter: Filter, *, negated: bool = False) -> Filter:
@@ -246,10 +246,10 @@ def negations_inside(filter: Filter, *, negated: bool = False) -> Filter:
     """
     match filter:
         case And(filters):
-            parts = tuple(negations_inside(one, negated=negated) for one in filters)
+            parts = tuple(negations_inside(operand, negated=negated) for operand in filters)
             return Or(parts) if negated else And(parts)
         case Or(filters):
-            parts = tuple(negations_inside(one, negated=negated) for one in filters)
+            parts = tuple(negations_inside(operand, negated=negated) for operand in filters)
             return And(parts) if negated else Or(parts)
         case Not(inner):
             return negations_inside(inner, negated=not negated)
@@ -278,7 +278,7 @@ def _leaves(filter: Filter | None) -> list[_Leaf]:
         case None:
             return []
         case And(filters) | Or(filters):
-            return [leaf for one in filters for leaf in _leaves(one)]
+            return [leaf for operand in filters for leaf in _leaves(operand)]
         case Not(inner):
             return _leaves(inner)
         case Compare() | In() | Exists() | Contains() | StartsWith():
@@ -301,10 +301,10 @@ def _write(filter: Filter, level: int) -> str:
         case StartsWith(key, prefix):
             return f"{_write_key(key)} startswith {_write_value(prefix)}"
         case And(filters):
-            whole = " and ".join(_write(one, 2) for one in filters) or "true"
+            whole = " and ".join(_write(operand, 2) for operand in filters) or "true"
             return f"({whole})" if level >= 2 and len(filters) > 1 else whole
         case Or(filters):
-            whole = " or ".join(_write(one, 1) for one in filters) or "false"
+            whole = " or ".join(_write(operand, 1) for operand in filters) or "false"
             return f"({whole})" if level >= 1 and len(filters) > 1 else whole
         case Not(inner):
             return f"not {_write(inner, 2)}"

@@ -108,14 +108,14 @@ class DizuoDocumentStore:
             if _SECRETS.search(name):
                 raise VectorError(f"the option {name} would be written into the pipeline's file", hint=hint)
         names = ("url", "embedding_dim", "metric", "collection", "namespace", "lexical", "options")
-        out: dict[str, Any] = default_to_dict(self, **{name: getattr(self, name) for name in names})
-        return out
+        settings: dict[str, Any] = default_to_dict(self, **{name: getattr(self, name) for name in names})
+        return settings
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> DizuoDocumentStore:
         """Return the store that `to_dict` described."""
-        out: DizuoDocumentStore = default_from_dict(cls, data)
-        return out
+        store: DizuoDocumentStore = default_from_dict(cls, data)
+        return store
 
     # ---- documents
 
@@ -150,7 +150,7 @@ class DizuoDocumentStore:
             DuplicateDocumentError: an id is there already, or twice among these; nothing was written.
             ValueError: these are no documents.
         """
-        if not isinstance(documents, list) or not all(isinstance(one, Document) for one in documents):
+        if not isinstance(documents, list) or not all(isinstance(document, Document) for document in documents):
             raise ValueError("write_documents takes a list of Documents")
         chosen = {document.id: document for document in documents}
         if policy is not DuplicatePolicy.OVERWRITE:
@@ -162,9 +162,9 @@ class DizuoDocumentStore:
                 counts = Counter(document.id for document in documents)
                 twice = sorted(there or {id for id, count in counts.items() if count > 1})
                 raise DuplicateDocumentError(f"documents are there already: {', '.join(twice[:10])}")
-        dense = [_point(one, one.embedding) for one in chosen.values() if one.embedding is not None]
+        dense = [_point(document, document.embedding) for document in chosen.values() if document.embedding is not None]
         nowhere = [1.0] + [0.0] * (self.store.dim - 1)
-        bare = [_point(one, nowhere) for one in chosen.values() if one.embedding is None]
+        bare = [_point(document, nowhere) for document in chosen.values() if document.embedding is None]
         # A document that gained or lost its embedding leaves its old place after it is in the new one.
         for target, points, other in ((self.store, dense, self._bare), (self._bare, bare, self.store)):
             if points:
@@ -272,11 +272,11 @@ class _Retriever:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the component's settings for a pipeline's file."""
-        out: dict[str, Any] = default_to_dict(
+        settings: dict[str, Any] = default_to_dict(
             self, document_store=self.document_store, filters=self.filters, top_k=self.top_k,
             return_embedding=self.return_embedding, filter_policy=self.filter_policy.value,
         )  # fmt: skip
-        return out
+        return settings
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Any:
@@ -367,7 +367,7 @@ def to_filter(filters: dict[str, Any] | None) -> Filter | None:
         if key not in filters:
             raise FilterError(f"'{key}' key missing in {filters}")
     name, conditions = filters["operator"], filters["conditions"]
-    parts = tuple(_some(one) for one in conditions)
+    parts = tuple(_some(condition) for condition in conditions)
     if name == "AND":
         return And(parts)
     if name == "OR":
@@ -378,10 +378,10 @@ def to_filter(filters: dict[str, Any] | None) -> Filter | None:
 
 
 def _some(filters: dict[str, Any]) -> Filter:
-    found = to_filter(filters)
-    if found is None:
+    where = to_filter(filters)
+    if where is None:
         raise FilterError("empty filters where some are needed; delete_all_documents() removes everything")
-    return found
+    return where
 
 
 def _comparison(condition: dict[str, Any]) -> Filter:
@@ -396,7 +396,7 @@ def _comparison(condition: dict[str, Any]) -> Filter:
         if operator in ("in", "not in"):
             if not isinstance(value, list):
                 raise FilterError(f"{operator!r} takes a list, not {value!r}")
-            some = Or(tuple(_equals(key, one) for one in value)) if None in value else field(key).in_(value)
+            some = Or(tuple(_equals(key, element) for element in value)) if None in value else field(key).in_(value)
             return some if operator == "in" else Not(some)
         if operator in (">", ">=", "<", "<="):
             return _ordered(key, operator, value)
@@ -429,8 +429,13 @@ def _ordered(key: str, operator: str, value: Any) -> Filter:
             raise FilterError(f"{value!r} is no ISO date, and other texts have no order in Haystack") from None
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise FilterError(f"{operator!r} takes a number or an ISO date, not {value!r}")
-    one = field(key)
-    tests: dict[str, Filter] = {">": one > value, ">=": one >= value, "<": one < value, "<=": one <= value}
+    operand = field(key)
+    tests: dict[str, Filter] = {
+        ">": operand > value,
+        ">=": operand >= value,
+        "<": operand < value,
+        "<=": operand <= value,
+    }
     return tests[operator]
 
 

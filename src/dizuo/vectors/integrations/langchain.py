@@ -81,9 +81,9 @@ class DizuoVectorStore(VectorStore):
         **options: Any,
     ) -> DizuoVectorStore:
         """Return the collection at `url` with these texts added; `options` are those of `dizuo.connect`."""
-        out = cls.from_url(url, embedding, **options)
-        out.add_texts(texts, metadatas, ids=ids)
-        return out
+        store = cls.from_url(url, embedding, **options)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
 
     @property
     def embeddings(self) -> Embeddings:
@@ -112,18 +112,18 @@ class DizuoVectorStore(VectorStore):
             VectorError: there are more or fewer metadatas or ids than texts.
             Refused: metadata that no store can give back as it was, named by its id.
         """
-        out: list[str] = []
+        written: list[str] = []
         texts = _sized(texts, metadatas=metadatas, ids=ids)
 
         def points() -> Iterator[Point]:
             for part in _parts(_rows(texts, metadatas, ids), BATCH):
                 vectors = self.embedding.embed_documents([text for text, _, _ in part])
                 for (text, metadata, id), vector in zip(part, vectors, strict=True):
-                    out.append(id or str(uuid.uuid4()))
-                    yield Point(out[-1], vector, metadata, text)
+                    written.append(id or str(uuid.uuid4()))
+                    yield Point(written[-1], vector, metadata, text)
 
         self.store.upsert(points(), **kwargs)
-        return out
+        return written
 
     def delete(self, ids: list[str] | None = None, *, filter: Any = None, **kwargs: Any) -> bool:
         """Remove documents by ids or by a filter; as in LangChain, all of the namespace where neither is given."""
@@ -154,23 +154,23 @@ class DizuoVectorStore(VectorStore):
         self, embedding: list[float], k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[Document]:
         """Return the k documents nearest to a vector, best first."""
-        found = self.similarity_search_with_score_by_vector(embedding, k, filter=filter, **kwargs)
-        return [document for document, _ in found]
+        scored = self.similarity_search_with_score_by_vector(embedding, k, filter=filter, **kwargs)
+        return [document for document, _ in scored]
 
     def similarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k documents nearest to a vector with their scores."""
-        found = self.store.search(embedding, k, where=to_filter(filter), **kwargs)
-        return [(_document(hit), hit.score) for hit in found]
+        hits = self.store.search(embedding, k, where=to_filter(filter), **kwargs)
+        return [(_document(hit), hit.score) for hit in hits]
 
     def hybrid_search_with_score(
         self, query: str, k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k best of a vector search and BM25 together, fused by reciprocal rank, with the fused scores."""
         vector = self.embedding.embed_query(query)
-        found = self.store.hybrid(query, vector, k, where=to_filter(filter), **kwargs)
-        return [(_document(hit), hit.score) for hit in found]
+        hits = self.store.hybrid(query, vector, k, where=to_filter(filter), **kwargs)
+        return [(_document(hit), hit.score) for hit in hits]
 
     def hybrid_search(self, query: str, k: int = 4, *, filter: Any = None, **kwargs: Any) -> list[Document]:
         """Return the k best documents of a vector search and BM25 together."""
@@ -204,10 +204,10 @@ class DizuoVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[Document]:
         """Return k of the `fetch_k` nearest documents that are near the vector and unlike each other."""
-        found = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
-        vectors = [hit.vector for hit in found]
+        hits = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
+        vectors = [hit.vector for hit in hits]
         chosen = maximal_marginal_relevance(np.asarray(embedding, np.float32), vectors, lambda_mult, k)
-        return [_document(found[place]) for place in chosen]
+        return [_document(hits[index]) for index in chosen]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         """Scores in [0, 1]: the cosine (0 where it is negative), 1/(1 + distance); an inner product has no bound."""
@@ -256,7 +256,7 @@ def to_filter(given: Any) -> Filter | None:
         if key in ("$and", "$or"):
             if not isinstance(value, list | tuple):
                 raise VectorError(f"{key} combines a list of filters, not {value!r}")
-            inner = tuple(_whole(one) for one in value)
+            inner = tuple(_whole(operand) for operand in value)
             parts.append(And(inner) if key == "$and" else Or(inner))
         elif key == "$not":
             parts.append(Not(_whole(value)))
@@ -269,8 +269,8 @@ def to_filter(given: Any) -> Filter | None:
 
 
 def _whole(given: Any) -> Filter:
-    found = to_filter(given)
-    return And(()) if found is None else found
+    where = to_filter(given)
+    return And(()) if where is None else where
 
 
 def _tests(key: Field, value: Any) -> Iterator[Filter]:

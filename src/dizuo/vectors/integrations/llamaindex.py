@@ -115,10 +115,10 @@ class DizuoVectorStore(BasePydanticVectorStore):
     def get_nodes(self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None) -> list[BaseNode]:
         """Return the nodes that have one of these ids and match the filters, with their embeddings."""
         if node_ids is not None and to_filter(filters) is None:
-            found = self._store.fetch(node_ids)
+            points = self._store.fetch(node_ids)
         else:
-            found = list(self._store.points(_both(node_ids, None, filters)))
-        return [_node(point.metadata, point.document, point.vector) for point in found]
+            points = list(self._store.points(_both(node_ids, None, filters)))
+        return [_node(point.metadata, point.document, point.vector) for point in points]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """Return the nodes that a query asks for, best first; `kwargs` are those of `search`, as `exact=True`.
@@ -143,14 +143,14 @@ class DizuoVectorStore(BasePydanticVectorStore):
             )
         if mode == VectorStoreQueryMode.MMR:
             prefetch = kwargs.pop("mmr_prefetch_k", None) or int(kwargs.pop("mmr_prefetch_factor", 4) * k)
-            found = self._store.search(_embedding(query), prefetch, where=where, vectors=True, **kwargs)
-            vectors = [hit.vector.tolist() for hit in found if hit.vector is not None]
-            scores, places = get_top_k_mmr_embeddings(
+            hits = self._store.search(_embedding(query), prefetch, where=where, vectors=True, **kwargs)
+            vectors = [hit.vector.tolist() for hit in hits if hit.vector is not None]
+            scores, indices = get_top_k_mmr_embeddings(
                 query.query_embedding, vectors, similarity_top_k=k, mmr_threshold=query.mmr_threshold
             )
-            out = _result(Hits([found[place] for place in places]))
-            out.similarities = scores
-            return out
+            result = _result(Hits([hits[index] for index in indices]))
+            result.similarities = scores
+            return result
         raise VectorError(
             f"dizuo has no query mode {mode.value!r}", hint="there are default, hybrid, text_search and mmr"
         )
@@ -214,8 +214,8 @@ _TESTS: dict[FilterOperator, Callable[[Field, Any], Filter]] = {
     FilterOperator.IN: lambda key, value: key.in_(_listed(value)),
     FilterOperator.NIN: lambda key, value: key.not_in(_listed(value)),
     FilterOperator.CONTAINS: lambda key, value: key.contains(value),
-    FilterOperator.ANY: lambda key, value: Or(tuple(key.contains(one) for one in _listed(value))),
-    FilterOperator.ALL: lambda key, value: And(tuple(key.contains(one) for one in _listed(value))),
+    FilterOperator.ANY: lambda key, value: Or(tuple(key.contains(element) for element in _listed(value))),
+    FilterOperator.ALL: lambda key, value: And(tuple(key.contains(element) for element in _listed(value))),
 }
 
 

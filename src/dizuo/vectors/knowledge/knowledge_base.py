@@ -224,11 +224,11 @@ class KnowledgeBase:
         """Remove documents by source, all their chunks with them; return how many there were."""
         wanted = list(dict.fromkeys(sources))
         ids = [_hash_source(source) for source in wanted]
-        there = len(self.records.fetch(ids))
+        num_removed = len(self.records.fetch(ids))
         for start in range(0, len(wanted), _FILTERED):
             self.chunks.delete(where=value("source").in_(wanted[start : start + _FILTERED]))
         self.records.delete(ids)
-        return there
+        return num_removed
 
     def documents(self) -> dict[str, int]:
         """Return source → number of chunks of every document that is whole."""
@@ -341,12 +341,7 @@ class KnowledgeBase:
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
         vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
         self.chunks.upsert(
-            Point(
-                f"{_hash_source(document.source)}-{n:06d}",
-                vector,
-                _chunk_metadata(document, chunk, n, version),
-                chunk.text,
-            )
+            _make_point(document, chunk, n, version, vector)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
         # A document without a record has no chunks: its record is written before its chunks and removed after them.

@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dizuo.errors import PluginError, VectorError, did_you_mean
 from dizuo.events import Warned, Watcher
+from dizuo.records import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "JsonValue",
     "NoOptions",
     "batch_by_tokens",
     "bind_options",
@@ -31,7 +31,6 @@ __all__ = [
     "warn_of_cuts",
 ]
 
-JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
@@ -138,7 +137,7 @@ def warn_of_cuts(watch: Watcher, cut: int, total: int, limit: int | None) -> Non
         watch(Warned(f"{cut:,} of {total:,} texts have more than {limit} tokens and were embedded without their end"))
 
 
-def hash_facts(facts: Mapping[str, JsonValue]) -> str:
+def hash_facts(facts: Mapping[str, Json]) -> str:
     """Return `sha256:…` of JSON values, keys sorted: the digest of all that decides an embedder's vectors."""
     text = json.dumps(dict(facts), sort_keys=True, ensure_ascii=False)
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -36,6 +36,6 @@ def ranked(
         ):  # rows of equal score are sorted by id, so they must be in one page
             last, row = heapq.heappop(heap)
             rows.append(row)
-        found = names(rows)
-        yield from sorted(((found[row], scores[row]) for row in rows if row in found), key=lambda i: (-i[1], i[0]))
+        ids = names(rows)
+        yield from sorted(((ids[row], scores[row]) for row in rows if row in ids), key=lambda i: (-i[1], i[0]))
         wanted = _PAGE

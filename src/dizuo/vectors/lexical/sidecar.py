@@ -270,12 +270,12 @@ class LexicalSidecar:
             self._alive.acquire(timeout=0)
 
     def _ids(self, rows: list[int]) -> dict[int, str]:
-        found: dict[int, str] = {}
+        ids: dict[int, str] = {}
         with self._reading() as connection:
             for start in range(0, len(rows), _PAGE):
                 marks = ", ".join(map(str, rows[start : start + _PAGE]))
-                found.update(connection.execute(f"SELECT document, id FROM documents WHERE document IN ({marks})"))
-        return found
+                ids.update(connection.execute(f"SELECT document, id FROM documents WHERE document IN ({marks})"))
+        return ids
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)

@@ -62,8 +62,8 @@ class WithSidecar:
                 write.commit({})
             return removed
         if ids is None:
-            found = self.inner.scan(namespace, where=where, columns=frozenset(), rows=self.batch_rows)
-            ids = [id for block in found for id in block.ids]
+            matching = self.inner.scan(namespace, where=where, columns=frozenset(), rows=self.batch_rows)
+            ids = [id for block in matching for id in block.ids]
         removed = 0
         for start in range(0, len(ids), self.batch_rows):
             part = list(ids[start : start + self.batch_rows])

@@ -114,15 +114,15 @@ def scores(connection: sqlite3.Connection, name: str, query: str) -> dict[int, f
         return {}
     namespace, documents, total = row
     average = total / documents
-    found: dict[int, float] = {}
+    document_scores: dict[int, float] = {}
     for token in query_tokens(query):  # always in the same order, so that equal documents get equal sums
         rows = connection.execute(
             "SELECT document, count, length FROM postings"
             " WHERE token = (SELECT token FROM tokens WHERE text = ?) AND namespace = ?",
             (token, namespace),
         ).fetchall()
-        add_shares(found, rows, idf(documents, len(rows)), average)
-    return found
+        add_shares(document_scores, rows, idf(documents, len(rows)), average)
+    return document_scores
 
 
 def document_frequency(connection: sqlite3.Connection, name: str, token: str) -> int:
@@ -165,14 +165,14 @@ def _held(
 
 
 def _token_numbers(connection: sqlite3.Connection, texts: set[str]) -> dict[str, int]:
-    known: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     ordered = sorted(texts)
     for part in _slices(ordered):
-        known.update(connection.execute(f"SELECT text, token FROM tokens WHERE text IN ({_marks(part)})", part))
+        numbers.update(connection.execute(f"SELECT text, token FROM tokens WHERE text IN ({_marks(part)})", part))
     for text in ordered:
-        if text not in known:
-            known[text] = connection.execute("INSERT INTO tokens (text) VALUES (?)", (text,)).lastrowid or 0
-    return known
+        if text not in numbers:
+            numbers[text] = connection.execute("INSERT INTO tokens (text) VALUES (?)", (text,)).lastrowid or 0
+    return numbers
 
 
 def _slices(values: list[str]) -> Iterator[list[str]]:

@@ -52,27 +52,27 @@ def document_tokens(text: str) -> list[str]:
         if not words or max(map(len, words)) <= LONGEST_WORD:
             return words
         return [piece for word in words for piece in _pieces(word)]
-    found: list[str] = []
+    tokens: list[str] = []
     for run, unspaced in _runs(text):
         if unspaced:
-            found.extend(map(str.__add__, run, run[1:]))
-            found.extend(run)
+            tokens.extend(map(str.__add__, run, run[1:]))
+            tokens.extend(run)
         else:
-            found.extend(_pieces(run))
-    return found
+            tokens.extend(_pieces(run))
+    return tokens
 
 
 def query_tokens(text: str) -> list[str]:
     """Return the distinct tokens of a query, sorted; a token that occurs twice in a query counts once."""
     if text.isascii():
         return sorted(set(document_tokens(text)))
-    found: set[str] = set()
+    tokens: set[str] = set()
     for run, unspaced in _runs(text):
         if unspaced:
-            found.update(map(str.__add__, run, run[1:]) if len(run) > 1 else (run,))
+            tokens.update(map(str.__add__, run, run[1:]) if len(run) > 1 else (run,))
         else:
-            found.update(_pieces(run))
-    return sorted(found)
+            tokens.update(_pieces(run))
+    return sorted(tokens)
 
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:

@@ -108,7 +108,7 @@ def scan_by_namespace(
 def send_missing(target: VectorStore, block: Block, digests: list[bytes], namespace: str) -> int:
     """Send the records that the target does not hold with the same digest; return how many that were."""
     held = _read_digests(target, block.ids, namespace)
-    missing = [place for place, id in enumerate(block.ids) if held.get(id) != digests[place]]
+    missing = [index for index, id in enumerate(block.ids) if held.get(id) != digests[index]]
     if missing:
         target.upsert(block if len(missing) == len(block) else block.take(missing), wait=False)
     return len(missing)
@@ -116,19 +116,19 @@ def send_missing(target: VectorStore, block: Block, digests: list[bytes], namesp
 
 def _read_digests(store: VectorStore, ids: list[str], namespace: str) -> dict[str, bytes]:
     """Return the digests of the records that the store holds under these ids."""
-    found: dict[str, bytes] = {}
+    digests: dict[str, bytes] = {}
     for block in store.blocks(ids):
-        found |= dict(zip(block.ids, digest_rows(block, namespace), strict=True))
-    return found
+        digests |= dict(zip(block.ids, digest_rows(block, namespace), strict=True))
+    return digests
 
 
 def _compute_checksum(
     store: VectorStore, where: Filter | str | None, *, everywhere: bool, rows: int, names: str | None
 ) -> Checksum:
-    out = Checksum()
+    checksum = Checksum()
     for name, block in scan_by_namespace(store, where, everywhere=everywhere, rows=rows):
-        out.add(digest_rows(block, name if names is None else names))
-    return out
+        checksum.add(digest_rows(block, name if names is None else names))
+    return checksum
 
 
 def _raise_differences(
@@ -139,8 +139,8 @@ def _raise_differences(
     for name, block in scan_by_namespace(source, where, everywhere=everywhere, rows=rows):
         held = _read_digests(target.namespace(name) if everywhere else target, block.ids, name)
         digests = digest_rows(block, name)
-        for place, id in enumerate(block.ids):
-            if held.get(id) != digests[place]:
+        for index, id in enumerate(block.ids):
+            if held.get(id) != digests[index]:
                 wrong.append(f"{id!r}: {'differs' if id in held else 'is missing'}")
     if wrong:
         more = [f"… and {len(wrong) - 10:,} more"] if len(wrong) > 10 else []

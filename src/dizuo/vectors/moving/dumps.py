@@ -129,8 +129,8 @@ def read_dump_dim(path: str | Path | Sequence[str | Path], *, layout: Layout | N
 
 
 def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
-    paths = [Path(path)] if isinstance(path, str | Path) else [Path(one) for one in path]
-    files = [file for one in paths for file in (sorted(one.rglob("*.parquet")) if one.is_dir() else [one])]
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(entry) for entry in path]
+    files = [file for entry in paths for file in (sorted(entry.rglob("*.parquet")) if entry.is_dir() else [entry])]
     if not files:
         raise VectorError(f"there is no Parquet file in {paths[0]}")
     return files
@@ -162,14 +162,14 @@ def _block(batch: Any, columns: Layout, dim: int, number: int, file: str) -> Blo
     others = {name: listed(name) for name in keys}
     base = listed(columns.metadata) if columns.metadata else [None] * rows
     texts = []
-    for place in range(rows):
-        given = base[place]
+    for index in range(rows):
+        given = base[index]
         row = dict(json.loads(given) if isinstance(given, str) else given or {})
-        row |= {name: values[place] for name, values in others.items() if values[place] is not None}
+        row |= {name: values[index] for name, values in others.items() if values[index] is not None}
         row = {key: _plain(value) for key, value in row.items() if value is not None}
         fault = metadata_fault(row)
         if fault:
-            raise VectorError(f"{file}: row {number + place}: {fault}")
+            raise VectorError(f"{file}: row {number + index}: {fault}")
         texts.append(encode(row))
     documents = [None] * rows if columns.document is None else listed(columns.document)
     with np.errstate(over="ignore"):

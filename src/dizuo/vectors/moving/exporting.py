@@ -84,7 +84,7 @@ def export_parquet(
         digests = digest_rows(block, name)
         right.add(digests)
         counts[name] = counts.get(name, 0) + len(block)
-        new = [place for place, digest in enumerate(digests) if digest not in seen]
+        new = [index for index, digest in enumerate(digests) if digest not in seen]
         again += len(block) - len(new)
         writer.add(name, block if len(new) == len(block) else block.take(new))
         watch(Progress("export", right.count, total, "rows"))

@@ -67,8 +67,8 @@ def import_parquet(
         space.refresh()
         held = {
             id: digest
-            for one in space.blocks(block.ids)
-            for id, digest in zip(one.ids, digest_rows(one, ""), strict=True)
+            for stored in space.blocks(block.ids)
+            for id, digest in zip(stored.ids, digest_rows(stored, ""), strict=True)
         }
         last = dict(zip(block.ids, digests, strict=True))  # an id may come twice in a file; the last row counts
         wrong += [f"{id!r}" for id, digest in last.items() if held.get(id) != digest]

@@ -127,15 +127,15 @@ class Chroma:
         self.root = physical_name(request.collection)
         with self._map_errors():
             try:
-                found = self.client.get_collection(self.root, embedding_function=None)
+                collection = self.client.get_collection(self.root, embedding_function=None)
             except NotFoundError:
                 spec = request.check_new()
                 facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
-                found = self.client.get_or_create_collection(
+                collection = self.client.get_or_create_collection(
                     self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
                 )
         # Another process may have made it first, so what it says counts.
-        facts = json.loads(found.metadata["dizuo"])
+        facts = json.loads(collection.metadata["dizuo"])
         self.spec = request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
@@ -200,18 +200,18 @@ class Chroma:
             return [SearchResult(self._to_block({"ids": []}, columns), np.empty(0)) for _ in queries]
         if exact or not same or self._count(space) <= 10 * k:
             return self._compare_all(namespace, queries, k, where, columns)
-        out = []
+        results = []
         for query in queries:
 
             def ask(number: int, query: Floats = query) -> SearchResult:
                 return self._search_index(space, query, number, condition, columns)
 
-            found = include_ties(ask, k, most=10 * k)
+            result = include_ties(ask, k, most=10 * k)
             # Fewer than k: either no more rows match, or the graph did not reach them.
-            out.append(
-                found if len(found.scores) >= k else self._compare_all(namespace, query[None], k, where, columns)[0]
+            results.append(
+                result if len(result.scores) >= k else self._compare_all(namespace, query[None], k, where, columns)[0]
             )
-        return out
+        return results
 
     def _search_index(
         self, space: Any, query: Floats, number: int, condition: Condition, columns: Columns
@@ -271,8 +271,8 @@ class Chroma:
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
-            found = [one for one in self.client.list_collections() if one.name.startswith(f"{self.root}.")]
-            counts = {one.metadata["namespace"]: one.count() for one in found}
+            spaces = [space for space in self.client.list_collections() if space.name.startswith(f"{self.root}.")]
+            counts = {space.metadata["namespace"]: space.count() for space in spaces}
         return {name: counts[name] for name in sorted(counts) if counts[name]}
 
     # ---- the collection
@@ -294,7 +294,7 @@ class Chroma:
         from chromadb.errors import NotFoundError
 
         with self._map_errors():
-            names = [one.name for one in self.client.list_collections()]
+            names = [collection.name for collection in self.client.list_collections()]
             for name in [name for name in names if name == self.root or name.startswith(f"{self.root}.")]:
                 try:
                     self.client.delete_collection(name)
@@ -331,16 +331,16 @@ class Chroma:
                     "ef_construction": self.options.ef_construction,
                     "ef_search": self.options.ef_search,
                 }
-                found = self.client.get_or_create_collection(
+                space = self.client.get_or_create_collection(
                     name, embedding_function=None, metadata={"namespace": namespace}, configuration={"hnsw": hnsw}
                 )
             else:
                 try:
-                    found = self.client.get_collection(name, embedding_function=None)
+                    space = self.client.get_collection(name, embedding_function=None)
                 except NotFoundError:
                     return None
-        self.held[namespace] = found
-        return found
+        self.held[namespace] = space
+        return space
 
     def _count(self, space: Any) -> int:
         with self._map_errors():

@@ -150,12 +150,12 @@ class ClickHouse:
         request.check_tokenizer(facts.get("words"))
 
     def _facts(self) -> dict[str, Any] | None:
-        found = self._ask(
+        rows = self._ask(
             f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {_quote(self.table)}"
         )
-        if not len(found):
+        if not len(rows):
             return None
-        facts: dict[str, Any] = json.loads(found["comment"][0].as_py())
+        facts: dict[str, Any] = json.loads(rows["comment"][0].as_py())
         return facts
 
     # ---- writing
@@ -210,16 +210,16 @@ class ClickHouse:
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         columns: Columns = frozenset({"vectors", "documents"})
-        found = self._ask(
+        rows = self._ask(
             f"SELECT {_fields(columns)}, p, l FROM {self.table} FINAL WHERE {_with_ids(namespace, block.ids)}"
         )
         new = dict(zip(block.ids, block.metadata_texts, strict=True))
-        if len(found):
-            old = self._to_block(found, columns)
+        if len(rows):
+            old = self._to_block(rows, columns)
             texts = [new[id] for id in old.ids]
             changed = Block(old.ids, old.vectors, texts, old.documents)
-            self._insert(namespace, changed, found["p"].combine_chunks(), found["l"].combine_chunks())
-        return len(found)
+            self._insert(namespace, changed, rows["p"].combine_chunks(), rows["l"].combine_chunks())
+        return len(rows)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         condition, same = flatten_filter(where)
@@ -230,13 +230,13 @@ class ClickHouse:
             if not ids:
                 return 0
             rows = _with_ids(namespace, ids)
-        there = int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
-        if there:
+        num_removed = int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
+        if num_removed:
             self._do(
                 f"INSERT INTO {self.table} (ns, id, v, m, d, t, n, p, l, gone) "
                 f"SELECT ns, id, [], '', NULL, [], map(), 0, 0, 1 FROM {self.table} FINAL WHERE {rows}"
             )
-        return there
+        return num_removed
 
     # ---- reading
 
@@ -253,17 +253,17 @@ class ClickHouse:
         if not same:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, 10_000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        out = []
+        results = []
         for query in queries:
             numbers = ", ".join(map(repr, query.tolist()))
             score = DISTANCES[self.spec.metric].format(q=f"CAST([{numbers}], 'Array(Float32)')")
-            found = self._ask(
+            hits = self._ask(
                 f"SELECT {_fields(columns)}, {score} AS score FROM {self.table} FINAL "
                 f"WHERE {_in_namespace(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
             )
-            scores = found["score"].to_numpy().astype(np.float64)
-            out.append(SearchResult(self._to_block(found, columns), scores, "exact", len(found)))
-        return out
+            scores = hits["score"].to_numpy().astype(np.float64)
+            results.append(SearchResult(self._to_block(hits, columns), scores, "exact", len(hits)))
+        return results
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         tokens = query_tokens(query)
@@ -272,13 +272,13 @@ class ClickHouse:
         scores: list[float] = []
         fetched, page = 0, k if same else max(1000, 4 * k)
         while tokens and len(ids) < k:
-            found = self._ask(self._words_query(namespace, tokens, condition, same, page, fetched))
-            rows = found["score"].to_pylist()
+            hits = self._ask(self._words_query(namespace, tokens, condition, same, page, fetched))
+            rows = hits["score"].to_pylist()
             if same:
-                ids, scores = found["id"].to_pylist(), rows
+                ids, scores = hits["id"].to_pylist(), rows
             elif rows:
-                of = dict(zip(found["id"].to_pylist(), rows, strict=True))
-                blocks = filter_blocks([Block(list(of), None, found["m"].to_pylist())], where)
+                of = dict(zip(hits["id"].to_pylist(), rows, strict=True))
+                blocks = filter_blocks([Block(list(of), None, hits["m"].to_pylist())], where)
                 more = [id for block in blocks for id in block.ids][: k - len(ids)]
                 ids += more
                 scores += [of[id] for id in more]
@@ -318,16 +318,16 @@ class ClickHouse:
         needed = columns if same else columns | {"metadata"}
         last = ""
         while True:
-            found = self._ask(
+            page = self._ask(
                 f"SELECT {_fields(needed)} FROM {self.table} FINAL "
                 f"WHERE {_in_namespace(namespace, condition)} AND id > {_quote(last)} ORDER BY id LIMIT {rows}"
             )
-            if not len(found):
+            if not len(page):
                 return
-            yield from filter_blocks([self._to_block(found, needed)], None if same else where)
-            if len(found) < rows:
+            yield from filter_blocks([self._to_block(page, needed)], None if same else where)
+            if len(page) < rows:
                 return
-            last = found["id"][-1].as_py()
+            last = page["id"][-1].as_py()
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         condition, same = flatten_filter(where)
@@ -338,11 +338,11 @@ class ClickHouse:
         return int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
 
     def namespaces(self) -> Mapping[str, int]:
-        found = self._ask(f"SELECT ns, count() AS c FROM {self.table} FINAL GROUP BY ns ORDER BY ns")
-        return dict(zip(found["ns"].to_pylist(), found["c"].to_pylist(), strict=True))
+        rows = self._ask(f"SELECT ns, count() AS c FROM {self.table} FINAL GROUP BY ns ORDER BY ns")
+        return dict(zip(rows["ns"].to_pylist(), rows["c"].to_pylist(), strict=True))
 
-    def _to_block(self, found: pa.Table | None, columns: Columns) -> Block:
-        if found is None or not len(found):
+    def _to_block(self, table: pa.Table | None, columns: Columns) -> Block:
+        if table is None or not len(table):
             empty: Floats = np.empty((0, self.spec.dim), np.float32)
             return Block(
                 [],
@@ -352,13 +352,13 @@ class ClickHouse:
             )
         vectors: Floats | None = None
         if "vectors" in columns:
-            flat = found["v"].combine_chunks().flatten()
-            vectors = np.asarray(flat.to_numpy(zero_copy_only=False), np.float32).reshape(len(found), self.spec.dim)
+            flat = table["v"].combine_chunks().flatten()
+            vectors = np.asarray(flat.to_numpy(zero_copy_only=False), np.float32).reshape(len(table), self.spec.dim)
         return Block(
-            found["id"].to_pylist(),
+            table["id"].to_pylist(),
             vectors,
-            found["m"].to_pylist() if "metadata" in columns else None,
-            found["d"].to_pylist() if "documents" in columns else None,
+            table["m"].to_pylist() if "metadata" in columns else None,
+            table["d"].to_pylist() if "documents" in columns else None,
         )
 
     # ---- the collection
@@ -375,13 +375,13 @@ class ClickHouse:
         self._do(f"OPTIMIZE TABLE {self.words} FINAL")
 
     def info(self) -> EngineInfo:
-        found = self._ask(
+        answer = self._ask(
             "SELECT version() AS version, (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND "
             f"database = currentDatabase() AND table IN ({_quote(self.table)}, {_quote(self.words)})) AS bytes"
         )
         name = "ClickHouse" if self.folder is None else "ClickHouse in the process (chdb)"
-        details = {"bytes": found["bytes"][0].as_py()}
-        version = str(found["version"][0].as_py())
+        details = {"bytes": answer["bytes"][0].as_py()}
+        version = str(answer["version"][0].as_py())
         return EngineInfo(name, version, "none", 0, where=f"{self.address} {self.table}", details=details)
 
     def drop(self) -> None:

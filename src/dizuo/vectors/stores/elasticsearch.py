@@ -124,10 +124,10 @@ class Elasticsearch:
         import elasticsearch
 
         try:
-            found = self.client.indices.get_mapping(index=self.index)
+            answer = self.client.indices.get_mapping(index=self.index)
         except elasticsearch.NotFoundError:
             return None
-        facts: dict[str, Any] = json.loads(found[self.index]["mappings"]["_meta"]["dizuo"])
+        facts: dict[str, Any] = json.loads(answer[self.index]["mappings"]["_meta"]["dizuo"])
         return facts
 
     def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Elasticsearch:
         keys = [_record_key(namespace, id) for id in ids]
         with self._map_errors():
             answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
-        return self._to_block([one for one in answer["docs"] if one.get("found")], columns)
+        return self._to_block([record for record in answer["docs"] if record.get("found")], columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -219,19 +219,19 @@ class Elasticsearch:
         if not same or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
         chosen = _in_namespace(namespace, condition)
-        out = []
+        results = []
         for query in queries:
-            found = None
+            result = None
             if not exact:
 
                 def ask(number: int, query: Floats = query) -> SearchResult:
                     return self._search_index(chosen, query, number, columns)
 
-                found = include_ties(ask, k, most=10 * k)
-            if found is None or len(found.scores) < k:  # either no more rows match, or the graph did not reach them
-                found = self._search_by_script(chosen, query, k, columns)
-            out.append(found)
-        return out
+                result = include_ties(ask, k, most=10 * k)
+            if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
+                result = self._search_by_script(chosen, query, k, columns)
+            results.append(result)
+        return results
 
     def _search_index(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
         l2 = self.spec.metric == "l2"
@@ -252,10 +252,10 @@ class Elasticsearch:
         return SearchResult(block.only(columns), scores, "index", len(hits))
 
     def _to_scores(self, raw: Sequence[float]) -> NDArray[np.float64]:
-        found = np.asarray(raw, np.float64)
+        engine_scores = np.asarray(raw, np.float64)
         if self.spec.metric == "cosine":
-            return 2.0 * found - 1.0
-        return np.where(found < 1.0, 1.0 - 1.0 / np.maximum(found, 1e-45), found - 1.0)
+            return 2.0 * engine_scores - 1.0
+        return np.where(engine_scores < 1.0, 1.0 - 1.0 / np.maximum(engine_scores, 1e-45), engine_scores - 1.0)
 
     def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
         """Return the k nearest by a script, which compares all rows that match; Elasticsearch orders ties by id."""
@@ -352,8 +352,8 @@ class Elasticsearch:
             answer = self.client.search(
                 index=self.index, size=0, aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}}
             )
-        found = {one["key"]: int(one["doc_count"]) for one in answer["aggregations"]["names"]["buckets"]}
-        return dict(sorted(found.items()))
+        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in answer["aggregations"]["names"]["buckets"]}
+        return dict(sorted(counts.items()))
 
     def _to_block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
         rows = [hit["_source"] for hit in hits]

@@ -40,10 +40,10 @@ _SHARED: dict[tuple[str, str], Memory] = {}
 def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
     """Return the collection of that name, made where it is not there."""
     key = (url.place, request.collection)
-    held = _SHARED.get(key) if url.place else None
-    if held is not None:
-        request.check_existing(held.spec.dim, held.spec.metric)
-        return held
+    existing = _SHARED.get(key) if url.place else None
+    if existing is not None:
+        request.check_existing(existing.spec.dim, existing.spec.metric)
+        return existing
     store = Memory(request.check_new(), key)
     if url.place:
         _SHARED[key] = store
@@ -171,14 +171,12 @@ class Memory:
         space = self.space(namespace)
         ids = space.matching(where)
         vectors = space.vectors[[space.rows[id] for id in ids]]
-        out = []
+        results = []
         for query in queries:
             scores: NDArray[np.float64] = pairwise(query, vectors, self.spec.metric)
-            places = top_k(scores, ids, k)
-            out.append(
-                SearchResult(space.block([ids[n] for n in places], columns), scores[places], "exact", len(places))
-            )
-        return out
+            best = top_k(scores, ids, k)
+            results.append(SearchResult(space.block([ids[n] for n in best], columns), scores[best], "exact", len(best)))
+        return results
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         space = self.space(namespace)

@@ -42,11 +42,12 @@ def id_fault(id: Any) -> str | None:
 
 
 def document_fault(document: Any) -> str | None:
+    """Return why this is no document, or None."""
     if document is None:
         return None
     if not isinstance(document, str):
         return f"the document is a {type(document).__name__}, not text"
-    return "the document has half a surrogate pair" if has_half_pair(document) else None
+    return "the document has half a surrogate pair" if _has_half_pair(document) else None
 
 
 def metadata_fault(metadata: Any) -> str | None:
@@ -58,13 +59,13 @@ def metadata_fault(metadata: Any) -> str | None:
 
 def _mapping_fault(metadata: Mapping[Any, Any], place: str, depth: int) -> str | None:
     for key, value in metadata.items():
-        if type(key) is not str or not key or not (key.isascii() or not has_half_pair(key)):
+        if type(key) is not str or not key or not (key.isascii() or not _has_half_pair(key)):
             return f"metadata{place} has the key {key!r}; keys are non-empty text"
         kind = type(value)
         if kind is str:
             if value.isascii():
                 continue
-            if has_half_pair(value):
+            if _has_half_pair(value):
                 return f"metadata{place}.{key} has half a surrogate pair"
         elif kind is bool or value is None:
             continue
@@ -80,7 +81,7 @@ def _value_fault(value: Any, place: str, depth: int) -> str | None:
     if kind is float:
         return None if math.isfinite(value) else f"metadata{place} is {value}, which JSON cannot hold"
     if kind is str:
-        return f"metadata{place} has half a surrogate pair" if has_half_pair(value) else None
+        return f"metadata{place} has half a surrogate pair" if _has_half_pair(value) else None
     if kind is bool or value is None:
         return None
     if depth <= 1 and kind in (dict, list, tuple):
@@ -94,7 +95,7 @@ def _value_fault(value: Any, place: str, depth: int) -> str | None:
     return f"metadata{place} is a {kind.__name__}, which JSON has not; use {hint}"
 
 
-def has_half_pair(text: str) -> bool:
+def _has_half_pair(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -109,7 +110,7 @@ def vector_faults(vectors: Floats, metric: Metric) -> dict[int, str]:
         wrong = ~np.isfinite(squares)
         if metric == "cosine":
             wrong |= squares < np.finfo(np.float32).tiny
-    return {int(place): _vector_fault(vectors[place]) for place in np.flatnonzero(wrong)}
+    return {int(row): _vector_fault(vectors[row]) for row in np.flatnonzero(wrong)}
 
 
 def _vector_fault(vector: Floats) -> str:
@@ -131,9 +132,9 @@ def check_block(block: Block, *, dim: int, metric: Metric) -> tuple[Block, Bad]:
     bad: Bad = {}
     faults = vector_faults(block.vectors, metric)
     if faults:
-        bad = {block.ids[place]: fault for place, fault in faults.items()}
-        block = block.take([place for place in range(len(block)) if place not in faults])
+        bad = {block.ids[row]: fault for row, fault in faults.items()}
+        block = block.take([row for row in range(len(block)) if row not in faults])
     if block.num_ids() < len(block):
-        last = {id: place for place, id in enumerate(block.ids)}
+        last = {id: row for row, id in enumerate(block.ids)}
         block = block.take(sorted(last.values()))
     return block, bad

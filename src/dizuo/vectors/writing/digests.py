@@ -19,14 +19,14 @@ def digest_rows(block: Block, namespace: str) -> list[bytes]:
     vectors = block.vectors.astype("<f4", copy=False)
     size = 4 * vectors.shape[1]
     raw = vectors.tobytes()
-    out = []
-    for place, (id, metadata, document) in enumerate(zip(block.ids, block.metadata, block.documents, strict=True)):
+    digests = []
+    for row, (id, metadata, document) in enumerate(zip(block.ids, block.metadata, block.documents, strict=True)):
         text = json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         head = json.dumps([namespace, id, text, document], ensure_ascii=False).encode("utf-8")
         digest = hashlib.blake2b(head, digest_size=16)
-        digest.update(raw[place * size : (place + 1) * size])
-        out.append(digest.digest())
-    return out
+        digest.update(raw[row * size : (row + 1) * size])
+        digests.append(digest.digest())
+    return digests
 
 
 class Checksum:
@@ -39,7 +39,7 @@ class Checksum:
     def add(self, digests: list[bytes]) -> None:
         """Add further records."""
         self.count += len(digests)
-        self._sum = (self._sum + sum(int.from_bytes(one, "big") for one in digests)) % 2**128
+        self._sum = (self._sum + sum(int.from_bytes(digest, "big") for digest in digests)) % 2**128
 
     def __str__(self) -> str:
         return f"{self._sum:032x}"

@@ -96,9 +96,9 @@ def sort_key_column(columns: Mapping[str, pa.Array]) -> pa.Array:
     import pyarrow.compute as pc
 
     parts = []
-    for place, (key, values) in enumerate(columns.items(), 1):
+    for position, (key, values) in enumerate(columns.items(), 1):
         held = values.dictionary_encode()
-        before, after = "{" if place == 1 else "", "}" if place == len(columns) else ""
+        before, after = "{" if position == 1 else "", "}" if position == len(columns) else ""
         pieces = [before + json_member(key, value) + after for value in held.dictionary.to_pylist()]
         parts.append(pa.array(pieces, pa.string()).take(held.indices))
     return pc.binary_join_element_wise(*parts, ",")

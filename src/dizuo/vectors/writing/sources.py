@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.batching import cut_block
 from dizuo.vectors.writing.checking import LONGEST_ID, Bad, check_block, document_fault, id_fault, metadata_fault
 from dizuo.vectors.writing.metadata_columns import read_columns
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Source", "read_blocks"]
 
@@ -103,9 +100,9 @@ def _read_points(points: list[Any], dim: int) -> tuple[Block, Bad]:
     bad: Bad = {}
     ids: list[str] = []
     texts: list[str] = []
-    for place, point in enumerate(points):
+    for index, point in enumerate(points):
         if not isinstance(point, Point):
-            raise VectorError(f"point {place} of the batch is a {type(point).__name__}, not a Point")
+            raise VectorError(f"point {index} of the batch is a {type(point).__name__}, not a Point")
         fault = id_fault(point.id) or metadata_fault(point.metadata) or document_fault(point.document)
         if fault:
             bad[str(point.id) if isinstance(point.id, str) else repr(point.id)] = fault
@@ -115,11 +112,11 @@ def _read_points(points: list[Any], dim: int) -> tuple[Block, Bad]:
             ids.append(point.id)
             texts.append(encode(dict(point.metadata)))
     vectors, faults = _to_matrix([point.vector for point in points], dim)
-    for place, fault in faults.items():
-        bad.setdefault(str(points[place].id), fault)
+    for index, fault in faults.items():
+        bad.setdefault(str(points[index].id), fault)
     block = Block(ids, vectors, texts, [point.document for point in points])
     if bad:
-        whole = [place for place in range(len(points)) if ids[place] and place not in faults]
+        whole = [index for index in range(len(points)) if ids[index] and index not in faults]
         block = block.take(whole)
     return block, bad
 
@@ -132,22 +129,22 @@ def _to_matrix(vectors: list[Any], dim: int) -> tuple[Floats, dict[int, str]]:
             return _to_float32(whole), {}
     except (ValueError, TypeError):
         pass
-    out = np.zeros((len(vectors), dim), np.float32)
+    matrix = np.zeros((len(vectors), dim), np.float32)
     faults: dict[int, str] = {}
-    for place, vector in enumerate(vectors):
+    for index, vector in enumerate(vectors):
         try:
             row = np.asarray(vector)
         except (ValueError, TypeError):
             row = np.asarray(None)
         if row.dtype.kind not in "fiu":
-            faults[place] = "the vector is not a list of numbers"
+            faults[index] = "the vector is not a list of numbers"
         elif row.ndim != 1:
-            faults[place] = f"the vector has the shape {list(row.shape)}, not [{dim}]"
+            faults[index] = f"the vector has the shape {list(row.shape)}, not [{dim}]"
         elif row.shape[0] != dim:
-            faults[place] = f"the vector has {row.shape[0]} numbers, not {dim}"
+            faults[index] = f"the vector has {row.shape[0]} numbers, not {dim}"
         else:
-            out[place] = _to_float32(row)
-    return out, faults
+            matrix[index] = _to_float32(row)
+    return matrix, faults
 
 
 def _to_float32(array: NDArray[Any]) -> Floats:
@@ -165,11 +162,11 @@ def _read_block(block: Block) -> tuple[Block, Bad]:
     checks = map(_json_fault, metadata) if rows is None else map(metadata_fault, rows)
     bad: Bad = {}
     wrong = set()
-    for place, (id, fault, document) in enumerate(zip(block.ids, checks, documents, strict=True)):
+    for index, (id, fault, document) in enumerate(zip(block.ids, checks, documents, strict=True)):
         fault = id_fault(id) or fault or document_fault(document)
         if fault:
             bad[str(id)] = fault
-            wrong.add(place)
+            wrong.add(index)
     whole = Block(block.ids, block.vectors, metadata, documents, parsed=rows)
     return (whole.take([n for n in range(len(block)) if n not in wrong]) if bad else whole), bad
 
@@ -241,12 +238,12 @@ def _read_batch(batch: Any, dim: int) -> tuple[Block, Bad]:
     if not isinstance(documents, list):
         documents = documents.cast(pa.string())
     if ids.null_count:
-        faults |= {int(place): "the id is null" for place in np.flatnonzero(ids.is_null().to_numpy(False))}
+        faults |= {int(index): "the id is null" for index in np.flatnonzero(ids.is_null().to_numpy(False))}
     faults |= _arrow_id_faults(ids, faults)
     block = Block(ids.cast(pa.string()), matrix, metadata, documents, parsed=rows, metadata_columns=columns)
     if faults:
-        bad = {str(ids[place].as_py()): fault for place, fault in sorted(faults.items())}
-        block = block.take([place for place in range(batch.num_rows) if place not in faults])
+        bad = {str(ids[index].as_py()): fault for index, fault in sorted(faults.items())}
+        block = block.take([index for index in range(batch.num_rows) if index not in faults])
     return block, bad
 
 
@@ -282,18 +279,18 @@ def _read_metadata(
         texts = column.to_pylist()
         rows = decode_all(texts)
         checks = map(_json_fault, texts) if rows is None else map(metadata_fault, rows)
-        faults |= {place: fault for place, fault in enumerate(checks) if fault}
+        faults |= {index: fault for index, fault in enumerate(checks) if fault}
         return column, rows, None
     if not (pa.types.is_struct(kind) or pa.types.is_map(kind)):
         raise VectorError(f"the Arrow column metadata is of type {kind}, not JSON text or a struct")
-    out: list[str] = []
-    for place, row in enumerate(column.to_pylist(maps_as_pydicts="strict")):
+    json_texts: list[str] = []
+    for index, row in enumerate(column.to_pylist(maps_as_pydicts="strict")):
         row = {key: value for key, value in (row or {}).items() if value is not None}
         fault = metadata_fault(row)
         if fault:
-            faults[place] = fault
-        out.append("{}" if fault else encode(row))
-    return out, None, None
+            faults[index] = fault
+        json_texts.append("{}" if fault else encode(row))
+    return json_texts, None, None
 
 
 def _json_fault(text: str) -> str | None:
@@ -310,4 +307,4 @@ def _arrow_id_faults(ids: Any, faults: Mapping[int, str]) -> dict[int, str]:
     lengths = pc.binary_length(ids).fill_null(1).to_numpy(zero_copy_only=False)
     nul = pc.match_substring(ids, "\0").fill_null(False).to_numpy(zero_copy_only=False)
     suspects = np.flatnonzero((lengths < 1) | (lengths > LONGEST_ID) | nul).tolist()
-    return {place: id_fault(ids[place].as_py()) or "" for place in suspects if place not in faults}
+    return {index: id_fault(ids[index].as_py()) or "" for index in suspects if index not in faults}

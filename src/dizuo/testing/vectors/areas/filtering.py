@@ -60,7 +60,9 @@ class Filters(Opening):
             x.in_(AWKWARD_TEXTS), x.not_in(AWKWARD_NUMBERS), x.in_([2**53, 2.0**53]), field("y").exists(),
             field("z").exists(), field("z") != 1, field("z") == None, field("z").not_in([1]),  # noqa: E711
         ]  # fmt: skip
-        wrong = [fault for where in tests for one in (where, ~where) if (fault := self.fault(store, ROWS, one))]
+        wrong = [
+            fault for where in tests for condition in (where, ~where) if (fault := self.fault(store, ROWS, condition))
+        ]
         assert not wrong, "\n".join(wrong)
 
     def test_keys_are_taken_literally(self, connect: Connect) -> None:
@@ -84,8 +86,8 @@ class Filters(Opening):
             if operators(where) <= able:
                 store.clear()
                 store.upsert([Point(f"r{n:03}", [1, n], row) for n, row in enumerate(rows)])
-                for one in (where, ~where):
-                    assert self.fault(store, rows, one) is None
+                for condition in (where, ~where):
+                    assert self.fault(store, rows, condition) is None
 
         check()
 

@@ -51,14 +51,14 @@ class Hybrid(Opening):
         oracle.upsert(store.points())
         own = store.capabilities.lexical == "own"
         for query in ("words", "检索", "vectors", "a database of words", "向量 检索"):
-            found, right = store.words(query, k=20), oracle.words(query, k=20)
-            assert {*found.ids} == {*right.ids}
-            assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
-            assert all(hit.score > 0 for hit in found)
+            hits, right = store.words(query, k=20), oracle.words(query, k=20)
+            assert {*hits.ids} == {*right.ids}
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+            assert all(hit.score > 0 for hit in hits)
             if own:  # an engine counts a document's length in its own way
                 continue
-            assert found.ids == right.ids
-            for ours, theirs in zip(found, right, strict=True):
+            assert hits.ids == right.ids
+            for ours, theirs in zip(hits, right, strict=True):
                 assert close(ours.score, theirs.score)
 
     def test_words_take_filters(self, connect: Connect) -> None:
@@ -97,10 +97,10 @@ class Hybrid(Opening):
         store.upsert(Point(left[0], [1, 1, 0, 1], {}, "something else"))
         oracle = plain("memory://", dim=4)
         oracle.upsert(store.points())
-        found, right = store.words("apples pears", k=20), oracle.words("apples pears", k=20)
-        assert {*found.ids} == {*right.ids}
+        hits, right = store.words("apples pears", k=20), oracle.words("apples pears", k=20)
+        assert {*hits.ids} == {*right.ids}
         if store.capabilities.lexical != "own":  # counts of documents and tokens are those of a fresh index
-            assert all(close(ours.score, theirs.score) for ours, theirs in zip(found, right, strict=True))
+            assert all(close(ours.score, theirs.score) for ours, theirs in zip(hits, right, strict=True))
 
     def test_hybrid_search_fuses_both_legs_by_rank(self, connect: Connect) -> None:
         store = self.with_texts(connect)
@@ -141,9 +141,9 @@ class Hybrid(Opening):
             assert hit.score == pytest.approx(sum(1 / (60 + part.rank) for part in hit.parts.values()), abs=1e-12)
             for name, leg in (("dense", dense), ("lexical", lexical)):
                 if name in hit.parts:
-                    place = leg.ids.index(hit.id)
-                    assert hit.parts[name].rank == place + 1
-                    assert close(hit.parts[name].score, leg[place].score)
+                    index = leg.ids.index(hit.id)
+                    assert hit.parts[name].rank == index + 1
+                    assert close(hit.parts[name].score, leg[index].score)
                 else:
                     assert hit.id not in leg.ids
         order = [(-hit.score, hit.id) for hit in hits]

@@ -83,7 +83,7 @@ class Namespaces(Opening):
             name + "x" * 80,
             name + "x" * 81,
         ]
-        stores = [connect(dim=2, collection=one) for one in names]
+        stores = [connect(dim=2, collection=collection) for collection in names]
         for n, store in enumerate(stores):
             store.upsert(Point("a", [1, n], {"n": n}))
         for n, store in enumerate(stores):

@@ -90,20 +90,20 @@ class Processes(Opening):
 
     def check_killed(self, store: VectorStore, prefix: str, shown: int) -> None:
         """Assert that confirmed batches are whole, that nothing is half there, and that all of it can be done again."""
-        held = {one.id: one for one in store.points(f'prefix == "{prefix}"')}
+        held = {record.id: record for record in store.points(f'prefix == "{prefix}"')}
         confirmed = [point(prefix, n) for n in range(50 * (shown + 1))]
-        for one in confirmed:
-            assert one.id in held, f"{one.id} was confirmed and is gone"
-        assert_same_points(held.values(), [point(prefix, one.metadata["n"]) for one in held.values()])
+        for record in confirmed:
+            assert record.id in held, f"{record.id} was confirmed and is gone"
+        assert_same_points(held.values(), [point(prefix, record.metadata["n"]) for record in held.values()])
         if store.capabilities.atomic_batches:
             assert len(held) % 50 == 0, f"{len(held)} rows: a batch is half in"
         assert store.count(f'prefix == "{prefix}"') == len(held)
         if store.capabilities.lexical != "none":
-            found = store.words(f"{prefix} text", k=10 * len(held), where=f'prefix == "{prefix}"')
-            assert {*found.ids} == {*held}, "words and records disagree after the crash"
+            hits = store.words(f"{prefix} text", k=10 * len(held), where=f'prefix == "{prefix}"')
+            assert {*hits.ids} == {*held}, "words and records disagree after the crash"
         again = [point(prefix, n) for n in range(50 * (shown + 3))]
         store.upsert(again)
-        assert_same_points(store.fetch([one.id for one in again]), again)
+        assert_same_points(store.fetch([record.id for record in again]), again)
 
     def made(self, connect: Connect, needs: str) -> str:
         """Return the name of a new collection; skipped where the store declares that it lacks this."""

@@ -25,8 +25,8 @@ class RoundTrips(Opening):
         store.upsert(rows)
         assert_same_points(store.points(), rows)
         assert_same_points(store.fetch([row.id for row in rows]), rows)
-        found = {hit.id: hit.metadata for hit in store.search([1, 0], k=100)}
-        assert {id: strict(row) for id, row in found.items()} == {row.id: strict(row.metadata) for row in rows}
+        by_id = {hit.id: hit.metadata for hit in store.search([1, 0], k=100)}
+        assert {id: strict(row) for id, row in by_id.items()} == {row.id: strict(row.metadata) for row in rows}
 
     def test_metadata_that_was_updated_comes_back_as_it_went_in(self, connect: Connect) -> None:
         store = connect(dim=2)
@@ -54,8 +54,8 @@ class RoundTrips(Opening):
         rows = [Point(f"d{n}", [1, n], {}, text) for n, text in enumerate(texts)]
         store.upsert(rows)
         assert_same_points(store.points(), rows)
-        found = {hit.id: hit.document for hit in store.search([1, 0], k=100)}
-        assert found == {row.id: row.document for row in rows}
+        by_id = {hit.id: hit.document for hit in store.search([1, 0], k=100)}
+        assert by_id == {row.id: row.document for row in rows}
 
     def test_vectors_come_back_to_the_last_bit(self, connect: Connect) -> None:
         numbers = [0.1, 1 / 3, -0.0, 0.0, 1e-45, 1.1754944e-38, 1e18, -1e18, 16777217, 1e-20, np.pi, 65504, 65520.5]

@@ -24,9 +24,9 @@ class Scans(Opening):
         store.upsert(Block(ids, table, [f'{{"n":{n}}}' for n in range(size)], [None] * size))
         blocks = list(store.scan(rows=300))
         assert max(len(block) for block in blocks) <= 600
-        found = [id for block in blocks for id in block.ids]
-        assert len(found) == size
-        assert sorted(found) == ids
+        scanned = [id for block in blocks for id in block.ids]
+        assert len(scanned) == size
+        assert sorted(scanned) == ids
         for block in blocks:
             for id, vector, metadata in zip(block.ids, block.vectors, block.metadata, strict=True):
                 assert metadata == {"n": int(id[1:])}
@@ -46,10 +46,10 @@ class Scans(Opening):
         store = connect(dim=2)
         for name in ("", "a", "知"):
             store.namespace(name).upsert([Point("same", [1, 1]), Point(f"own {name}", [1, 2])])
-        found = [
+        scanned = [
             pair for block in store.scan(everywhere=True) for pair in zip(block.namespaces, block.ids, strict=True)
         ]
-        assert sorted(found) == sorted((name, id) for name in ("", "a", "知") for id in ("same", f"own {name}"))
+        assert sorted(scanned) == sorted((name, id) for name in ("", "a", "知") for id in ("same", f"own {name}"))
 
     def test_other_calls_may_come_in_the_middle_of_a_scan(self, connect: Connect) -> None:
         store = connect(dim=2)

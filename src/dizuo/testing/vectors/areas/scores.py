@@ -56,9 +56,9 @@ class Scores(Opening):
         for metric, scores in expected.items():
             store = connect(dim=2, metric=metric)
             store.upsert(rows)
-            found = {hit.id: hit.score for hit in store.search([1, 0], exact=True)}
+            by_id = {hit.id: hit.score for hit in store.search([1, 0], exact=True)}
             for row, score in zip(rows, scores, strict=True):
-                assert found[row.id] == pytest.approx(score, rel=1e-5), (metric, row.id)
+                assert by_id[row.id] == pytest.approx(score, rel=1e-5), (metric, row.id)
 
     def test_equal_scores_come_in_the_order_of_ids_also_at_the_cut(self, connect: Connect) -> None:
         store = connect(dim=3)

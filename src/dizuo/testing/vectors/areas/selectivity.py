@@ -57,11 +57,11 @@ class Selectivity(Opening):
         k = 10
         for share, where in SHARES.items():
             right = [hits.ids for hits in oracle.search_many(queries, k, where=where)]
-            found = store.search_many(queries, k, where=where)
-            recalls = [len({*a.ids} & {*b}) / len(b) for a, b in zip(found, right, strict=True)]
-            assert [len(hits) for hits in found] == [len(ids) for ids in right], f"k rows at {share}"
+            answers = store.search_many(queries, k, where=where)
+            recalls = [len({*a.ids} & {*b}) / len(b) for a, b in zip(answers, right, strict=True)]
+            assert [len(hits) for hits in answers] == [len(ids) for ids in right], f"k rows at {share}"
             assert float(np.mean(recalls)) >= RECALL, f"recall {np.mean(recalls):.3f} at {share}"
-            for hits in found:
+            for hits in answers:
                 assert hits.fetched <= 10 * k, f"{hits.fetched} rows were fetched for {k} at {share} ({hits.path})"
             exact = store.search_many(queries[:3], k, where=where, exact=True)
             assert [hits.ids for hits in exact] == right[:3], f"exact=True at {share}"
@@ -94,12 +94,12 @@ class Selectivity(Opening):
 
 def _median(store: VectorStore, queries: Floats) -> str:
     """Return the median time of an unfiltered search and of one at 1 %, with its path, as text for the table."""
-    out = []
+    medians = []
     for where in (None, SHARES["1 %"]):
         times = []
         for query in queries:
             began = time.perf_counter()
             hits = store.search(query, 10, where=where)
             times.append(time.perf_counter() - began)
-        out.append(f"{1000 * statistics.median(times):.1f} ms {hits.path}")
-    return ", ".join(out)
+        medians.append(f"{1000 * statistics.median(times):.1f} ms {hits.path}")
+    return ", ".join(medians)

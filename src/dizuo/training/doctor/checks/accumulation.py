@@ -60,14 +60,14 @@ def _budgets(subject: Subject, examples: Sequence[int]) -> list[tuple[int, int]]
     def count(budget: int) -> int:
         return len(cut_blocks(store, examples, budget=budget, layout=layout))
 
-    out = [(2**40, 1)]
+    budgets = [(2**40, 1)]
     if len(examples) > 3:
         low, high = 1, int(store.lengths.sum()) * len(examples)
         while high - low > 1:  # the smallest budget of two blocks
             between = (low + high) // 2
             low, high = (low, between) if count(between) <= 2 else (between, high)
-        out.append((high, count(high)))
-    return [*out, (1, count(1))]
+        budgets.append((high, count(high)))
+    return [*budgets, (1, count(1))]
 
 
 CHECK = Check(title="loss and gradient do not depend on the batch's shape", trap=1, check=check)

@@ -41,9 +41,10 @@ def check(subject: Subject) -> Finding:
 
 def _writes_two(subject: Subject, example: Example) -> bool:
     """Return whether the template by itself begins with two, in a row that could not be written."""
-    twice = subject.tokenizer.bos_token * 2
+    bos = subject.tokenizer.bos_token
+    assert bos is not None, "asked only where the tokenizer has one"
     texts = [raw_text(subject.tokenizer, chat) for chat, _ in chats_of(example, subject.data.task)]
-    return any(text is not None and text.startswith(twice) for text in texts)
+    return any(text is not None and text.startswith(2 * bos) for text in texts)
 
 
 CHECK = Check(title="one BOS, at the start", trap=4, check=check)

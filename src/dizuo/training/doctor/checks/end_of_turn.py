@@ -11,7 +11,7 @@ from dizuo.training.doctor import Check, Finding, Row, Subject, green, red, skip
 from dizuo.training.doctor.turns import chats_of, find_turns, raw_text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase as Tokenizer
+    from dizuo.data.rendering.tokenizer import Tokenizer
 
 
 def check(subject: Subject) -> Finding:

@@ -51,10 +51,10 @@ def check(subject: Subject) -> Finding:
 def _weights(run: Run) -> dict[str, torch.Tensor]:
     folder: Path | None = run.adapter or run.weights
     assert folder is not None
-    out: dict[str, torch.Tensor] = {}
+    weights: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        out |= load_file(path)
-    return out
+        weights |= load_file(path)
+    return weights
 
 
 CHECK = Check(title="stopping and resuming changes nothing", trap=6, check=check)

@@ -22,11 +22,11 @@ def open_raw(url: str, dim: int, table: str) -> RawLance:
 class RawLance:
     """A LanceDB table of vectors."""
 
-    def __init__(self, place: str, dim: int) -> None:
+    def __init__(self, folder: str, dim: int) -> None:
         import lancedb
 
-        self.place, self.dim = place, dim
-        self.database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
+        self.folder, self.dim = folder, dim
+        self.database = lancedb.connect(folder, read_consistency_interval=datetime.timedelta(0))
 
     def recreate(self) -> None:
         """Make the table, empty."""
@@ -48,13 +48,13 @@ class RawLance:
 
     def search(self, query: Floats) -> list[RawRow]:
         """Return the ten nearest rows."""
-        found = self.table.search(query, vector_column_name="vector").distance_type("cosine").limit(10)
-        rows = found.select(["id", "metadata", "document", "_distance"]).to_arrow().to_pylist()
+        nearest = self.table.search(query, vector_column_name="vector").distance_type("cosine").limit(10)
+        rows = nearest.select(["id", "metadata", "document", "_distance"]).to_arrow().to_pylist()
         return [(row["id"], 1 - row["_distance"], json.loads(row["metadata"]), row["document"]) for row in rows]
 
     def close(self) -> None:
         """Remove what was made."""
-        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 RAW = RawClient(open=open_raw)

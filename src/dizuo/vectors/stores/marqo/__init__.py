@@ -100,8 +100,8 @@ class Marqo:
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index."""
         self.index = physical_name(request.collection)
-        found = self._send("GET", "/settings", missing=True, opening=True)
-        if found is None:
+        index_settings = self._send("GET", "/settings", missing=True, opening=True)
+        if index_settings is None:
             spec = request.check_new()
             settings = {
                 "type": "structured",
@@ -117,10 +117,12 @@ class Marqo:
                 "tensorFields": ["vector"],
             }
             self._send("POST", "", settings, existing=True)
-            found = self._send("GET", "/settings")
+            index_settings = self._send("GET", "/settings")
         ours = {theirs: metric for metric, theirs in SPACES.items()}
-        theirs = found["annParameters"]["spaceType"]
-        self.spec = request.check_existing(int(found["modelProperties"]["dimensions"]), ours.get(theirs, theirs))
+        theirs = index_settings["annParameters"]["spaceType"]
+        self.spec = request.check_existing(
+            int(index_settings["modelProperties"]["dimensions"]), ours.get(theirs, theirs)
+        )
 
     # ---- writing
 
@@ -187,12 +189,12 @@ class Marqo:
         return read_rows(self._get_documents(space_name(namespace), ids), columns, self.spec.dim)
 
     def _get_documents(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        documents: list[dict[str, Any]] = []
         keys = [record_key(space, id) for id in ids]
         for start in range(0, len(keys), self.batch_rows):
             answer = self._send("GET", "/documents", keys[start : start + self.batch_rows])
-            found += [row for row in answer["results"] if row.get("_found")]
-        return found
+            documents += [row for row in answer["results"] if row.get("_found")]
+        return documents
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -203,25 +205,25 @@ class Marqo:
         if not same or k >= TOP:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, TOP)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        space, out = space_name(namespace), []
+        space, results = space_name(namespace), []
         for query in queries:
 
             def ask(number: int, exactly: bool, query: Floats = query) -> SearchResult:
                 return self._search_index(space, query, number, condition, columns, exactly)
 
             # Exact as far as one search reaches; a tie of more than a thousand is cut where Vespa cuts it.
-            found = include_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
-            if found is not None and len(found.scores) == TOP and found.scores.min() == np.sort(found.scores)[-k]:
-                found = find_nearest(
+            result = include_ties(lambda n: ask(n, True), k, most=TOP) if exact else None
+            if result is not None and len(result.scores) == TOP and result.scores.min() == np.sort(result.scores)[-k]:
+                result = find_nearest(
                     self._scan_rows(namespace, where, columns | {"vectors"}, TOP),
                     query[None], k=k, metric=self.spec.metric, columns=columns,
                 )[0]  # fmt: skip
-            if found is None:
-                found = include_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
-                if len(found.scores) < k:  # either no more rows match, or the graph did not reach them
-                    found = ask(k, True)
-            out.append(found)
-        return out
+            if result is None:
+                result = include_ties(lambda n: ask(n, False), k, most=min(10 * k, TOP), budget=10 * k)
+                if len(result.scores) < k:  # either no more rows match, or the graph did not reach them
+                    result = ask(k, True)
+            results.append(result)
+        return results
 
     def _search_index(
         self, space: str, query: Floats, number: int, condition: Condition, columns: Columns, exactly: bool
@@ -292,7 +294,7 @@ class Marqo:
                 continue
             if not same:
                 block = read_rows(hits, frozenset({"metadata"}), self.spec.dim)
-                kept = {id for one in filter_blocks([block], where) for id in one.ids}
+                kept = {id for matching in filter_blocks([block], where) for id in matching.ids}
                 hits = [hit for hit, id in zip(hits, block.ids, strict=True) if id in kept]
             if hits:
                 yield hits

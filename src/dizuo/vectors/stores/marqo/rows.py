@@ -172,10 +172,10 @@ def _order_tags(column: str, order: str, value: float) -> list[str]:
     if order == "==":
         return [column + digits]
     tags = [column + digits] if order in ("<=", ">=") else []
-    for place, digit in enumerate(digits):
+    for position, digit in enumerate(digits):
         at = DIGITS.index(digit)
         beyond = DIGITS[:at] if order in ("<", "<=") else DIGITS[at + 1 :]
-        tags += [column + digits[:place] + one for one in beyond]
+        tags += [column + digits[:position] + other for other in beyond]
     return tags
 
 
@@ -197,4 +197,4 @@ def _unpack(text: str) -> str:
 
 def _escape(text: str) -> str:
     """Return a JSON text with the characters escaped that Vespa refuses; they only stand within its strings."""
-    return _REFUSED.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _REFUSED.sub(lambda match: json.dumps(match[0])[1:-1], text)

@@ -236,12 +236,12 @@ class Milvus:
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
         digest = _hash_namespace(namespace)
-        found: list[Mapping[str, Any]] = []
+        rows: list[Mapping[str, Any]] = []
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
             with self._map_errors():
-                found += self._query(_with_ids(digest, part), _fields(columns), len(part))
-        return self._to_block(found, columns)
+                rows += self._query(_with_ids(digest, part), _fields(columns), len(part))
+        return self._to_block(rows, columns)
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -253,17 +253,17 @@ class Milvus:
         text = _in_namespace(namespace, condition)
         # All queries go in one call: a strongly consistent call waits for 0.2 s, however many queries it has.
         want = min(k + 1, most)
-        out = []
+        results = []
         for query, first in zip(queries, self._search_index(text, queries, want, columns), strict=True):
 
             def ask(number: int, query: Floats = query, first: SearchResult = first) -> SearchResult:
                 return first if number == want else self._search_index(text, query[None], number, columns)[0]
 
-            found = include_ties(ask, k, most=most)
-            if len(found.scores) < k and not self.lite:  # either no more rows match, or the graph did not reach them
-                found = self._compare_all(namespace, query[None], k, where, columns)[0]
-            out.append(found)
-        return out
+            result = include_ties(ask, k, most=most)
+            if len(result.scores) < k and not self.lite:  # either no more rows match, or the graph did not reach them
+                result = self._compare_all(namespace, query[None], k, where, columns)[0]
+            results.append(result)
+        return results
 
     def _search_index(self, text: str, queries: Floats, number: int, columns: Columns) -> list[SearchResult]:
         number = min(number, WINDOW)
@@ -279,13 +279,13 @@ class Milvus:
                 consistency_level="Strong",
                 timeout=self.options.timeout,
             )
-        out = []
-        for got in answers:
-            distances = np.array([hit["distance"] for hit in got], np.float64)
-            found = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
-            block = self._to_block([hit["entity"] for hit in got], columns)
-            out.append(SearchResult(block, found, "exact" if self.lite else "index", len(got)))
-        return out
+        results = []
+        for hits in answers:
+            distances = np.array([hit["distance"] for hit in hits], np.float64)
+            hit_scores = scores.from_squared_distance(distances) if self.spec.metric == "l2" else distances
+            block = self._to_block([hit["entity"] for hit in hits], columns)
+            results.append(SearchResult(block, hit_scores, "exact" if self.lite else "index", len(hits)))
+        return results
 
     def _compare_all(
         self, namespace: str, queries: Floats, k: int, where: Filter | None, columns: Columns

@@ -13,12 +13,12 @@ __all__ = ["map_errors"]
 
 def _chain(error: BaseException) -> list[BaseException]:
     """Return an error and its causes; pymilvus raises errors from themselves, so the chain may be a circle."""
-    found: list[BaseException] = []
+    chain: list[BaseException] = []
     following: BaseException | None = error
-    while following is not None and all(following is not one for one in found):
-        found.append(following)
+    while following is not None and all(following is not seen for seen in chain):
+        chain.append(following)
         following = following.__cause__ or following.__context__
-    return found
+    return chain
 
 
 @contextmanager

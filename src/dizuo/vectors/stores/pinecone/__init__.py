@@ -131,20 +131,20 @@ class Pinecone:
         self.name = physical_name(request.collection, limit=45).replace("_", "-")
         for _ in self._poll(f"the index {self.name} is not ready"):
             with self._map_errors(opening=True):
-                found = self._describe_index()
-                if found is None or found.status.state == "Terminating":
+                description = self._describe_index()
+                if description is None or description.status.state == "Terminating":
                     spec = request.check_new()
-                    if found is None:
+                    if description is None:
                         self._create(spec, pinecone)
                     continue
             ours = {theirs: metric for metric, theirs in METRICS.items()}
-            metric = ours.get(found.metric, found.metric)
-            self.spec = request.check_existing(found.dimension - (metric != "cosine"), metric)
-            if found.status.ready:
+            metric = ours.get(description.metric, description.metric)
+            self.spec = request.check_existing(description.dimension - (metric != "cosine"), metric)
+            if description.status.ready:
                 break
-        assert found is not None
+        assert description is not None
         self.extra_number = self.spec.metric != "cosine"
-        self.index = self.client.index(host=found.host)
+        self.index = self.client.index(host=description.host)
 
     def _create(self, spec: CollectionSpec, pinecone: Any) -> None:
         try:
@@ -206,18 +206,18 @@ class Pinecone:
         space = space_name(namespace)
         if ids is None and where is None:
             first, _ = self._page(space, TRUE, 1, None)
-            there = self._count(space, TRUE) if first else 0
+            num_removed = self._count(space, TRUE) if first else 0
             if first:
                 self._remove(space, first, everything=True)
-            return there
+            return num_removed
         if ids is not None:
-            held = list(self._fetch_records(space, [record_key(id) for id in ids]).values())
+            records = list(self._fetch_records(space, [record_key(id) for id in ids]).values())
         else:
             # All are read before the first is removed, since a removal would shift the pages.
-            held = [row for page in self._pages(space, where, 1000) for row in page]
-        for start in range(0, len(held), self.batch_rows):
-            self._remove(space, held[start : start + self.batch_rows])
-        return len(held)
+            records = [row for page in self._pages(space, where, 1000) for row in page]
+        for start in range(0, len(records), self.batch_rows):
+            self._remove(space, records[start : start + self.batch_rows])
+        return len(records)
 
     def _remove(self, space: str, rows: Sequence[Any], *, everything: bool = False) -> None:
         """Remove rows, or all, and wait until the first is gone, or until another process has written it anew."""
@@ -240,12 +240,12 @@ class Pinecone:
         return read_rows(list(rows.values()), columns, self.spec.dim, self.address)
 
     def _fetch_records(self, space: str, keys: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        records: dict[str, Any] = {}
         for start in range(0, len(keys), FETCHED):
             part = list(keys[start : start + FETCHED])
             answer = self._read(space, lambda part=part: self.index.fetch(ids=part, namespace=space))  # type: ignore[misc]
-            found |= {} if answer is None else answer.vectors
-        return found
+            records |= {} if answer is None else answer.vectors
+        return records
 
     def search(
         self, namespace: str, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -255,18 +255,18 @@ class Pinecone:
             return [SearchResult(read_rows([], columns, self.spec.dim, ""), np.empty(0)) for _ in queries]
         if exact or not same or k >= TOP or not queries.any(axis=1).all():
             return self._compare_all(namespace, queries, k, where, columns)
-        space, out = space_name(namespace), []
+        space, results = space_name(namespace), []
         for query in queries:
 
             def ask(number: int, query: Floats = query) -> SearchResult:
                 return self._search_index(space, query, number, condition, columns)
 
-            found = include_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
+            result = include_ties(ask, k, most=min(10 * k, TOP), budget=10 * k)
             # Fewer than k: either no more rows match, or the index did not reach them.
-            if len(found.scores) < k and self._count(space, condition) > len(found.scores):
-                found = self._compare_all(namespace, query[None], k, where, columns)[0]
-            out.append(found)
-        return out
+            if len(result.scores) < k and self._count(space, condition) > len(result.scores):
+                result = self._compare_all(namespace, query[None], k, where, columns)[0]
+            results.append(result)
+        return results
 
     def _search_index(
         self, space: str, query: Floats, number: int, condition: Condition, columns: Columns
@@ -330,7 +330,7 @@ class Pinecone:
             page, token = patience(lambda token=token: self._page(space, condition, limit, token))  # type: ignore[misc]
             if not same:
                 block = read_rows(page, frozenset({"metadata"}), self.spec.dim, self.address)
-                kept = {id for one in filter_blocks([block], where) for id in one.ids}
+                kept = {id for matching in filter_blocks([block], where) for id in matching.ids}
                 page = [row for row in page if row.metadata["i"] in kept]
             if page:
                 yield page
@@ -367,7 +367,7 @@ class Pinecone:
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
-            listed = [one.name for page in self.index.list_namespaces() for one in page.namespaces]
+            listed = [namespace.name for page in self.index.list_namespaces() for namespace in page.namespaces]
         counts = {pinecone_rows.namespace_name(space): self._count(space, TRUE) for space in {*listed, *self.committed}}
         return {name: counts[name] for name in sorted(counts) if counts[name]}
 
@@ -403,9 +403,9 @@ class Pinecone:
                     return
 
     def close(self) -> None:
-        for one in (self.index, self.client):
-            if one is not None:
-                one.close()
+        for client in (self.index, self.client):
+            if client is not None:
+                client.close()
         self.index = self.client = _Closed()
 
     # ---- consistency

@@ -147,13 +147,13 @@ def read_rows(rows: Sequence[Any], columns: Columns, dim: int, address: str) -> 
     vectors: Floats | None = None
     if "vectors" in columns:
         vectors = np.empty((len(rows), dim), np.float32)
-        for place, row in enumerate(rows):
-            held = fields[place]
+        for index, row in enumerate(rows):
+            held = fields[index]
             if "v" in held:
-                vectors[place] = np.frombuffer(base64.b64decode(held["v"]), np.float32)
+                vectors[index] = np.frombuffer(base64.b64decode(held["v"]), np.float32)
             else:
-                vectors[place] = row.values[:dim]
-            if zlib.crc32(vectors[place].tobytes()) != int(held["c"]):
+                vectors[index] = row.values[:dim]
+            if zlib.crc32(vectors[index].tobytes()) != int(held["c"]):
                 raise VectorError(
                     f"{address} gave back another vector of {held['i']!r} than it was given",
                     hint="write the records again with keep_bytes=true, which keeps the vectors' bytes beside them",

@@ -99,16 +99,16 @@ def _open_collection(pool: Any, connection: Any, request: CollectionRequest, opt
     if connection.execute("SHOW server_encoding").fetchone()[0] != "UTF8":
         raise VectorError(f"the database {pool.shown} is not in UTF-8", hint="CREATE DATABASE … ENCODING 'UTF8'")
     table = f'"{options.schema}"."{name}"' if options.schema else f'"{name}"'
-    found = connection.execute(
+    existing = connection.execute(
         "SELECT a.atttypmod, obj_description(a.attrelid) FROM pg_attribute a"
         " WHERE a.attrelid = to_regclass(%s) AND a.attname = 'vector'",
         [table],
     ).fetchone()
-    if found is not None:
-        mark, _, metric = (found[1] or "").partition(":")
+    if existing is not None:
+        mark, _, metric = (existing[1] or "").partition(":")
         if mark != "dizuo":
             raise VectorError(f"the table {name} in {pool.shown} was not made by dizuo", hint="use another collection")
-        return PostgresStore(pool, request.check_existing(found[0], metric), options, table)
+        return PostgresStore(pool, request.check_existing(existing[0], metric), options, table)
     spec = request.check_new()
     if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
@@ -185,7 +185,9 @@ class PostgresStore:
                     " ON COMMIT DELETE ROWS"
                 )
                 counted = [
-                    (id, *pair) for id, one in zip(block.ids, tokens, strict=True) for pair in Counter(one).items()
+                    (id, *pair)
+                    for id, row_tokens in zip(block.ids, tokens, strict=True)
+                    for pair in Counter(row_tokens).items()
                 ]
                 ids, names, counts = zip(*counted, strict=True)
                 fields = [
@@ -276,15 +278,15 @@ class PostgresStore:
             if not exact and self._has_index(connection):
                 matching = self._count_up_to(connection, namespace, where)
             indexed = matching > FEW
-            out = []
+            results = []
             for query in queries:
-                found = None
+                result = None
                 if indexed:
-                    found = self._search_one(connection, namespace, query, k, condition, parameters, columns, True)
-                if found is None or len(found.scores) < min(k, matching):
-                    found = self._search_one(connection, namespace, query, k, condition, parameters, columns, False)
-                out.append(found)
-        return out
+                    result = self._search_one(connection, namespace, query, k, condition, parameters, columns, True)
+                if result is None or len(result.scores) < min(k, matching):
+                    result = self._search_one(connection, namespace, query, k, condition, parameters, columns, False)
+                results.append(result)
+        return results
 
     def _search_one(
         self, connection: Any, namespace: str, query: Floats, k: int, condition: str, parameters: list[Any],

@@ -92,9 +92,9 @@ def compile_filter(filter: Filter | None) -> tuple[str, list[Any]]:
 def _write_condition(filter: Filter, out: list[Any]) -> str:
     match filter:
         case And(filters):
-            return f"({' AND '.join(_write_condition(one, out) for one in filters)})" if filters else "true"
+            return f"({' AND '.join(_write_condition(operand, out) for operand in filters)})" if filters else "true"
         case Or(filters):
-            return f"({' OR '.join(_write_condition(one, out) for one in filters)})" if filters else "false"
+            return f"({' OR '.join(_write_condition(operand, out) for operand in filters)})" if filters else "false"
         case Not(inner):
             return f"(NOT {_write_condition(inner, out)})"
         case Exists(key):

@@ -68,8 +68,8 @@ class Pool:
     def connection(self) -> Iterator[Any]:
         """Yield a connection in autocommit mode; afterwards it is kept, unless it broke."""
         with self.lock:
-            found = self.idle.pop() if self.idle else None
-        connection = self._connect() if found is None else found
+            idle = self.idle.pop() if self.idle else None
+        connection = self._connect() if idle is None else idle
         try:
             yield connection
         except psycopg.Error as error:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -140,15 +140,15 @@ class Redis:
 
     def _open(self, request: CollectionRequest) -> CollectionSpec:
         with self._map_errors(opening=True):
-            found = self.client.get(self.root)
-            if found is None:
+            stored = self.client.get(self.root)
+            if stored is None:
                 spec = request.check_new()
                 facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
                 facts |= {"slots": self.options.slots, "words": TOKENIZER}
                 self.client.execute_command("FT._LIST")  # fails where the search module is missing
                 self.client.set(self.root, json.dumps(facts), nx=True)
-                found = self.client.get(self.root)
-        facts = json.loads(found)
+                stored = self.client.get(self.root)
+        facts = json.loads(stored)
         self.most = int(facts["slots"])
         request.check_tokenizer(facts.get("words"))
         return request.check_existing(facts["dim"], facts["metric"])
@@ -159,10 +159,10 @@ class Redis:
         name = self._open_index(namespace, make=True)
         raw = np.ascontiguousarray(block.vectors)
         rows = self._fields(block)
-        for place, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
-            rows[place] |= {"v": raw[place].tobytes(), "o": _scan_position(id)}
+        for index, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
+            rows[index] |= {"v": raw[index].tobytes(), "o": _scan_position(id)}
             if document is not None:
-                rows[place]["d"] = document
+                rows[index]["d"] = document
         with self._map_errors():
             pipe = self.client.pipeline(transaction=True)
             self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
@@ -235,7 +235,7 @@ class Redis:
         if not same:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        out = []
+        results = []
         for query in queries:
 
             def ask(number: int, exact: bool, query: Floats = query) -> SearchResult:
@@ -244,8 +244,8 @@ class Redis:
             result = None if exact else include_ties(partial(ask, exact=False), k, most=10 * k)
             if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
                 result = include_ties(partial(ask, exact=True), k, most=self._count_matching(name, text))
-            out.append(result)
-        return out
+            results.append(result)
+        return results
 
     def _search_index(
         self, name: str, text: str, query: Floats, number: int, exact: bool, columns: Columns
@@ -269,8 +269,8 @@ class Redis:
         rows = [{pair[0].decode(): pair[1] for pair in zip(row[::2], row[1::2], strict=True)} for row in answer[1::2]]
         distances = np.array([float(row["s"]) for row in rows])
         from_distance = scores.from_squared_distance if self.spec.metric == "l2" else scores.from_cosine_distance
-        path = "exact" if exact else "index"
-        return SearchResult(self._to_block(ids, rows, columns), from_distance(distances), path, len(ids))  # type: ignore[arg-type]
+        path: Literal["exact", "index"] = "exact" if exact else "index"
+        return SearchResult(self._to_block(ids, rows, columns), from_distance(distances), path, len(ids))
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
         name, tokens = self._open_index(namespace), query_tokens(query)
@@ -296,9 +296,9 @@ class Redis:
             return set()
         keys = [f"{name}:{id}" for id in ids]
         command = ["FT.SEARCH", name, text, "INKEYS", str(len(keys)), *keys, "NOCONTENT", "LIMIT", "0", str(len(keys))]
-        _, *found = self.client.execute_command(*command, "TIMEOUT", "0", "DIALECT", "2")
+        _, *matching = self.client.execute_command(*command, "TIMEOUT", "0", "DIALECT", "2")
         skip = len(name) + 1
-        there = [key.decode()[skip:] for key in found]
+        there = [key.decode()[skip:] for key in matching]
         if where is None or not there:
             return set(there)
         return {id for block in filter_blocks([self._read_records(name, there, METADATA)], where) for id in block.ids}
@@ -349,7 +349,7 @@ class Redis:
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
-            names = sorted(one.decode() for one in self.client.hkeys(f"{self.root}:namespaces"))
+            names = sorted(key.decode() for key in self.client.hkeys(f"{self.root}:namespaces"))
         counts = {name: self.count(name, where=None) for name in names}
         return {name: count for name, count in counts.items() if count}
 
@@ -368,7 +368,8 @@ class Redis:
         with self._map_errors():
             version = str(self.client.info("server")["redis_version"])
             modules = {
-                _text(one[b"name"]): one[b"ver"] for one in map(_pairs, self.client.execute_command("MODULE", "LIST"))
+                _text(module[b"name"]): module[b"ver"]
+                for module in map(_pairs, self.client.execute_command("MODULE", "LIST"))
             }
         number = int(modules.get("search", 0))
         version += f", search {number // 10000}.{number // 100 % 100}.{number % 100}"

@@ -119,10 +119,10 @@ class Words:
                 stop += 1
             rows = order[start:stop]
             ids = self.client.hmget(f"{name}/ids", [int(number).to_bytes(8, "little") for number in numbers[rows]])
-            found = [
+            hits = [
                 (id.decode(), score) for id, score in zip(ids, scores[rows].tolist(), strict=True) if id is not None
             ]
-            yield sorted(found, key=lambda hit: (-hit[1], hit[0]))
+            yield sorted(hits, key=lambda hit: (-hit[1], hit[0]))
             start, page = stop, min(4 * page, 10_000)
 
     def compact_if_worth(self, name: str) -> None:
@@ -185,7 +185,7 @@ class Words:
             if len(part) == 500:
                 self.client.unlink(*part)
                 part = []
-        self.client.unlink(*part, *(f"{name}/{one}" for one in ("tokens", "ids", "dead", "stats")))
+        self.client.unlink(*part, *(f"{name}/{suffix}" for suffix in ("tokens", "ids", "dead", "stats")))
 
 
 def _keys(name: str, id: str) -> list[str]:
@@ -212,6 +212,6 @@ def _scores(
         shares.append(idf(documents, len(rows)) * (K1 + 1) * count / (count + norm))
     if not numbers:
         return np.empty(0, np.uint64), np.empty(0)
-    found, place = np.unique(np.concatenate(numbers), return_inverse=True)
+    unique, inverse = np.unique(np.concatenate(numbers), return_inverse=True)
     # Shares are added in the order of the tokens, so equal documents get equal sums.
-    return found.astype(np.uint64), np.bincount(place, np.concatenate(shares), len(found)).astype(np.float64)
+    return unique.astype(np.uint64), np.bincount(inverse, np.concatenate(shares), len(unique)).astype(np.float64)
