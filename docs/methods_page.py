@@ -99,7 +99,7 @@ def _summary(name: str) -> str:
 
 def _doc(name: str) -> str:
     doc = importlib.import_module(f"{METHODS.package}.{name}").__doc__
-    assert doc
+    assert doc, f"the file of the method {name!r} begins with a docstring: its name, a colon, its idea, its loss"
     return doc
 
 

@@ -415,7 +415,7 @@ def test_a_module_that_raises_is_named(kind: Kind[Any], folder: Path, source: st
     (folder / "mine.py").write_text(f"raise RuntimeError('no licence\\nsecond line')\n{source}")
     error = refused(kind)
     assert error.message == (
-        f"{folder / 'mine.py'} is not {a(kind.noun)}: importing it raises RuntimeError: no licence"
+        f"{folder / 'mine.py'} is not {a(kind.noun)}: importing it raises RuntimeError: no licence (mine.py, line 1)"
     )
 
 
@@ -554,7 +554,7 @@ THIRD_PARTY = {
                     file.write(json.dumps({"step": step, **values}) + chr(10))
             def close(self, *, failed):
                 pass
-        TRACKER = Tracker(package="sqlite3", extra="third-party", open=Journal)
+        TRACKER = Tracker(open=Journal)
         """,
     "third_party/check.py": """
         '''No text is longer than twenty words.'''
@@ -682,8 +682,13 @@ def test_all_wrong_fields_are_told_at_once(folder: Path) -> None:
 def test_a_fault_of_another_function_is_not_called_one_of_the_contract(folder: Path) -> None:
     (folder / "mine.py").write_text("def wrap(a): ...\nwrap(colour=1)\n")
     assert refused(SAMPLES).message.endswith(
-        "importing it raises TypeError: wrap() got an unexpected keyword argument 'colour'"
+        "importing it raises TypeError: wrap() got an unexpected keyword argument 'colour' (mine.py, line 2)"
     )
+
+
+def test_an_attribute_in_the_wrong_case_is_found(folder: Path) -> None:
+    (folder / "mine.py").write_text("from test_plugins import Sample\nsample = 5\n")
+    assert refused(SAMPLES).message.endswith("it has no SAMPLE (did you mean 'sample'?)")
 
 
 def test_a_package_that_is_not_installed_is_told_as_it_is(folder: Path) -> None:
@@ -698,11 +703,15 @@ def test_a_package_that_is_not_installed_is_told_as_it_is(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "point", "told"),
     [
-        ("raise SystemExit('usage: mine')", "third_party", "importing it raises SystemExit: usage: mine"),
+        (
+            "raise SystemExit('usage: mine')",
+            "third_party",
+            "importing it raises SystemExit: usage: mine (third_party.py, line 1)",
+        ),
         (
             "def __getattr__(name): raise RuntimeError('no licence')",
             "third_party:ANY",
-            "reading ANY raises RuntimeError: no licence",
+            "reading ANY raises RuntimeError: no licence (third_party.py, line 1)",
         ),
         (
             "class Slotted:\n    __slots__ = ('size',)\nslotted = Slotted()",

@@ -26,10 +26,12 @@ import inspect
 import pkgutil
 import re
 import sys
+import traceback
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast, get_origin
 
@@ -140,7 +142,8 @@ class Kind(Generic[T]):
         try:
             return getattr(value, part)
         except AttributeError:
-            near = did_you_mean(part, [known for known in dir(value) if not known.startswith("_")])
+            held = [known for known in dir(value) if not known.startswith("_")]
+            near = _near(part, [known for known in held if not isinstance(inspect.getattr_static(value, known), type)])
             raise self._fault(name, _file(module), f"it has no {attribute}{near}", attribute) from None
         except DizuoError:
             raise
@@ -311,7 +314,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_first_line(error)}"
+    return f"{type(error).__name__}: {_first_line(error)}{_line_of(error)}"
 
 
 def _file(module: ModuleType) -> str:
@@ -325,6 +328,21 @@ def _file_of(module: str) -> str:
     except Exception:  # a package above it is imported, which may raise anything
         spec = None
     return spec.origin if spec and spec.origin else module
+
+
+def _line_of(error: BaseException) -> str:
+    """Return ` (FILE, line N)` of where an error was raised; a syntax error says it itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) or not frames:
+        return ""
+    ours = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    return f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the nearest known name, first for one that differs in its case alone."""
+    same = [one for one in known if one.casefold() == name.casefold()]
+    return f" (did you mean {same[0]!r}?)" if same else did_you_mean(name, known)
 
 
 def _distribution(point: EntryPoint) -> str:

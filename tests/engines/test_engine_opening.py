@@ -10,6 +10,7 @@ import pytest
 
 from dizuo import engines
 from dizuo.engines import EngineOptions
+from dizuo.engines.kinds import ENGINES
 from dizuo.errors import RecipeError, ServingError
 
 
@@ -17,9 +18,8 @@ def test_an_unknown_engine_is_named_with_what_exists() -> None:
     spec: Any = None
     with pytest.raises(ServingError) as caught:
         engines.open(spec, engine="embeded")
-    assert str(caught.value) == (
-        "no engine is called 'embeded' (did you mean 'embedded'?)\n\nhint: choose one of: embedded"
-    )
+    assert caught.value.message == "no engine is called 'embeded' (did you mean 'embedded'?)"
+    assert caught.value.hint == f"choose one of: {', '.join(ENGINES.names())}"
 
 
 def test_importing_the_protocol_loads_neither_torch_nor_transformers() -> None:

@@ -370,7 +370,15 @@ def test_a_check_that_fails_itself_is_red_and_stops_no_other(model, data, plante
     monkeypatch.setattr(module, "METHOD", replace(module.METHOD, loss=broken))
     diagnosis = looked(model, data, method="no_end", only=["accumulation", "bos"])
     assert diagnosis["accumulation"].measured == "failed: ZeroDivisionError: planted"
+    first, last = diagnosis["accumulation"].lines
+    assert "checks/accumulation.py, line " in first
+    assert last.endswith(", in broken")
     assert diagnosis["bos"].state == "green"
+
+
+def test_a_check_that_does_not_exist_is_refused(model, data):
+    with pytest.raises(PlanError, match=r"no check is called 'bso' \(did you mean 'bos'\?\)"):
+        looked(model, data, only=["bso"])
 
 
 def write_hosted(folder, architecture):

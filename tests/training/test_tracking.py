@@ -21,7 +21,7 @@ from dizuo.errors import PlanError
 from dizuo.events import Metric, Note, Warned
 from dizuo.testing import TrackerSuite
 from dizuo.training import TrainOptions, plan, train
-from dizuo.training.trackers import TRACKERS, settings_of
+from dizuo.training.trackers import TRACKERS, Tracker, settings_of
 from dizuo.training.tracking import check_names, tracking
 
 OPTIONS = {"batch_size": 8, "max_steps": 4, "eval_every": 2, "checkpoint_every": 1, "threads": 1, "dtype": "float32"}
@@ -183,6 +183,19 @@ def test_a_tracker_that_is_none_stops_no_run(planned, fake_tracker):
     assert trained(planned, ["fake"], told=told).finished["step"] == 4
     (text,) = warned(told)
     assert "fake_tracker_of_tests.py is not a tracker: it has no TRACKER" in text
+
+
+def test_a_tracker_of_no_package_is_opened_and_its_own_error_is_told(planned, fake_tracker, monkeypatch):
+    monkeypatch.setattr(fake_tracker, "TRACKER", Tracker(open=fake_tracker.open), raising=False)
+    told = []
+    trained(planned, ["fake"], told=told)
+    assert not warned(told)
+    fake_tracker.FAIL.add("import")
+    told.clear()
+    with tracking(planned, ["fake"], watch=told.append):
+        pass
+    (text,) = warned(told)
+    assert text.endswith("No module named 'package_that_is_not_there'")
 
 
 class TestOurs(TrackerSuite):

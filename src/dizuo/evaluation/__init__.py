@@ -1,4 +1,4 @@
-"""Evaluation: is the tuned model better, by how much, how sure is that, and would something cheap have done?
+"""Evaluation: is the tuned model better, by how much, how sure is that, and would a cheap model be enough?
 
 A model, a data set and what training left go in; a `Report` comes out. It passes through these files, in order:
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from dizuo import recipe as recipes
 from dizuo.data.options import PrepareOptions
-from dizuo.errors import DizuoError
+from dizuo.errors import DizuoError, PluginError
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.recipe import Block, Recipe
 from dizuo.records import Json
@@ -67,6 +67,7 @@ def bind(recipe: Recipe, *, needs: Sequence[str] = ("model", "data")) -> Setting
 
     Raises:
         RecipeError: with every wrong field of every section.
+        PluginError: the method's file is no training method.
     """
     faults = list(recipe.faults)
     kinds = _tables_of(recipe.section("train"), faults)
@@ -139,6 +140,8 @@ def _tables_of(section: Block, faults: list[str]) -> dict[str, tuple[type[Any], 
         return tables()
     try:
         return tables(value.data)
+    except PluginError:  # the recipe is right, and the method's file is not
+        raise
     except DizuoError as error:
         hint = f"; {error.hint}" if error.hint else ""
         faults.append(f"{value.place}: train.method: {error.message}{hint}")

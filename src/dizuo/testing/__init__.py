@@ -11,7 +11,7 @@ evaluation/   BaselineSuite, FigureSuite, MetricSuite, TaskKindSuite: what an ev
 engines.py    EngineSuite: an engine of models (`dizuo.engines.kinds`)
 vectors/      VectorStoreSuite, EmbedderSuite, RerankerSuite, DocumentReaderSuite, RawClientSuite: a vector database, a
               model that makes vectors, one that scores hits, a format of document files, a database used by hand
-              (`dizuo.vectors.stores`, `.embedders`, `.rerankers`, `.knowledge.documents.readers`, `.benchmarking.raw`)
+              (`dizuo.vectors.stores`, `.embedders`, `.rerankers`, `.documents.readers`, `.benchmarking.raw`)
 
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
@@ -20,6 +20,8 @@ A suite is a class of pytest tests. Inherit from it and say which plugin it is a
     class TestMine(VectorStoreSuite):
         @pytest.fixture
         def url(self): return "mine://localhost"
+
+The front pages of `training/`, `evaluation/` and `vectors/` and the top of `engines.py` show it for the other kinds.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ class EngineSuite:
         assert asyncio.run(story())[-1].finish == "cancelled"
         engine.close()
         with pytest.raises(EngineClosed):
-            generate_all(engine, [GenerateRequest(PROMPTS[0])])
+            generate_all(engine, [GenerateRequest(PROMPTS[0], Sampling(max_tokens=8))])
         with pytest.raises(EngineClosed):
             _scores(engine, [_scoring(PROMPTS[0], 1)])
 

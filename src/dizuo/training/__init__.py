@@ -1,6 +1,6 @@
-"""Training: a plan is made of options, a model and data; a loop takes its steps; a run is what is left.
+"""Training: a plan is made of options, a model and data; a loop takes its steps; the result is a run.
 
-In comes a model, a data set and `TrainOptions`; out comes a `Run`: an adapter or weights, with all that led to them.
+A model, a data set and `TrainOptions` go in; a `Run` comes out: an adapter or weights, with all that led to them.
 
     plan(model, data, out=…) -> Plan     everything resolved and checked, nothing started
     train(plan) -> Run                   from the start, or from the last checkpoint

@@ -86,6 +86,8 @@ def _open(name: str, plan: Plan, start: int) -> TrackedRun:
     try:
         return tracker.open(plan, folder, start)
     except ImportError as error:
+        if not tracker.package:
+            raise
         raise DizuoError(f'{tracker.package} cannot be imported ({error}): pip install "{tracker.extra}"') from error
 
 

@@ -4,7 +4,7 @@
     store.upsert(Point(id, vector, {"lang": "zh"}, text) for …)
     store.search(query, k=10, where=field("lang") == "zh")
 
-In go points and queries, out come hits. On the way they pass through these rooms:
+Points and queries go in; hits come out. On the way they pass through these rooms:
 
     connecting/        a URL becomes an open store
     vector_store.py    `VectorStore`, which users hold, and asynchronous.py, the same awaited

@@ -1,4 +1,4 @@
-"""`dizuo vectors …`: stores of vectors from the shell, one file per command."""
+"""`dizuo vectors …` works with stores of vectors from the shell; one file per command."""
 
 from __future__ import annotations
 

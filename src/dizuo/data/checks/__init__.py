@@ -1,6 +1,6 @@
 """What is checked before any split is drawn, and the account of every row.
 
-Rows go in as numbers with the keys of what they read; which of them have to go comes out:
+Row numbers go in, each with the keys of its text; the rows that must be removed come out:
 
     identity.py      what makes two rows the same: the keys, after normalising
     duplicates.py    copies of a row, and one text with two labels

@@ -1,4 +1,4 @@
-"""What an expert would try before tuning a language model, one file each.
+"""Baselines are what an expert would try before tuning a language model; one file each.
 
     cheap models, fitted on the training rows
         majority       always the most frequent label
@@ -12,13 +12,18 @@
 
 A baseline is a file that ends in one value:
 
+    from dizuo.evaluation.answering.answers import Absent, Answers
+    from dizuo.evaluation.baselines import Baseline, CheapModel
+    from dizuo.events import ignore
+
     def fit(rows, *, labels, options, watch=ignore):         # rows are (text, answer) pairs
         ...                                                  # raises Absent(why) where it cannot be made here
         return lambda texts: Answers(texts=[...])
 
     BASELINE = Baseline(title="k nearest neighbours", answers=("label",), how=CheapModel(fit))
 
-`auto` in `evaluate.baselines` is every cheap model whose `answers` suit the kind of task.
+`auto` in `evaluate.baselines` is every cheap model whose `answers` suit the kind of task. A package of yours offers one
+through the entry-point group `dizuo.evaluation.baselines`, and `dizuo.testing.BaselineSuite` tests it.
 """
 
 from __future__ import annotations

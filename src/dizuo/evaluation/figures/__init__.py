@@ -1,4 +1,4 @@
-"""Figures of a whole set of answers, where an item by itself has none; one file each.
+"""Figures are numbers that only a whole set of answers has, such as macro F1; one file each.
 
     macro_f1         the mean F1 of the labels: rare labels count as much as frequent ones; may be the score
     brier            how far stated probabilities are from the truth
@@ -8,13 +8,16 @@
 
 A figure is a file that ends in one value:
 
+    from dizuo.evaluation.figures import Figure
+
     def kappa(answered):                          # an AnsweredSet -> a number
         ...
 
     FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",), is_score=True)
 
 Reports show the figures of every row beside its score. Where `is_score` is true, `evaluate.metric` may name the figure;
-its interval and its tests are then a bootstrap over the items.
+its interval and its tests are then a bootstrap over the items. A package of yours offers one through the entry-point
+group `dizuo.evaluation.figures`, and `dizuo.testing.FigureSuite` tests it.
 """
 
 from __future__ import annotations

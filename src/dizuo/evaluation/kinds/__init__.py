@@ -15,6 +15,8 @@ A kind is a file that ends in one value:
     )
 
 Exactly one kind applies to a task and a head; `choosing.choose_kind` finds it, and `evaluating` runs it.
+A package of yours offers one through the entry-point group `dizuo.evaluation.kinds`, and `dizuo.testing.TaskKindSuite`
+tests it.
 """
 
 from __future__ import annotations

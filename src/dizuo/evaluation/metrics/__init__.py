@@ -1,4 +1,4 @@
-"""What one answer is worth, from 0 to 1, one file each; the score of a report is the mean over all items.
+"""Metrics say what one answer is worth, from 0 to 1; one file each. A report's score is the mean over all items.
 
     accuracy       the answer is the expected label
     exact_match    the answer is a reference, up to white space, letter case and Unicode form
@@ -10,10 +10,15 @@
 
 A metric is a file that ends in one value:
 
+    from dizuo.evaluation.metrics import Metric
+
     def bleu(answers, references):            # [n] texts, and [n] lists of right answers -> [n] numbers from 0 to 1
-        return np.array([best_bleu(answer, right) for answer, right in zip(answers, references)])
+        return np.array([max(bleu_of(answer, one) for one in right) for answer, right in zip(answers, references)])
 
     METRIC = Metric(title="BLEU", items=bleu, answers=("text",))
+
+`evaluate.metric: bleu` in a recipe chooses it. A package of yours offers one through the entry-point group
+`dizuo.evaluation.metrics`, and `dizuo.testing.MetricSuite` tests it.
 
 Every item counts: an answer that cannot be read is worth 0. A score that a single item does not have, such as macro F1,
 is a figure (`dizuo.evaluation.figures`). How well a search finds documents is judged in `dizuo.vectors.knowledge`.

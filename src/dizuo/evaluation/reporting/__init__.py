@@ -1,4 +1,4 @@
-"""From answers to a report.
+"""Answers go in; a report comes out.
 
 rows              from answers to rows: scores with their intervals, and paired tests between rows
 verdict           one honest line: did tuning help, and was a language model needed

@@ -1,4 +1,4 @@
-"""The self-test: every mistake that this field makes in training, looked for on the user's own model and data.
+"""The self-test looks for every known mistake of training on the user's own model and data.
 
     examine(model, data, …) -> Diagnosis     runs every check of `checks/`; each returns a `Finding`: green, red, or
                                              skipped and why

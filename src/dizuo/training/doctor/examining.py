@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,11 @@ def examine(
         watch: told which check runs.
 
     Raises:
-        PlanError: there are no training rows, or no method of that name.
+        PlanError: there are no training rows, or no method or check of that name.
     """
     started = time.perf_counter()
+    for name in only or ():
+        CHECKS.check(name)
     names = [name for name in CHECKS.names() if only is None or name in only]
     checks = sorted((CHECKS.load(name) for name in names), key=lambda check: (check.trap, check.name))
     results = []
@@ -132,8 +135,12 @@ def _run(check: Check, subject: Subject) -> Finding:
         )
     except Exception as error:  # a user's model and method are called here, which may raise anything
         text = (str(error).splitlines() or ["no message"])[0][:200]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         return red(
             f"failed: {type(error).__name__}: {text}",
             meaning="The model, the method or the check itself raised an error that nobody expected.",
-            hint="train a few steps with --debug to see the traceback, and report it if dizuo is at fault",
+            lines=[
+                f"{frame.filename}, line {frame.lineno}, in {frame.name}" for frame in (*frames[:1], *frames[1:][-1:])
+            ],
+            hint="look at these lines; report it if dizuo is at fault",
         )

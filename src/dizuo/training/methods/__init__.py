@@ -1,5 +1,7 @@
 """Training methods, one file each. The folder is the registry: a file `mine.py` here is `method: mine` in a recipe.
 
+    from dizuo.training.method import Loss, Method
+
     @dataclass(frozen=True, slots=True)
     class Options:
         beta: float = 0.1

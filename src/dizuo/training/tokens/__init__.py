@@ -1,4 +1,4 @@
-"""From rows to blocks of tokens: rendered once into files, read by every step and every resume.
+"""Rows go in; blocks of tokens come out. Rows are rendered once into files, which every step and every resume reads.
 
 tokenizing.py     rows -> token sequences with weights, checked; bad rows are named with file and line
 cutting.py        what is done to a sequence that is too long

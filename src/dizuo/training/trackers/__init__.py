@@ -1,12 +1,14 @@
 """Tools that a run is shown in, one file each. The folder is the registry: `track: [mine]` in a recipe is `mine.py`.
 
+    from dizuo.training.trackers import Tracker
+
     class Journal:
         def __init__(self, plan, folder, start):            # start: the step after which the run goes on
             self.place = str(folder / "journal.txt")        # told to the user
         def log(self, step, values, time): ...              # figures of a step
         def close(self, *, failed): ...
 
-    TRACKER = Tracker(package="journal", extra="journal", open=Journal)
+    TRACKER = Tracker(open=Journal)         # and package="my-tool", extra="my-package[tool]" where it needs one
 
 `dizuo.training.tracking` keeps whatever a tracker raises, prints or draws from random generators away from the run, so
 a tracker is written without care for that. `dizuo.testing.TrackerSuite` tests one. A package of yours offers one
@@ -47,13 +49,13 @@ class TrackedRun(Protocol):
 class Tracker:
     """A tool that runs are shown in."""
 
-    package: str
-    """The package it writes with, imported when a run is opened."""
-    extra: str
-    """What pip installs it by, as in `dizuo[tensorboard]`."""
     open: Callable[[Plan, Path, int], TrackedRun]
     """(plan, folder, start) -> the run. It writes files into `folder` if it writes any; `start` is the step after which
     the run goes on, 0 for a new one."""
+    package: str = ""
+    """The package it writes with, imported when a run is opened; empty where it needs none beyond dizuo's own."""
+    extra: str = ""
+    """What pip installs that package by, as in `dizuo[tensorboard]`."""
     name: str = ""
     """The name of its file; filled when it is loaded."""
 

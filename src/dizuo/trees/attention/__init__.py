@@ -1,6 +1,6 @@
 """Attention over a token tree: position i sees position j exactly when j <= i < end[j].
 
-In come queries, keys and values of the T packed tokens, and the tree's `end`; out comes what each query attended to.
+Queries, keys and values of the T packed tokens and the tree's `end` go in; what each query attended to comes out.
 
 blocks.py       which keys each block of queries must gather: the plan, from a tree or from a dense mask
 row_blocks.py   what the plan says, in batched matrix products; rotary embedding with it. For CPUs

@@ -12,6 +12,9 @@
 
 An embedder is written like this; `dizuo.vectors.knowledge.text_models` has what most of them need:
 
+    from dizuo.events import Watcher
+    from dizuo.vectors.embedders import Embedder, EmbedderKind
+
     @dataclass(frozen=True, slots=True)
     class Options:
         max_tokens: int = 512
@@ -35,7 +38,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
-from dizuo.vectors.knowledge.text_models import bind_options, check_options, check_vectors
+from dizuo.vectors.knowledge.text_models import bind_options, check_options, check_vectors, refuse_half_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +123,7 @@ class CallableEmbedder:
         """Return float32 [N, D]; the kind makes no difference."""
         import numpy as np
 
+        refuse_half_characters(texts)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])

@@ -1,4 +1,4 @@
-"""What dizuo computes where a database cannot.
+"""dizuo computes here what a database cannot.
 
     scan.py                an exact search over a stream of rows, and filters that a database does not reach
     ties.py                equal scores at the cut, where a database orders by score alone

@@ -4,5 +4,6 @@
     llamaindex.py    `DizuoVectorStore`, a vector store of LlamaIndex
     haystack.py      `DizuoDocumentStore`, a document store of Haystack, and its retrievers
 
-Everywhere a text is the record's document and its metadata the record's; each file says what its project adds.
+In each of them, a text is the document of a record, and the metadata of the text is that of the record. Each file says
+what its project adds.
 """

@@ -1,4 +1,4 @@
-"""Records out of one store and into another, verified record by record.
+"""Records are moved out of one store and into another, and each of them is verified.
 
     copying.py          from store to store; a copy that was killed is called again, and sends what is missing
     exporting.py        from a store to Parquet files with a manifest

@@ -13,6 +13,11 @@
 
 A store is written in one file that ends in a `Database`; `dizuo.vectors.protocol.store` says what its methods must do:
 
+    from dizuo.vectors.connecting.addresses import Url
+    from dizuo.vectors.protocol.collection import CollectionRequest
+    from dizuo.vectors.protocol.database import Database
+    from dizuo.vectors.protocol.store import Store
+
     @dataclass(frozen=True, slots=True)
     class Options:
         timeout: float = 60.0

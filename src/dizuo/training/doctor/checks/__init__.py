@@ -1,12 +1,15 @@
-"""The doctor's checks, one file each: a mistake of the field, looked for on the user's own model and data.
+"""The doctor's checks, one file each. A check looks for one known mistake, on the user's own model and data.
 
-    def check(subject):
+    from dizuo.training.doctor.findings import green, red
+
+    def check(subject):                                    # what it can ask is `Subject` in `doctor/subject.py`
         worst = ...                                        # measure something of `subject`
         return green(f"{worst:.1e}") if worst < 1e-5 else red(f"{worst:.1e}", meaning="…", hint="…")
 
     CHECK = Check(title="what holds when it is green", trap=1, check=check)
 
-The folder is the registry. `docs/concepts/mistakes.md` lists the mistakes by number. `dizuo.testing.CheckSuite` tests a
+The folder is the registry. `docs/concepts/mistakes.md` lists the mistakes by number, and names the check there, too.
+A check begins with a docstring that says what holds when it is green. `dizuo.testing.CheckSuite` tests a
 check. A package of yours offers one through the entry-point group `dizuo.training.doctor.checks`, and `dizuo doctor`
 runs it with the others.
 """

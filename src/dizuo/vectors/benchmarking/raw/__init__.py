@@ -1,10 +1,11 @@
-"""Databases by hand: per database the shortest code that a competent user writes for the same result as dizuo's.
+"""Raw clients: for each database the shortest code that a competent user writes for the same result as dizuo's.
 
     lancedb.py       LanceDB
     postgresql.py    pgvector, with psycopg
 
-The same Arrow input, metadata as filterable JSON and a document column, replacing what has the same id, visible to
-everybody when it returns; a search brings id, cosine, metadata and document. `overhead.py` measures them beside dizuo.
+A raw client reads the same Arrow input, keeps metadata as JSON that can be filtered and documents in a column, and
+replaces records that have the same id. What it wrote is visible to everybody when it returns. A search returns id,
+cosine, metadata and document. `overhead.py` measures raw clients beside dizuo.
 
 A raw client is a file named after its URL scheme:
 
