@@ -299,3 +299,11 @@ def test_a_moved_run_still_opens(spec, data, out, tmp_path):
     assert run.adapter == moved / "adapter"
     assert run.spec == spec
     assert json.loads((moved / "finished.json").read_text())["step"] == 6
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"step": 1}', '{"step": 1, "facts": 3}'])
+def test_a_finished_file_of_another_shape_is_one_error(spec, data, out, text):
+    plan(spec, data, out=out, options=TrainOptions(), measure=False)
+    (out / "finished.json").write_text(text)
+    with pytest.raises(TrainingError, match=r"finished\.json cannot be read"):
+        _ = Run.open(out).ended

@@ -32,7 +32,7 @@ from dizuo.evaluation.reporting.report import Row
 from dizuo.evaluation.reporting.rows import compare, make_rows
 from dizuo.evaluation.scoring import Score
 from dizuo.evaluation.setting import TRAINING_ROWS, Setting
-from dizuo.events import Finished, Watcher, ignore
+from dizuo.events import Finished, Warned, Watcher, ignore
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -224,7 +224,8 @@ def _sample(
     count = max(1, min(sample, len(rows) // 3))
     score = choose_score(kind, rows[:count], asked=options.metric)
     if score.figure is not None:
-        score = choose_score(kind, rows[:count])
+        asked, score = score.title, choose_score(kind, rows[:count])
+        watch(Warned(f"{asked} is a figure of the whole set; models are compared item by item, so by {score.title}"))
     setting = Setting(
         spec=spec,  # type: ignore[arg-type]  # cheap rows need no model
         data=data,

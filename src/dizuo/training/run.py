@@ -99,9 +99,21 @@ class Run:
 
     @property
     def ended(self) -> Ended | None:
-        """How it ended; None while unfinished."""
+        """How it ended; None while unfinished.
+
+        Raises:
+            TrainingError: finished.json cannot be read.
+        """
         path = self.folder / "finished.json"
-        return Ended.from_json(json.loads(path.read_text("utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return Ended.from_json(json.loads(path.read_text("utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                f"{path} cannot be read: {type(error).__name__}: {error}",
+                hint=f"delete {path} and train again: the run goes on from its last checkpoint",
+            ) from None
 
     @property
     def finished(self) -> JsonObject | None:
