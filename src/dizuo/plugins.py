@@ -18,6 +18,7 @@ Whatever is wrong with a plugin is one `PluginError` that names its file and wha
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import importlib
 import importlib.util
@@ -26,8 +27,9 @@ import pkgutil
 import re
 import sys
 import traceback
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -63,7 +65,7 @@ class Kind(Generic[T]):
         Raises:
             PluginError: a third party's plugin has a name that is taken.
         """
-        return tuple(sorted(self._own() | self._others().keys()))
+        return tuple(sorted(self._find()))
 
     def check(self, name: str) -> None:
         """Refuse a name that no plugin has; nothing but the folder is imported.
@@ -71,12 +73,7 @@ class Kind(Generic[T]):
         Raises:
             DizuoError: (the kind's own error) there is no such plugin; the message lists what exists.
         """
-        known = self.names()
-        if name not in known:
-            raise self.error(
-                f"no {self.noun} is called {name!r}{did_you_mean(name, known)}",
-                hint=f"choose one of: {', '.join(known)}",
-            )
+        self._point(name)
 
     def load(self, name: str) -> T:
         """Import one plugin and return it.
@@ -85,8 +82,7 @@ class Kind(Generic[T]):
             DizuoError: (the kind's own error) there is no such plugin; the message lists what exists.
             PluginError: its module is no plugin of this kind; the message names the file and what is expected.
         """
-        self.check(name)
-        point = self._others().get(name)
+        point = self._point(name)
         module = self._import(name, point.module if point else f"{self.package}.{name}")
         attribute = point.attr if point and point.attr else self.attribute
         value: Any = module
@@ -96,19 +92,29 @@ class Kind(Generic[T]):
             what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
             raise self._fault(name, _file(module), f"{attribute} is {what}", attribute)
         if is_dataclass(value) and any(field.name == "name" for field in fields(value)):
-            value = replace(cast(Any, value), name=name)
+            value = copy.copy(value)  # it was checked when it was made
+            object.__setattr__(value, "name", name)
         return cast(T, value)
 
     def all(self) -> dict[str, T]:
         """Return every plugin by name; all are imported."""
         return {name: self.load(name) for name in self.names()}
 
-    def _own(self) -> set[str]:
-        home = importlib.import_module(self.package)
-        return {module.name for module in pkgutil.iter_modules(home.__path__) if not module.name.startswith("_")}
+    def _point(self, name: str) -> EntryPoint | None:
+        """Return where a third party has the plugin of a name, or None for one of ours; refuse a name that none has."""
+        found = self._find()
+        if name not in found:
+            raise self.error(
+                f"no {self.noun} is called {name!r}{did_you_mean(name, sorted(found))}",
+                hint=f"choose one of: {', '.join(sorted(found))}",
+            )
+        return found[name]
 
-    def _others(self) -> Mapping[str, EntryPoint]:
-        points, own = _entry_points(self.group or self.package), self._own()
+    def _find(self) -> dict[str, EntryPoint | None]:
+        """Return all names, and for those of third parties where the plugin is."""
+        home = importlib.import_module(self.package)
+        own = {module.name for module in pkgutil.iter_modules(home.__path__) if not module.name.startswith("_")}
+        points = _entry_points(self.group or self.package)
         for name, offered in points.items():
             taken = [_file_of(f"{self.package}.{name}")] if name in own else []
             taken += [f"{_file_of(point.module)} (of the package {_distribution(point)})" for point in offered]
@@ -119,7 +125,7 @@ class Kind(Generic[T]):
                     hint=f"uninstall one of the packages, or give its entry point in the group "
                     f"{self.group or self.package} another name",
                 )
-        return {name: offered[0] for name, offered in points.items()}
+        return {**dict.fromkeys(own), **{name: offered[0] for name, offered in points.items()}}
 
     def _import(self, name: str, module: str) -> ModuleType:
         try:
@@ -185,7 +191,9 @@ def check_fields(value: Any) -> None:
     Raises:
         PluginError: naming every wrong field.
     """
-    wrong = [fault for field in fields(value) if (fault := _fault_of(value, field))]
+    homes = [vars(sys.modules[owner.__module__]) for owner in type(value).__mro__ if owner.__module__ in sys.modules]
+    known = ChainMap(*homes)
+    wrong = [fault for field in fields(value) if (fault := _fault_of(value, field, known))]
     if len(wrong) == 1:
         raise PluginError(wrong[0])
     if wrong:
@@ -203,12 +211,10 @@ SIMPLE: Mapping[str, Callable[[Any], bool]] = {
 COLLECTIONS = {"tuple": tuple, "frozenset": frozenset, "Sequence": Sequence, "Mapping": Mapping}
 
 
-def _fault_of(value: Any, field: Field[Any]) -> str:
+def _fault_of(value: Any, field: Field[Any], known: Mapping[str, Any]) -> str:
     """Return what is wrong with one field of a plugin, or an empty text."""
     held, declared = getattr(value, field.name), field.type
     assert isinstance(declared, str), f"the file of {type(value).__name__} begins with `from __future__ import …`"
-    homes = [vars(sys.modules[owner.__module__]) for owner in type(value).__mro__ if owner.__module__ in sys.modules]
-    known = {name: kind for home in reversed(homes) for name, kind in home.items()}
     fault = _mismatch(held, declared, known)
     return fault and f"{field.name} is {_shown(held)}, {fault}"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dizuo.errors import DataError
 from dizuo.events import ignore
+from dizuo.testing.readers import damaged
 from dizuo.vectors.knowledge.documents import chunk_document, files_below, read_document, suffixes
 from dizuo.vectors.knowledge.documents.readers import READERS, DocumentReader
 
@@ -86,7 +86,7 @@ class DocumentReaderSuite:
             read_document(path)
 
     def test_a_damaged_file_is_read_or_is_one_error_that_names_it(self, path: Path) -> None:
-        for content in damage(path.read_bytes()):
+        for content in damaged(path.read_bytes()):
             path.write_bytes(content)
             try:
                 text, refusal = read_document(path).text, None
@@ -99,12 +99,3 @@ class DocumentReaderSuite:
         path.unlink()
         with pytest.raises(DataError, match=path.name):
             read_document(path)
-
-
-def damage(content: bytes) -> Iterator[bytes]:
-    """Yield the content cut short at several places, with bytes that belong to no text in it, and backwards."""
-    for parts in (2, 3, 5, 7):
-        yield content[: len(content) // parts] or b"?"
-    yield content[: len(content) // 2] + b"\xff\xfe\xfd" + content[len(content) // 2 :]
-    yield content[::-1]
-    yield bytes(range(256))

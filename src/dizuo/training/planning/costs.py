@@ -85,7 +85,7 @@ class Estimates:
     """None where nothing was run."""
 
     def to_json(self) -> JsonObject:
-        """Return plain JSON values; what was not measured is left out."""
+        """Return plain JSON values; where nothing was run, there are no measurements among them."""
         value = asdict(self)
         measured = value.pop("measured") or {}
         return {**value, **measured}

@@ -18,7 +18,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
+from dizuo.vectors.exact.sort_keys import order_bits
 from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
@@ -431,8 +431,7 @@ def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _order_number(value: float) -> str:
     """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
-    (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
-    return f"{bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits ^ 1 << 63:016x}"
+    return f"{order_bits(value):016x}"
 
 
 def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
