@@ -726,6 +726,18 @@ def test_whatever_a_module_does_is_told_as_its_own_fault(folder: Path, source: s
     assert refused(SAMPLES).message == f"{folder.parent / 'third_party.py'} is not a sample: {told}"
 
 
+def test_a_broken_method_is_no_wrong_field_of_the_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dizuo import recipe
+    from dizuo.steps import settings
+
+    (folder / "mine.py").write_text("METHODS = 5\n")
+    methods = dataclasses.replace(settings.METHODS, package="sample_plugins", group="sample_plugins")
+    monkeypatch.setattr(settings, "METHODS", methods)
+    (folder / "r.yaml").write_text("name: r\ntrain: {method: mine}\n")
+    with pytest.raises(PluginError, match="is not a method: it has no METHOD"):
+        settings.bind(recipe.read(folder / "r.yaml", strict=False))
+
+
 def test_files_that_begin_with_an_underscore_are_no_plugins(folder: Path) -> None:
     (folder / "_words.py").write_text("raise RuntimeError\n")
     (folder / "wide").mkdir()
