@@ -40,10 +40,24 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import samples
 from comparing import Comparison, compare, told
 from sides import GROUPS, REPOSITORY, Side, end_all, fingerprint, needed, prepare_side, record, tree_of
 
-ALLOWED: dict[str, str] = {}
+LAUNCH = "plan.json has no launch any more, which nobody read"
+TYPED = "contracts are typed, and documentation is in plain sentences; values are held by the other groups"
+ALLOWED: dict[str, str] = {
+    "surface: dizuo: annotations": TYPED,
+    "surface: dizuo: documentation of names": TYPED,
+    "surface: dizuo: parameters and defaults": "the parts of a Report are dataclasses; Run.ended is new",
+    "surface: dizuo.vectors: annotations": TYPED,
+    "surface: dizuo.vectors: documentation of names": TYPED,
+    "surface: dizuo.vectors: parameters and defaults": "an argument of Block is called after what it holds",
+    "surface: documented imports": "files have moved (docs/decisions/004-rooms.md); nothing was released with the old paths",
+    "plans: on the command line, JSON": LAUNCH,
+    **{f"training: {name}: plan": LAUNCH for name in samples.FULL},
+    **{f"methods: {name}: plan": LAUNCH for name in samples.SHORT},
+}
 """Differences that are meant: the name of a thing as it is printed, and why it may differ."""
 
 

@@ -73,7 +73,8 @@ def opened(name: str) -> dict[str, Any]:
     import dizuo
 
     run = dizuo.Run.open(Path("runs", name, "3-train"))
-    plan = {key: [one.value, one.origin, one.why] for key, one in run.plan.values.items()}
+    values = run.plan.to_json()["values"]
+    plan = {key: [one["value"], one["origin"], one["why"]] for key, one in values.items()}
     out = {
         "finished": run.finished,
         "metrics": run.metrics(),

@@ -70,16 +70,12 @@ def planned(prepare: str, train: str) -> dict[str, Any]:
         step.name: [step.why, {one.name: [one.value, one.origin, one.why] for one in step.settings}]
         for step in found.steps
     }
-    training = found.training
+    training = found.training.to_json()  # the same on both sides, whatever a plan looks like in Python
+    training.pop("launch", None)  # had no reader
     return {
         "name, seed, rows": [found.name, found.seed, dict(found.rows)],
         "steps": steps,
-        "values": {name: [one.value, one.origin, one.why] for name, one in training.values.items()},
-        "method options": dict(training.method_options),
-        "inputs": dict(training.inputs),
-        "request": dict(training.request),
-        "counts": dict(training.counts),
-        "estimates": dict(training.estimates),
-        "notes": list(training.notes),
-        "digest": training.digest,
+        "values": {name: [one["value"], one["origin"], one["why"]] for name, one in training["values"].items()},
+        "method options": training["method_options"],
+        **{name: training[name] for name in ("inputs", "request", "counts", "estimates", "notes", "digest")},
     }
