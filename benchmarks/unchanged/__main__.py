@@ -53,7 +53,7 @@ ALLOWED: dict[str, str] = {
     "surface: dizuo.vectors: annotations": TYPED,
     "surface: dizuo.vectors: documentation of names": TYPED,
     "surface: dizuo.vectors: parameters and defaults": "an argument of Block is called after what it holds",
-    "surface: documented imports": "files have moved (docs/decisions/004-rooms.md); nothing was released with the old paths",
+    "surface: documented imports": "files have moved (docs/decisions/004-rooms.md); the old paths were not released",
     "plans: on the command line, JSON": LAUNCH,
     **{f"training: {name}: plan": LAUNCH for name in samples.FULL},
     **{f"methods: {name}: plan": LAUNCH for name in samples.SHORT},

@@ -81,13 +81,17 @@ class Estimates:
     disk: int
     layout_error_nats: float | None = None
     """Largest difference of a log-probability between a tree and its sequences one by one, on the probe."""
+    layout_probed: bool = True
+    """Whether a layout was probed; with dropout every batch is padded, without a probe."""
     measured: Measured | None = None
     """None where nothing was run."""
 
     def to_json(self) -> JsonObject:
-        """Return plain JSON values; where nothing was run, there are no measurements among them."""
+        """Return plain JSON values; what was not measured is left out."""
         value = asdict(self)
         measured = value.pop("measured") or {}
+        if not value.pop("layout_probed"):
+            del value["layout_error_nats"]
         return {**value, **measured}
 
     @classmethod
@@ -105,6 +109,7 @@ class Estimates:
             memory=BlockMemory(**value["memory"]),
             disk=value["disk"],
             layout_error_nats=value.get("layout_error_nats"),
+            layout_probed="layout_error_nats" in value,
             measured=measured,
         )
 

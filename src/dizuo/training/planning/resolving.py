@@ -280,7 +280,12 @@ class Draft:
     def estimates(self) -> Estimates:
         """Return memory, disk and the error of the layout."""
         assert self._memory is not None
-        return Estimates(memory=self._memory, disk=self._disk, layout_error_nats=self._layout_error)
+        return Estimates(
+            memory=self._memory,
+            disk=self._disk,
+            layout_error_nats=self._layout_error,
+            layout_probed=self._options.dropout == 0,
+        )
 
     def counts(self) -> Counts:
         """Return rows, sequences and tokens of the splits, and tokens of an epoch summed and as trees."""
