@@ -54,11 +54,11 @@ ALLOWED: dict[str, str] = {
     "surface: dizuo.vectors: documentation of names": TYPED,
     "surface: dizuo.vectors: parameters and defaults": "an argument of Block is called after what it holds",
     "surface: documented imports": "files have moved (docs/decisions/004-rooms.md); the old paths were not released",
-    "plans: on the command line, JSON": LAUNCH,
-    **{f"training: {name}: plan": LAUNCH for name in samples.FULL},
-    **{f"methods: {name}: plan": LAUNCH for name in samples.SHORT},
+    "plans: on the command line, JSON @ [0].training.launch": LAUNCH,
+    **{f"training: {name}: plan @ plan.json.launch": LAUNCH for name in samples.FULL},
+    **{f"methods: {name}: plan @ plan.json.launch": LAUNCH for name in samples.SHORT},
 }
-"""Differences that are meant: the name of a thing as it is printed, and why it may differ."""
+"""Differences that are meant, and why: the name of a thing as it is printed, or `NAME @ PLACE` for one place of it."""
 
 
 def main() -> None:

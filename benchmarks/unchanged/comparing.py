@@ -32,12 +32,27 @@ class Comparison:
 def compare(
     group: str, old: Mapping[str, Any], new: Mapping[str, Any], allowed: Mapping[str, str]
 ) -> Iterator[Comparison]:
-    """Yield the comparison of every thing that either side recorded."""
+    """Yield the comparison of every thing that either side recorded.
+
+    A key of `allowed` is the name of a thing, or `NAME @ PLACE` for what lies at one place of it and below.
+    """
     for key in dict.fromkeys((*old, *new)):
         name = f"{group}: {key}"
-        found = tuple(_differences(old.get(key, _ABSENT), new.get(key, _ABSENT), ""))
-        state = "same" if not found else "allowed" if name in allowed else "DIFFERENT"
-        yield Comparison(name, state, _count(old.get(key)), found, allowed.get(name, ""))
+        found = list(_differences(old.get(key, _ABSENT), new.get(key, _ABSENT), ""))
+        reasons = [_reason(name, place, allowed) for place, _ in found]
+        bad = tuple(line for (_, line), reason in zip(found, reasons, strict=True) if reason is None)
+        state = "same" if not found else "DIFFERENT" if bad else "allowed"
+        lines = bad or tuple(line for _, line in found)
+        yield Comparison(name, state, _count(old.get(key)), lines, "; ".join(dict.fromkeys(filter(None, reasons))))
+
+
+def _reason(name: str, place: str, allowed: Mapping[str, str]) -> str | None:
+    """Return why a difference may be, or None."""
+    for key, reason in allowed.items():
+        thing, _, where = key.partition(" @ ")
+        if thing == name and (not where or place == where or place.startswith((f"{where}.", f"{where}["))):
+            return reason
+    return None
 
 
 def told(item: Comparison) -> list[str]:
@@ -52,19 +67,20 @@ def told(item: Comparison) -> list[str]:
     return [head, *(f"             {line}" for line in item.differences[:SHOWN]), *rest]
 
 
-def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
+def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield place and description of every difference."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), f"{place}.{key}" if place else key)
         if list(old) != list(new) and old.keys() == new.keys():
-            yield f"{place or 'it'}: the order of the keys was {_short(list(old))}, is {_short(list(new))}"
+            yield place, f"{place or 'it'}: the order of the keys was {_short(list(old))}, is {_short(list(new))}"
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
-            yield f"{place or 'it'}: had {len(old):,} items, has {len(new):,}"
+            yield place, f"{place or 'it'}: had {len(old):,} items, has {len(new):,}"
         for number, (left, right) in enumerate(zip(old, new, strict=False)):
             yield from _differences(left, right, f"{place}[{number}]")
     elif type(old) is not type(new) or _bits(old) != _bits(new):
-        yield f"{place or 'it'}: was {_short(old, new)}, is {_short(new, old)}"
+        yield place, f"{place or 'it'}: was {_short(old, new)}, is {_short(new, old)}"
 
 
 def _bits(value: Any) -> str:
