@@ -136,9 +136,9 @@ def test_a_bundle_that_changes_while_it_is_copied_is_not_registered(
 WORKER = """
 import sys
 from pathlib import Path
-from dizuo.serving import bundle
+from dizuo.serving.bundle import files as bundles
 from dizuo.serving.registry import Registry
-registry, made = Registry(Path(sys.argv[1])), bundle.open(sys.argv[2])
+registry, made = Registry(Path(sys.argv[1])), bundles.open(sys.argv[2])
 for i in range(int(sys.argv[3])):
     release = registry.register(made, alias=None)
     registry.promote(str(release), "prod")

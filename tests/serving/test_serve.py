@@ -27,7 +27,7 @@ PROGRAM = """
 import sys, time
 from dizuo.serving import ServeOptions, serve
 if sys.argv[2] != "0":
-    from dizuo.engines import packed
+    from dizuo.engines.kinds.embedded import packed
     forward = packed.forward
     def slowly(*args, **more):
         time.sleep(float(sys.argv[2]))
