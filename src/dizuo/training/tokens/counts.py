@@ -11,14 +11,14 @@ __all__ = ["TokenCounts"]
 class TokenCounts:
     """The counts of one split as it is trained."""
 
-    examples: int
-    sequences: int
-    tokens: int
-    """Over all sequences, before anything is shared."""
-    trained_tokens: int
-    longest: int
-    """Tokens of the longest sequence."""
     cut_rows: int
     """Rows whose prompt was cut."""
     cut_tokens: int
     """Tokens that were lost by it."""
+    examples: int
+    longest: int
+    """Tokens of the longest sequence."""
+    sequences: int
+    tokens: int
+    """Over all sequences, before anything is shared."""
+    trained_tokens: int
