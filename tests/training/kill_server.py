@@ -1,5 +1,7 @@
 """Trains a plan without interruption, then again in processes that are killed with SIGKILL at random moments.
 
+Every fourth kill waits until a checkpoint is being written.
+
     python kill_server.py PLANNED_FOLDER WORK_FOLDER KILLS SEED
 
 Everything is imported once; each attempt is a forked process of its own, so that a kill costs no start-up. Prints one
@@ -42,8 +44,19 @@ def fresh(planned: Path, folder: Path) -> Path:
     return folder
 
 
-def attempt(folder: Path, delay: float | None) -> bool:
-    """Train in another process and kill it after a delay; return whether it ended by itself."""
+def being_written(folder: Path) -> bool:
+    """Return whether a checkpoint of a run is half written."""
+    try:
+        return any((folder / "checkpoints").glob(".*.partial-*"))
+    except FileNotFoundError:  # a folder that was renamed while we looked
+        return False
+
+
+def attempt(folder: Path, delay: float | None, aimed: bool = False) -> bool:
+    """Train in another process and kill it after a delay; return whether it ended by itself.
+
+    An aimed kill waits, after its delay, until a checkpoint is being written.
+    """
     child = os.fork()
     if child == 0:
         try:
@@ -52,10 +65,15 @@ def attempt(folder: Path, delay: float | None) -> bool:
         except BaseException as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(9)
+    ended, status = 0, 0
     if delay is not None:
         time.sleep(delay)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+        while aimed and not ended and not being_written(folder):
+            ended, status = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        if delay is not None:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return False
     if os.WEXITSTATUS(status):
@@ -78,9 +96,10 @@ def main() -> None:
     number = 0
     folder = fresh(planned, work / f"run{number}")
     while done < kills:
-        if not attempt(folder, draw.uniform(0, 0.4 * seconds)):
+        # Every fourth kill is aimed, so that on a fast disk too some of them hit a checkpoint being written.
+        if not attempt(folder, draw.uniform(0, 0.4 * seconds), aimed=done % 4 == 3):
             done += 1
-            writing += any((folder / "checkpoints").glob(".*.partial-*")) if (folder / "checkpoints").exists() else 0
+            writing += being_written(folder)
             steps = Checkpoints(folder / "checkpoints").steps()
             metrics = Run.open(folder).metrics()
             lost += max((line["step"] for line in metrics), default=0) - (steps[-1] if steps else 0)
