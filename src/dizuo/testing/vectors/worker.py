@@ -1,7 +1,9 @@
 """A process of the suite's own: opens a store and writes, so that the suite can watch it, join it or kill it.
 
 `python -m dizuo.testing.vectors.worker '{"url": …, "options": {…}, "collection": …, "prefix": …, "batches": …}'`
-writes one line per batch that is in.
+writes one line per batch that is in. With `remake` it drops the collection instead, and makes it anew with that
+dimension and metric, unless they are null. With `disturb` it removes a part of these
+records, and adds as many others, at every line that it reads.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ def point(prefix: str, number: int) -> Point:
 
 
 def run(order: dict[str, Any]) -> None:
-    """Write batches and say so after each."""
+    """Write batches and say so after each, or do what else is asked for."""
+    if "remake" in order:
+        from dizuo.testing.vectors.areas.handles import remake
+
+        remake(order["url"], order["options"], order["collection"], order["remake"])
+        return
+    if "disturb" in order:
+        disturb(order)
+        return
     store = connect(order["url"], dim=DIM, collection=order["collection"], **order["options"])
     size = order["size"]
     _say("ready")
@@ -34,6 +44,17 @@ def run(order: dict[str, Any]) -> None:
         store.upsert([point(order["prefix"], batch * size + n) for n in range(size)])
         _say(batch)
     store.close()
+
+
+def disturb(order: dict[str, Any]) -> None:
+    """Remove 40 of the records, and add 40 others, whenever somebody says go."""
+    with connect(order["url"], collection=order["collection"], **order["options"]) as store:
+        _say("ready")
+        for step, _ in enumerate(sys.stdin):
+            names = order["disturb"][40 * step : 40 * step + 40]
+            store.delete(names)
+            store.upsert([Point(f"{step}-{n}", [1.0] * store.dim, {"n": n}) for n in range(len(names))])
+            _say(step)
 
 
 def _say(what: object) -> None:

@@ -2,11 +2,16 @@
 
 Every write is marked in the side-car before it goes to the database, and indexed after it. What a crash leaves marked
 is read from the database before the next search by words. `optimize` compares all of the side-car with the database.
+
+A side-car's file has the mark of its collection in its name. So what another collection of the same name has left is
+never taken for its words; and a database that was moved without its side-car gets a new one, made of what it holds.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -21,7 +26,7 @@ from dizuo.vectors.lexical.sidecar_tables import text_digest
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import EngineInfo
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import find_generations, generation_name, physical_name
 
 __all__ = ["WithSidecar"]
 
@@ -43,9 +48,20 @@ class WithSidecar:
         self.batch_rows, self.batch_bytes = store.batch_rows, store.batch_bytes
         self.sidecar_folder: Path | None = folder
         self.capabilities = replace(store.capabilities, lexical="side-car", threads=False)
-        self.path = folder / f"{physical_name(store.spec.collection)}.sqlite"
+        self.generation = store.generation
+        name = physical_name(store.spec.collection)
+        self.path = folder / f"{generation_name(name, self.generation)}.sqlite"
+        if folder == store.sidecar_folder:  # in a folder that somebody names, others may be of another database
+            _remove_others(self.path, name)
+        new = not self.path.exists()
         self.words = LexicalSidecar(self.path)
-        self._repair()
+        try:
+            self._repair()
+            if new:
+                self._align_all()
+        except BaseException:
+            self.words.close()
+            raise
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         with self.words.begin(namespace, block.ids) as write:
@@ -106,6 +122,9 @@ class WithSidecar:
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         self.inner.optimize(force_index=force_index, watch=watch)
+        self._align_all()
+
+    def _align_all(self) -> None:
         for name in {*self.inner.namespaces(), *self.words.namespaces()}:
             self._align(name)
 
@@ -137,8 +156,7 @@ class WithSidecar:
 
     def drop(self) -> None:
         self.inner.drop()
-        for name in self.words.namespaces():
-            self.words.drop(name)
+        _remove(self.path)
 
     def close(self) -> None:
         self.inner.close()
@@ -163,8 +181,27 @@ class WithSidecar:
     def namespaces(self) -> Mapping[str, int]:
         return self.inner.namespaces()
 
+    def check(self) -> None:
+        self.inner.check()
+
     def refresh(self) -> None:
         self.inner.refresh()
 
     def info(self) -> EngineInfo:
         return self.inner.info()
+
+
+def _remove_others(path: Path, name: str) -> None:
+    """Remove the side-cars of collections that were here before under the same name."""
+    files = {file.stem: file for file in path.parent.glob(f"{name}*.sqlite")}
+    for stem in find_generations(name, files):
+        if files[stem] != path:
+            _remove(files[stem])
+
+
+def _remove(path: Path) -> None:
+    """Remove a side-car's files; who has them open goes on with what nobody reads any more."""
+    shutil.rmtree(f"{path}-writers", ignore_errors=True)
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -9,6 +9,8 @@ collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
+- an index that is gone is made anew by whoever writes to it: all calls go to an alias with the mark of the collection
+  and a capital letter, which no index may have;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
   the scores of its hits are computed from the vectors.
 """
@@ -40,10 +42,10 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Transient, Unreachable
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import new_generation, physical_name
 
 __all__ = ["STORE"]
 
@@ -97,7 +99,9 @@ class Elasticsearch:
     sidecar_folder: Path | None = None
     capabilities = Capabilities(lexical="own", max_dim=4096)
     spec: CollectionSpec
+    name: str
     index: str
+    generation: str
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
@@ -106,36 +110,40 @@ class Elasticsearch:
         """Find or make the index; its mapping has dim and metric."""
         import elasticsearch
 
-        self.index = physical_name(request.collection)
+        self.name = physical_name(request.collection)
         with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                spec = request.check_new()
+                spec, mark = request.check_new(), new_generation()
+                aliases: dict[str, Any] = {_alias(self.name, mark): {}}
                 try:
-                    self.client.indices.create(index=self.index, mappings=self._mapping(spec))
+                    self.client.indices.create(index=self.name, mappings=self._mapping(spec, mark), aliases=aliases)
                 except elasticsearch.BadRequestError as error:
                     if "already_exists" not in str(error):
                         raise
                 facts = self._facts()
-        assert facts is not None
+        if facts is None:
+            raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
         self.spec = request.check_existing(facts["dim"], facts["metric"])
+        self.generation = facts.get("generation", "")
+        self.index = _alias(self.name, self.generation)
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
 
         try:
-            answer = self.client.indices.get_mapping(index=self.index)
+            answer = self.client.indices.get_mapping(index=self.name)
         except elasticsearch.NotFoundError:
             return None
-        facts: dict[str, Any] = json.loads(answer[self.index]["mappings"]["_meta"]["dizuo"])
+        facts: dict[str, Any] = json.loads(answer[self.name]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec, mark: str) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
         kept = {"type": "keyword", "index": False, "doc_values": False}
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "generation": mark}
         return {
             "dynamic": False,
             "_meta": {"dizuo": json.dumps(facts)},
@@ -169,6 +177,7 @@ class Elasticsearch:
             ]
         failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
         if failed:
+            self.check()
             ids = {_record_key(namespace, id): id for id in block.ids}
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
@@ -370,6 +379,12 @@ class Elasticsearch:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with self._map_errors(opening=True):
+            facts = self._facts()
+        if facts is None or facts.get("generation", "") != self.generation:
+            raise CollectionGone(self.spec.collection, remade=facts is not None)
+
     def refresh(self) -> None:
         with self._map_errors():
             self.client.indices.refresh(index=self.index)
@@ -386,8 +401,12 @@ class Elasticsearch:
         return EngineInfo("Elasticsearch", version, "hnsw", rows, where=where, details=details)
 
     def drop(self) -> None:
-        with self._map_errors():
-            self.client.indices.delete(index=self.index, ignore_unavailable=True)
+        with self._map_errors(opening=True):
+            if self._facts() is None:
+                return
+        self.check()
+        with self._map_errors(opening=True):
+            self.client.indices.delete(index=self.name, ignore_unavailable=True)
 
     def close(self) -> None:
         self.client.close()
@@ -403,6 +422,8 @@ class Elasticsearch:
         except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
             if opening:
                 raise
+            if "index_not_found" in str(error):
+                raise CollectionGone(self.spec.collection) from error
             raise VectorError(f"Elasticsearch: {error}") from error
         except elasticsearch.ApiError as error:
             if error.status_code in (429, 502, 503, 504):
@@ -413,6 +434,10 @@ class Elasticsearch:
                 hint = "is the server running, and is it elasticsearch+https://?"
                 raise Unreachable(f"no Elasticsearch answers at {self.address}", hint=hint) from error
             raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+
+
+def _alias(name: str, generation: str) -> str:
+    return f"{name}_G{generation}" if generation else name
 
 
 def _record_key(namespace: str, id: str) -> str:

@@ -1,17 +1,20 @@
-"""What is asked for: the vectors of a search, how many hits, and ids, all checked."""
+"""What is asked for: the vectors of a search, how many hits, filters and ids, all checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import numpy as np
 
 from dizuo.errors import VectorError
+from dizuo.vectors.filters.parsing import parse
+from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.points import Floats, Vectors
+from dizuo.vectors.protocol.errors import Unsupported
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import id_fault, vector_faults
 
-__all__ = ["check_ids", "check_k", "check_queries"]
+__all__ = ["check_filter", "check_ids", "check_k", "check_queries"]
 
 
 def check_queries(queries: Vectors, dim: int, metric: Metric) -> Floats:
@@ -50,6 +53,29 @@ def check_k(k: int) -> int:
     if type(k) is not int or k < 0:
         raise VectorError(f"k is {k!r}, and it is a number of answers")
     return k
+
+
+def check_filter(where: Filter | str | None, able: Set[str], url: str) -> Filter | None:
+    """Return a filter that the database can answer.
+
+    Args:
+        where: a filter or its text form.
+        able: the operators that the database has.
+        url: its address, for the message.
+
+    Raises:
+        VectorError: it is no filter, or its text form cannot be read.
+        Unsupported: the database lacks one of its operators.
+    """
+    parsed = parse(where) if isinstance(where, str) else where
+    if parsed is None:
+        return None
+    if not isinstance(parsed, Filter):
+        raise VectorError(f"where is {parsed!r}, and no filter", hint='compare a field: field("lang") == "zh"')
+    lacking = operators(parsed) - able
+    if lacking:
+        raise Unsupported(f"{url} cannot filter by {', '.join(sorted(lacking))}", details=[str(parsed)])
+    return parsed
 
 
 def check_ids(ids: Iterable[str] | str | None) -> list[str]:

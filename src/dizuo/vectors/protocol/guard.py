@@ -1,0 +1,62 @@
+"""`Guard`: who may call a store. One call at a time where the store wants that, and only in the process that opened it.
+
+A forked process has copies of its parent's connections, but not the threads that serve them: a call would wait for
+ever, or take an answer that is the parent's. So every call in a child is refused before it waits for anything. A store
+in memory has no connections; a child has a copy of its own, and goes on with it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+
+from dizuo.vectors.protocol.errors import Forked
+
+__all__ = ["Guard"]
+
+
+class Guard:
+    """Entered by every call to a store, from all handles that share the store.
+
+    Args:
+        what: the store, for the message.
+        alone: let one thread in at a time.
+        copies: the store lives in this process only, so that a forked process may use its copy.
+    """
+
+    def __init__(self, what: str, *, alone: bool, copies: bool) -> None:
+        self.what, self.alone, self.copies = what, alone, copies
+        self.process = os.getpid()
+        self._turn = self._new_turn()
+
+    def _new_turn(self) -> AbstractContextManager[object]:
+        return threading.RLock() if self.alone else nullcontext()
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process that opened the store."""
+        return os.getpid() != self.process
+
+    def check(self) -> None:
+        """Refuse a call in a child of the process that opened the store.
+
+        Raises:
+            Forked: this is such a child.
+        """
+        if not self.forked:
+            return
+        if not self.copies:
+            raise Forked(self.what)
+        # Another thread of the parent may have held the lock when this process was forked.
+        self.process, self._turn = os.getpid(), self._new_turn()
+
+    def __enter__(self) -> None:
+        self.check()
+        self._turn.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._turn.__exit__(kind, error, trace)
