@@ -53,6 +53,8 @@ SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
 WINDOW = 10_000
 """Rows that one answer has at most (index.max_result_window)."""
+GONE = ("invalid_index_name_exception", "index_not_found_exception")
+"""What a write to an alias says that is not there any more."""
 NEVER: dict[str, Any] = {"match_none": {}}
 
 
@@ -177,7 +179,6 @@ class Elasticsearch:
             ]
         failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
         if failed:
-            self.check()
             ids = {_record_key(namespace, id): id for id in block.ids}
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
@@ -209,6 +210,8 @@ class Elasticsearch:
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
+        if any(item.get("error", {}).get("type") in GONE for item in items):
+            self.check()
         return items
 
     # ---- reading
