@@ -12,7 +12,8 @@ Everything lies in the one database:
 A document is written in four steps: its record in `about` without a fingerprint, its new chunks, the removal of its
 old ones, its record with the fingerprint. A process killed between them leaves a record that matches nothing, and the
 next `sync` does that document again, or removes what there is of it. Another embedder means another generation beside
-the old one; it becomes current by the one write of "head" (`changing_embedder.py`).
+the old one; it becomes current by the one write of "head" (`changing_embedder.py`). Handles of the old one read that
+record with every call, and say that it is another's (`generations.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from dizuo.errors import DataError, VectorError
 from dizuo.events import Finished, Progress, Started, Warned, Watcher, ignore
@@ -32,11 +33,13 @@ from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.filters.tree import field as value
 from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
+from dizuo.vectors.knowledge.generations import Superseded, reads_current, writes_current
 from dizuo.vectors.points import Floats, Hit, Part, Point
+from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
 
-__all__ = ["Head", "KnowledgeBase", "Passage", "Synced"]
+__all__ = ["Head", "KnowledgeBase", "Passage", "Record", "Synced"]
 
 _RESERVED = ("source", "title", "start", "end", "page", "headings", "chunk", "version")
 _FILTERED = 100
@@ -100,14 +103,23 @@ class Passage:
         return ", ".join([*parts, f"characters {self.start:,}–{self.end:,}"])
 
 
+Record: TypeAlias = tuple[str, int]
+"""Fingerprint and number of chunks of a document; the fingerprint is empty where the document is not whole."""
+
+
 class KnowledgeBase:
-    """Documents of one name in one database; `KnowledgeBase.open` makes it."""
+    """Documents of one name in one database; `KnowledgeBase.open` makes it.
+
+    Every call raises `Superseded` where somebody has changed the embedder, or removed it, since it was opened.
+    """
 
     def __init__(self, url: str, name: str, embedder: Embedder, head: Head, options: Mapping[str, Any]) -> None:
         self.url, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
         self.about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **self.options)
         self.chunks = self.open_generation(head)
         self.records = self.about.namespace(f"g{head.generation}")
+        self.current = True
+        """Whether it says that it is the current one; not so one that is about to become it."""
 
     @classmethod
     def open(
@@ -171,6 +183,26 @@ class KnowledgeBase:
         self.chunks.close()
         self.about.close()
 
+    def check(self) -> None:
+        """Raise an error where this is no longer the current generation.
+
+        Raises:
+            Superseded: it has another embedder now, or was removed or made anew.
+        """
+        if not self.current:
+            return
+        try:
+            held = read_head(self.about)
+        except CollectionGone:
+            held = None
+        if held is None:
+            raise Superseded(self.name, "was removed since it was opened")
+        if held.digest != self.head.digest:
+            what = f"is embedded with {held.embedder} now, and was opened with {self.head.embedder}"
+            raise Superseded(self.name, what, hint="open it again, with that embedder")
+        if held != self.head:
+            raise Superseded(self.name, "was made anew since it was opened")
+
     def open_generation(self, head: Head) -> VectorStore:
         """Return the collection of a generation's chunks, made where it is not there."""
         return connect(
@@ -220,6 +252,7 @@ class KnowledgeBase:
 
         return self._sync(items(), prune=prune, keep_failed=on_error == "keep", watch=watch)
 
+    @writes_current
     def delete(self, sources: Iterable[str]) -> int:
         """Remove documents by source, all their chunks with them; return how many there were."""
         wanted = list(dict.fromkeys(sources))
@@ -230,12 +263,14 @@ class KnowledgeBase:
         self.records.delete(ids)
         return num_removed
 
+    @reads_current
     def documents(self) -> dict[str, int]:
         """Return source → number of chunks of every document that is whole."""
         return {source: chunks for source, (fingerprint, chunks) in self._read_records().items() if fingerprint}
 
     # ---- reading
 
+    @reads_current
     def search(
         self,
         query: str,
@@ -274,6 +309,7 @@ class KnowledgeBase:
 
     # ---- inside
 
+    @writes_current
     def _sync(
         self,
         items: Iterable[tuple[str, str, Callable[[], Document]]],
@@ -333,6 +369,7 @@ class KnowledgeBase:
 
         return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
 
+    @writes_current
     def _write(
         self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
     ) -> int:
@@ -360,13 +397,21 @@ class KnowledgeBase:
             for source, fingerprint, chunks in rows
         )
 
-    def _read_records(self) -> dict[str, tuple[str, int]]:
-        """Return source → (fingerprint, chunks); the fingerprint is empty of a document that is not whole."""
-        records = {}
-        for block in self.records.scan(columns=["metadata"]):
-            for row in block.metadata:
-                records[row["source"]] = (row["fingerprint"], row["chunks"])
-        return records
+    def _read_records(self) -> dict[str, Record]:
+        return read_records(self.records)
+
+
+def read_records(records: VectorStore) -> dict[str, Record]:
+    """Return by source what a generation knows of every document.
+
+    Args:
+        records: the generation's namespace of the collection `about`.
+    """
+    return {
+        row["source"]: (row["fingerprint"], row["chunks"])
+        for block in records.scan(columns=["metadata"])
+        for row in block.metadata
+    }
 
 
 def read_head(about: VectorStore) -> Head | None:
