@@ -110,14 +110,15 @@ class CollectionGone(VectorError):
 
 
 class Forked(VectorError):
-    """The store was opened before this process was forked, and a connection cannot be shared by two processes.
+    """This process was forked from one that uses the database, and a connection cannot be shared by two processes.
 
     Args:
-        what: what was opened, for the message.
+        what: which store was opened, or which client was used, in words.
+        hint: what to do.
     """
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} was opened before this process was forked", hint="open it in each process")
+    def __init__(self, what: str, *, hint: str = "open it in each process") -> None:
+        super().__init__(f"{what} before this process was forked", hint=hint)
 
 
 def list_rows(rows: Mapping[str, str]) -> list[str]:

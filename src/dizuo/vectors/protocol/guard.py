@@ -3,6 +3,9 @@
 A forked process has copies of its parent's connections, but not the threads that serve them: a call would wait for
 ever, or take an answer that is the parent's. So every call in a child is refused before it waits for anything. A store
 in memory has no connections; a child has a copy of its own, and goes on with it.
+
+Some clients cannot even be used anew in a child: they keep threads of their own for the whole process. `check_client`
+refuses these where they would hang.
 """
 
 from __future__ import annotations
@@ -14,7 +17,24 @@ from types import TracebackType
 
 from dizuo.vectors.protocol.errors import Forked
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "check_client"]
+
+_users: dict[str, int] = {}
+"""Which process used a client first, by the client's name; a forked process has a copy of this."""
+
+
+def check_client(name: str) -> None:
+    """Refuse a client that has threads of its own, in a process whose parent used it before it was forked.
+
+    Args:
+        name: of the client, for the message.
+
+    Raises:
+        Forked: its threads are not here, and a call would wait for them for ever.
+    """
+    if _users.setdefault(name, os.getpid()) != os.getpid():
+        hint = f"start processes by 'spawn' or 'forkserver', or use {name} in the forked ones only"
+        raise Forked(f"{name} was used", hint=hint)
 
 
 class Guard:
@@ -48,7 +68,7 @@ class Guard:
         if not self.forked:
             return
         if not self.copies:
-            raise Forked(self.what)
+            raise Forked(f"{self.what} was opened")
         # Another thread of the parent may have held the lock when this process was forked.
         self.process, self._turn = os.getpid(), self._new_turn()
 

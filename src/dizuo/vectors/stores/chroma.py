@@ -43,6 +43,7 @@ from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
@@ -83,6 +84,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma
         if url.port is None and not url.extra:
             if not url.place:
                 raise VectorError("chroma:// names no folder and no server", hint="chroma://PATH or chroma://HOST:PORT")
+            check_client("Chroma in a folder")
             folder = Path(url.place).expanduser()
             folder.mkdir(parents=True, exist_ok=True)
             client = chromadb.PersistentClient(os.fspath(folder.resolve()), settings=settings)

@@ -41,6 +41,7 @@ from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
@@ -83,6 +84,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickH
                 import chdb  # noqa: F401
             except ImportError as error:
                 raise MissingPackage("chdb", purpose=f"clickhouse://{url.path}", install="chdb") from error
+            check_client("chdb")
             client = clickhouse_connect.get_client(interface="chdb", path=str(folder))
         else:
             secure = url.extra == "https"

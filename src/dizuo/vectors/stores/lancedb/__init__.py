@@ -36,9 +36,11 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import CollectionGone, Transient
+from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
+from dizuo.vectors.stores.lancedb.errors import map_errors
 from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
 from dizuo.vectors.writing.metadata_columns import read_columns, sort_key_column
 from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
@@ -78,6 +80,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
         raise MissingPackage("lancedb", purpose="lancedb://", install="dizuo[lancedb]") from None
     import pyarrow as pa
 
+    check_client("LanceDB")
     place = url.place or "."
     local = "://" not in place
     table_name = physical_name(request.collection)
@@ -91,7 +94,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
             raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
         lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
     database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
-    with lock, _map_errors(place):
+    with lock, map_errors(place):
         held = min(find_generations(table_name, _list_tables(database)), default=None)
         if held is not None:
             table = database.open_table(held)
@@ -122,18 +125,6 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
 
 def _list_tables(database: Any) -> list[str]:
     return list(database.list_tables().tables if hasattr(database, "list_tables") else database.table_names())
-
-
-@contextmanager
-def _map_errors(place: str) -> Iterator[None]:
-    """Turn the exceptions of LanceDB into ours; it raises only RuntimeError, ValueError and OSError."""
-    try:
-        yield
-    except (RuntimeError, ValueError, OSError) as error:
-        text = str(error).split(", /root/")[0][:500]
-        if "ommit conflict" in text or "Too many concurrent writers" in text:
-            raise Transient(f"another writer was faster at {place}") from error
-        raise VectorError(f"LanceDB at {place}: {text}") from error
 
 
 class LanceStore:
@@ -370,7 +361,7 @@ class LanceStore:
     # ---- the collection
 
     def check(self) -> None:
-        with _map_errors(self.place):
+        with map_errors(self.place):
             names = find_generations(self.name, _list_tables(self.database))
         if self.table.name not in names:
             raise CollectionGone(self.spec.collection, remade=bool(names))
@@ -379,7 +370,7 @@ class LanceStore:
     def _map_errors(self) -> Iterator[None]:
         """Turn the exceptions of LanceDB into ours, and into `CollectionGone` where the table is not there any more."""
         try:
-            with _map_errors(self.place):
+            with map_errors(self.place):
                 yield
         except VectorError:
             self.check()

@@ -46,6 +46,7 @@ from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.milvus.errors import map_errors
 from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
@@ -90,6 +91,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus
         raise MissingPackage("pymilvus", purpose="milvus://", install="dizuo[milvus]") from error
     # pymilvus also writes the traceback of every failed call to the standard error.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    check_client("pymilvus")  # gRPC
     lite = not url.extra and url.place.endswith(".db")
     with map_errors(str(url), opening=True):
         if lite:
