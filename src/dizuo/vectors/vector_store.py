@@ -22,7 +22,7 @@ from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Poin
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
-from dizuo.vectors.protocol.guard import Guard
+from dizuo.vectors.protocol.guard import Guard, explain_by
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
 from dizuo.vectors.writing.batching import send_ahead, split
@@ -362,7 +362,7 @@ class VectorStore:
         with self._guard:
             blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
         while True:
-            with self._guard:
+            with self._guard, explain_by(self.store.check):
                 block = next(blocks, None)
             if block is None:
                 self._call(self.store.check)  # otherwise a collection that is dropped in the middle would seem short
@@ -436,7 +436,7 @@ class VectorStore:
         def waiting(pause: float, error: Transient) -> None:
             watch(Note(f"{error.message}; trying again in {pause:.1f} s"))
 
-        with self._guard:
+        with self._guard, explain_by(self.store.check):
             return self._patience(call, waiting=waiting)
 
     def _ask(self, call: Callable[[], T]) -> T:
@@ -464,7 +464,7 @@ class VectorStore:
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
         try:
-            with self._guard:
+            with self._guard, explain_by(self.store.check):
                 return send()
         except Transient as error:
             time.sleep(max(self._patience.first, min(error.after or 0.0, self._patience.longest)))

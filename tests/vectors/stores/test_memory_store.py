@@ -21,6 +21,8 @@ class TestMemory(VectorStoreSuite):
 class TestNamedMemory(Handles, Scans):
     """What several handles of one store can do to each other."""
 
+    title = "memory"
+
     @pytest.fixture
     def url(self) -> str:
         return "memory://suite"

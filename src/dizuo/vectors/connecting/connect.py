@@ -70,7 +70,8 @@ def connect(
     store = patience(lambda: database.open(parts, request, bound))
     try:
         _check_limits(store, parts.scheme)
-        store = _add_sidecar(store, lexical)
+        bare = store  # a new side-car reads the store, which may be busy
+        store = patience(lambda: _add_sidecar(bare, lexical))
         return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
     except BaseException:
         store.close()

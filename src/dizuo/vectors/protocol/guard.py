@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import TracebackType
 
-from dizuo.vectors.protocol.errors import Forked
+from dizuo.errors import VectorError
+from dizuo.vectors.protocol.errors import Forked, Unreachable
 
-__all__ = ["Guard", "check_client"]
+__all__ = ["Guard", "check_client", "explain_by"]
 
 _users: dict[str, int] = {}
 """Which process used a client first, by the client's name; a forked process has a copy of this."""
@@ -35,6 +37,22 @@ def check_client(name: str) -> None:
     if _users.setdefault(name, os.getpid()) != os.getpid():
         hint = f"start processes by 'spawn' or 'forkserver', or use {name} in the forked ones only"
         raise Forked(f"{name} was used", hint=hint)
+
+
+@contextmanager
+def explain_by(check: Callable[[], None]) -> Iterator[None]:
+    """Where a call fails for a reason that no error of ours has a name for, see first whether its collection is gone.
+
+    Args:
+        check: of the store; raises `CollectionGone`.
+    """
+    try:
+        yield
+    except VectorError as error:
+        if type(error) is VectorError:
+            with suppress(Unreachable):
+                check()
+        raise
 
 
 class Guard:

@@ -172,7 +172,8 @@ class Store(Protocol):
     def check(self) -> None:
         """Raise `CollectionGone` where the collection that was opened is not there any more; cheap otherwise.
 
-        `VectorStore` calls it where an answer is empty, at the end of a scan, and before `optimize`.
+        `VectorStore` calls it where an answer is empty, where a call fails with a plain `VectorError`, at the end of a
+        scan, and before `optimize`.
         """
 
     def refresh(self) -> None:

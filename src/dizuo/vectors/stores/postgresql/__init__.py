@@ -392,7 +392,7 @@ class PostgresStore:
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         facts_index = f'"{self.index[1:-6]}_facts"'
-        with self.pool.connection() as connection:
+        with self.pool.connection() as connection, tables.limit_waiting(connection, self.spec.collection):
             rows = int(connection.execute(f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts}").fetchone()[0])
             if rows > 1000:
                 connection.execute(

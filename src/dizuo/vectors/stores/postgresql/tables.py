@@ -7,6 +7,8 @@ no table, and never the wrong one. (`NAME` without a mark is a collection from b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dizuo.errors import VectorError
@@ -14,10 +16,10 @@ from dizuo.vectors.protocol.collection import CollectionSpec
 from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.writing.naming import generation_name, new_generation
 
-__all__ = ["check", "drop", "find", "make", "part", "qualify"]
+__all__ = ["check", "drop", "find", "limit_waiting", "make", "part", "qualify"]
 
 LOCKED = 30
-"""Seconds that a drop waits for those who read or write the collection."""
+"""Seconds that a drop, or the building of an index, waits for those who read or write the collection."""
 
 
 def find(connection: Any, name: str, schema: str | None) -> tuple[str, int, str | None] | None:
@@ -102,21 +104,37 @@ def drop(connection: Any, name: str, schema: str | None, table: str, collection:
         CollectionGone: there are other tables of this collection now, which stay.
         VectorError: somebody reads or writes them all the time.
     """
-    import psycopg
-
     there = find(connection, name, schema)
     if there is not None and qualify(there[0], schema) != table:
         raise CollectionGone(collection, remade=True)
-    # A scan that is not over reads the table in a transaction of its own, perhaps in this very thread.
-    connection.execute(f"SET LOCAL lock_timeout = '{LOCKED}s'")
-    try:
+    with limit_waiting(connection, collection):
         for one in (table, part(table, "words"), part(table, "counts")):
             connection.execute(f"DROP TABLE IF EXISTS {one}")
+
+
+@contextmanager
+def limit_waiting(connection: Any, collection: str) -> Iterator[None]:
+    """Let statements wait for other users of a collection's tables for a while, and not for ever.
+
+    A scan that is not over reads the tables in a transaction of its own, perhaps in the very thread that waits here.
+
+    Raises:
+        VectorError: somebody was reading or writing all the time.
+    """
+    import psycopg
+
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCKED}s"])
+    try:
+        yield
     except psycopg.errors.LockNotAvailable:
         raise VectorError(
             f"the collection {collection!r} was being read or written for {LOCKED} s",
-            hint="end the scans and writes that are under way, and drop it then",
+            hint="end the scans and writes that are under way, and do it again then",
         ) from None
+    finally:
+        states = psycopg.pq.TransactionStatus
+        if connection.info.transaction_status in (states.IDLE, states.INTRANS):  # a failed one takes it back itself
+            connection.execute("RESET lock_timeout")
 
 
 def qualify(table: str, schema: str | None) -> str:
