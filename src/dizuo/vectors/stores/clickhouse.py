@@ -147,7 +147,7 @@ class ClickHouse:
         self.generation = facts.get("generation", "")
         self.table = generation_name(self.root, self.generation)
         self.words = f"{self.table}_words"
-        if self.generation:
+        if self.generation and not self._ask(f"EXISTS TABLE {self.table}")["result"][0].as_py():
             self._make_tables()
 
     def _make_tables(self) -> None:

@@ -171,6 +171,7 @@ class Redis:
                         gone = True
             if gone:
                 self.check()
+                raise Transient(f"the collection {self.spec.collection!r} was touched while it was written")
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
