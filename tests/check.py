@@ -54,6 +54,7 @@ QUICK = {
         "tests/serving/test_serving_security.py",
         "tests/serving/test_stop_strings.py",
     ),
+    "significance": ("tests/test_significance.py",),
     "steps": ("tests/steps/test_manifest.py",),
     "testing": ("tests/vectors/stores/test_memory_store.py",),
     "training": (
@@ -85,12 +86,11 @@ EVERYWHERE = (
     "tests/test_house.py",
     "tests/test_plugins.py",
     "tests/test_public_surface.py",
-    "tests/test_significance.py",
 )
 """Tests of no room, run where no room is named."""
 HOUSE = ("tests/test_house.py", "--deselect", "tests/test_house.py::test_the_layers_hold")
 """Front pages, circles, the number of entries: run for one room, too. Layers are a job of their own."""
-LIGHT = ("artifacts", "pages", "recipe", "vectors")
+LIGHT = ("artifacts", "pages", "recipe", "significance", "vectors")
 """Rooms that load no torch: with `EVERYWHERE` about half of the work, and so one of the two test jobs."""
 
 Job = tuple[str, list[str]]

@@ -13,7 +13,9 @@ from sklearn.metrics import f1_score
 from dizuo.data import Dataset, Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, evaluate, probe
-from dizuo.evaluation.choosing import check_metric, choose_kind, choose_score, usable_metrics
+from dizuo.evaluation.answering.cheap import choose_baselines
+from dizuo.evaluation.baselines import BASELINES, CheapModel
+from dizuo.evaluation.choosing import check_wanted, choose_kind, choose_score, usable_metrics
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.metrics import METRICS
@@ -152,10 +154,50 @@ def test_a_metric_that_does_not_exist_is_told_with_the_near_name() -> None:
 )
 def test_a_metric_is_refused_before_training(task: str, asked: str, headed: bool, refused: str) -> None:
     if not refused:
-        check_metric(TASKS[task], asked=asked, headed=headed)
+        check_wanted(TASKS[task], metric=asked, baselines=("auto",), headed=headed)
         return
     with pytest.raises(EvaluationError) as raised:
-        check_metric(TASKS[task], asked=asked, headed=headed)
+        check_wanted(TASKS[task], metric=asked, baselines=("auto",), headed=headed)
+    assert raised.value.message == refused
+
+
+CHEAP = [name for name, baseline in BASELINES.all().items() if isinstance(baseline.how, CheapModel)]
+
+
+@pytest.mark.parametrize("baseline", CHEAP)
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_a_baseline_is_used_or_refused_for_every_kind(kind: str, baseline: str) -> None:
+    loaded = KINDS.load(kind)
+    task = next(TASKS[task] for (task, _), evaluated in EVALUATED.items() if evaluated == kind)
+    headed = kind in ("regression", "reward")
+    if loaded.answers in BASELINES.load(baseline).answers:
+        assert [found.name for found in choose_baselines([baseline], answers=loaded.answers)] == [baseline]
+        check_wanted(task, metric="auto", baselines=[baseline], headed=headed)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        choose_baselines([baseline], answers=loaded.answers)
+    assert raised.value.message.startswith(f"the baseline {baseline!r} answers with ")
+    assert raised.value.message.endswith(f"but this task wants {loaded.answers}")
+    assert raised.value.hint is not None
+    assert raised.value.hint.startswith("baselines for this task: ")
+
+
+@pytest.mark.parametrize(
+    ("task", "baselines", "headed", "refused"),
+    [
+        ("labels", ["majority"], False, ""),
+        ("labels", ["majority"], True, ""),
+        ("labels", ["nearest"], False, "the baseline 'nearest' answers with text or labels, but this task wants label"),
+        ("pairs", ["majority"], False, "the baseline 'majority' answers with label, but this task wants pair"),
+        ("running text", ["majority"], False, ""),
+    ],
+)
+def test_a_baseline_is_refused_before_training(task: str, baselines: list[str], headed: bool, refused: str) -> None:
+    if not refused:
+        check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
     assert raised.value.message == refused
 
 
@@ -169,7 +211,7 @@ def test_accuracy_is_what_classes_are_scored_by_unless_asked(spec: Any, news: Da
     options = EvaluateOptions(**QUICK, metric=metric, curve=False, max_items=8)
     report = evaluate(spec, news, options=options)
     assert report.metric == title
-    assert {row.interval for row in report.rows} == {"wilson"}
+    assert {row.interval for row in report.rows} == {"clopper-pearson"}
 
 
 def test_macro_f1_is_the_score_with_its_own_interval_and_tests(spec: Any, news: Dataset, adapter: Path) -> None:
@@ -182,7 +224,7 @@ def test_macro_f1_is_the_score_with_its_own_interval_and_tests(spec: Any, news: 
         assert other is not None
         assert row.score == other.metrics["macro F1"] == row.metrics["macro F1"]
         assert row.metrics["accuracy"] == other.score
-        assert row.interval == "bca"
+        assert row.interval == "conservative"
         assert row.low <= row.score <= row.high
         assert row.n == other.n
     tuned, untuned = report.tuned, report.untuned
@@ -221,7 +263,7 @@ def test_models_are_compared_item_by_item_whatever_the_report_shows(spec: Any, n
     one = probe(spec, news, sample=10, options=options)
     assert one.metric == "accuracy"
     assert one.row.score == np.mean(one.values)
-    assert {row.interval for row in cheap_rows(news, sample=10, options=options)[0]} == {"wilson"}
+    assert {row.interval for row in cheap_rows(news, sample=10, options=options)[0]} == {"clopper-pearson"}
     with pytest.raises(EvaluationError, match="cannot be used for classification"):
         probe(spec, news, options=EvaluateOptions(metric="chrf"))
 

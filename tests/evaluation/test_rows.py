@@ -47,18 +47,20 @@ def test_right_and_wrong_get_wilson_and_mcnemar() -> None:
     assert rows["tuned"].vs_untuned[0] == pytest.approx(0.2)
 
 
-def test_graded_answers_get_a_bootstrap() -> None:
+def test_graded_answers_get_the_interval_of_a_bounded_mean() -> None:
     random = np.random.default_rng(0)
     rows = table(random.random(50), random.random(50), random.random(50))
-    assert {row.interval for row in rows} == {"bca"}
+    assert {row.interval for row in rows} == {"score"}
+    few = table(random.random(49), random.random(49), random.random(49))
+    assert {row.interval for row in few} == {"conservative"}
     assert all(row.low < row.score < row.high for row in rows)
 
 
 def test_rows_of_different_size_are_compared_on_the_items_that_both_have() -> None:
     short, long = mixed(10, 10), np.concatenate((mixed(10, 0), mixed(90, 90)))
-    p, (gain, _, _) = compare(short, long, options=OPTIONS)
-    assert gain == 1.0
-    assert p == mcnemar_exact(10, 0)
+    found = compare(short, long, options=OPTIONS)
+    assert found.difference == 1.0
+    assert found.p == mcnemar_exact(10, 0)
 
 
 def test_the_best_cheap_row_is_the_one_compared_with() -> None:

@@ -2,7 +2,7 @@
 
 choose_kind     the kind of a task and the tuned model's head
 choose_score    what the score column shows: `evaluate.metric`, or the kind's own choice
-check_metric    the same before anything was trained, as far as it can be told
+check_wanted    the same before anything was trained, as far as it can be told, and the baselines
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError, PluginError, did_you_mean
+from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS, TaskKind
 from dizuo.evaluation.metrics import METRICS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dizuo.data import Task
     from dizuo.evaluation.setting import Item
 
-__all__ = ["check_metric", "choose_kind", "choose_score", "usable_metrics"]
+__all__ = ["check_wanted", "choose_kind", "choose_score", "usable_metrics"]
 
 
 def choose_kind(task: Task | None, head: HeadFacts | None = None) -> TaskKind:
@@ -91,23 +92,37 @@ def choose_score(kind: TaskKind, items: Sequence[Item], *, asked: str = "auto") 
     return Score(name, figure.title, why, METRICS.load(default), figure)
 
 
-def check_metric(task: Task | None, *, asked: str, headed: bool) -> None:
-    """Refuse a metric that no model of a task could be evaluated with.
+def check_wanted(task: Task | None, *, metric: str, baselines: Sequence[str], headed: bool) -> None:
+    """Refuse a metric and baselines that no model of a task could be evaluated with.
 
     Args:
         task: of the data set.
-        asked: `evaluate.metric`.
+        metric: `evaluate.metric`.
+        baselines: `evaluate.baselines`.
         headed: whether a head is going to be trained; which one is not known yet.
 
     Raises:
-        EvaluationError: naming the kind of task and the metrics that it can use.
+        EvaluationError: naming the kind of task, and the metrics or baselines that it can use.
     """
-    if asked == "auto" or task is None:
+    if task is None:
         return
     heads = [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
     kinds = [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in heads)]
-    if kinds and not any(asked in usable_metrics(kind) for kind in kinds):
-        _check_usable(kinds[0], asked)
+    if not kinds:
+        return
+    if metric != "auto" and not any(metric in usable_metrics(kind) for kind in kinds):
+        _check_usable(kinds[0], metric)
+    refused = [_refusal(kind, baselines) for kind in kinds]
+    if all(refused):
+        raise next(error for error in refused if error is not None)
+
+
+def _refusal(kind: TaskKind, baselines: Sequence[str]) -> EvaluationError | None:
+    try:
+        choose_baselines(baselines, answers=kind.answers)
+    except EvaluationError as error:
+        return error
+    return None
 
 
 def _check_usable(kind: TaskKind, asked: str) -> None:

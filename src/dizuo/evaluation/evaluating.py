@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError
+from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.choosing import choose_kind, choose_score
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import TaskKind
@@ -77,6 +78,7 @@ def evaluate(
     assert data.task is not None, "a kind was found for it"
     items = kind.items(rows, data.task, options.max_items)
     score = choose_score(kind, items, asked=options.metric)
+    choose_baselines(options.baselines, answers=kind.answers)  # a name that does not suit is refused at once
     setting = Setting(
         spec=model,
         data=data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dizuo.evaluation.reporting.report import Report, Row
+from dizuo.significance import smallest_p
 
 __all__ = ["unmet"]
 
@@ -53,6 +54,9 @@ def _better(
             f"{metric} is {tuned.score:.3f}, not higher than {other.score:.3f} of the {what} "
             f"({other.title}, {_on(tuned)})"
         ]
+    if smallest_p(min(tuned.n, other.n)) >= LEVEL:
+        fewer = min(tuned, other, key=lambda row: row.n)
+        return [f"{_on(fewer)} are too few to say whether the model is better than the {what} ({other.title})"]
     if p >= LEVEL:
         return [
             f"{metric} is {tuned.score:.3f} against {other.score:.3f} of the {what} ({other.title}), which may be "
@@ -62,4 +66,4 @@ def _better(
 
 
 def _on(row: Row) -> str:
-    return f"{row.n:,} items"
+    return f"{row.n:,} item{'s' if row.n != 1 else ''}"

@@ -142,14 +142,14 @@ class _Steps:
             warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
 
     def train(self) -> None:
-        from dizuo.steps.evaluate import check_metric
+        from dizuo.steps.evaluate import check_wanted
         from dizuo.steps.train import train_step
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_metric(data, options=settings.evaluate, method=settings.train.method)
+        check_wanted(data, options=settings.evaluate, method=settings.train.method)
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

@@ -48,7 +48,7 @@ class Row:
     n: int
     """Items it was scored on; an answer that could not be read counts as wrong."""
     interval: str = ""
-    """How the interval was made: `wilson`, `bca` or `percentile`."""
+    """How the interval was made: see `dizuo.significance.intervals`."""
     p_vs_best_cheap: float | None = None
     """Paired test against the best cheap row on the items both have; None for that row itself, and without one."""
     p_vs_untuned: float | None = None
