@@ -35,10 +35,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from dizuo.errors import MissingPackage, VectorError
+from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
-from dizuo.vectors.knowledge.text_models import bind_options, check_options, check_vectors, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import (
+    bind_options,
+    check_options,
+    check_vectors,
+    explain_import_error,
+    refuse_half_characters,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,8 +151,8 @@ class EmbedderKind(Generic[OptionsT]):
     """(address, options, watch) -> the embedder. The address is what stands behind `NAME:`; `watch` hears of downloads
     and of choices."""
     package: str = ""
-    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
-    empty where it needs none beyond dizuo's own."""
+    """The package it runs on, as PyPI calls it. If an import fails while it is opened, the user is told to
+    install it; empty where it needs none beyond dizuo's own."""
     extra: str = ""
     """What pip installs that package by, as in `dizuo[embedders]`."""
     name: str = ""
@@ -190,4 +196,4 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         if not kind.package:
             raise
         purpose = f"the embedder {name.replace('_', '-')}"
-        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error
+        raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error

