@@ -13,7 +13,7 @@ from dizuo.data.rendering.conversations import render_completions
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering.likelihood import contextual_bias, question_sequences, score_labels, softmax
 from dizuo.records import Message
-from dizuo.trees import Runner
+from dizuo.trees import Runner, Sequences, common_prefix, count_packed
 
 LABELS = ("sport", "sports news", "sport and music", "政治", "music")
 
@@ -61,6 +61,42 @@ def test_questions_share_their_prompt_and_more_so_in_larger_passes(model: models
     large = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, tokens_per_block=100_000)
     assert small.sum_lengths == large.sum_lengths > 2 * small.packed_tokens
     assert large.packed_tokens < small.packed_tokens
+
+
+@pytest.mark.parametrize("budget", [1, 40, 90, 200, 100_000])
+def test_tokens_are_counted_as_the_runner_reads_them_and_passes_are_filled(
+    model: models.Model, runner: Runner, monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    labels = (
+        "sport",
+        "business",
+        "a song",
+        "a story",
+        "sports",
+        "a",
+    )  # not sorted: neighbours share less than the tree
+    passes: list[tuple[int, int]] = []
+    forward = runner.forward
+
+    def recorded(sequences: Sequences, **options: Any) -> Any:
+        outputs = forward(sequences, **options)
+        passes.append((len(sequences) // len(labels), outputs.num_tokens))
+        return outputs
+
+    monkeypatch.setattr(runner, "forward", recorded)
+    found = score_labels(runner, model.tokenizer, QUESTIONS, labels, tokens_per_block=budget)
+    assert found.packed_tokens == sum(size for _, size in passes)
+    assert all(size <= budget or questions == 1 for questions, size in passes)
+    read = [
+        [sequence.ids[:-1] for sequence in sequences]
+        for sequences in question_sequences(model.tokenizer, QUESTIONS, labels)
+    ]
+    for end, (_, size) in zip(np.cumsum([questions for questions, _ in passes])[:-1], passes, strict=False):
+        # A pass ends where the next question, less what it shares with the one before, would not have fitted.
+        assert size + count_packed(read[end]) - common_prefix(read[end - 1][0], read[end][0]) > budget
+    every = question_sequences(model.tokenizer, QUESTIONS, labels)
+    # The end of turn is predicted and never read.
+    assert found.sum_lengths == sum(len(sequence.ids) - 1 for sequences in every for sequence in sequences)
 
 
 def test_the_end_of_turn_is_scored_so_that_a_label_is_not_its_own_beginning(model: models.Model) -> None:

@@ -13,8 +13,9 @@ from dizuo.training import TrainOptions, plan
 from dizuo.training.building.build import build_network, build_stepper
 from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, is_launched, join
 from dizuo.training.resuming import seed_step
-from dizuo.training.tokens.batching import count_packed, take_share
+from dizuo.training.tokens.batching import take_share
 from dizuo.training.tokens.tokenizing import TokenStore
+from dizuo.trees import count_packed
 
 
 @pytest.fixture(scope="module")
