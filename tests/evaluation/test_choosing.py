@@ -15,12 +15,13 @@ from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, evaluate, probe
 from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.baselines import BASELINES, CheapModel
-from dizuo.evaluation.choosing import check_wanted, choose_kind, choose_score, usable_metrics
+from dizuo.evaluation.choosing import check_rows, check_wanted, choose_kind, choose_score, usable_metrics
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.metrics import METRICS
 from dizuo.evaluation.setting import Item, items_of
 from dizuo.models.heads import HeadFacts
+from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text
 
 TASKS = {
     "labels": Task("classification", labels=("a", "b")),
@@ -41,6 +42,7 @@ EVALUATED = {
     ("several", "regression"): "regression",
     ("written", None): "generation",
     ("written", "regression"): "regression",
+    ("running text", None): "generation",
     ("pairs", None): "preference",
     ("pairs", "reward"): "reward",
 }
@@ -149,7 +151,8 @@ def test_a_metric_that_does_not_exist_is_told_with_the_near_name() -> None:
         ("several", "chrf", True, "the metric 'chrf' cannot be used for classification with several labels"),
         ("pairs", "accuracy", False, "the metric 'accuracy' cannot be used for preferences"),
         ("pairs", "accuracy", True, "the metric 'accuracy' cannot be used for a reward model"),
-        ("running text", "accuracy", False, ""),  # is not evaluated at all, which the evaluation itself says
+        ("running text", "accuracy", False, ""),
+        ("votes", "accuracy", False, ""),  # is not evaluated at all, which the evaluation itself says
     ],
 )
 def test_a_metric_is_refused_before_training(task: str, asked: str, headed: bool, refused: str) -> None:
@@ -189,7 +192,7 @@ def test_a_baseline_is_used_or_refused_for_every_kind(kind: str, baseline: str) 
         ("labels", ["majority"], True, ""),
         ("labels", ["nearest"], False, "the baseline 'nearest' answers with text or labels, but this task wants label"),
         ("pairs", ["majority"], False, "the baseline 'majority' answers with label, but this task wants pair"),
-        ("running text", ["majority"], False, ""),
+        ("votes", ["majority"], False, ""),
     ],
 )
 def test_a_baseline_is_refused_before_training(task: str, baselines: list[str], headed: bool, refused: str) -> None:
@@ -199,6 +202,41 @@ def test_a_baseline_is_refused_before_training(task: str, baselines: list[str], 
     with pytest.raises(EvaluationError) as raised:
         check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
     assert raised.value.message == refused
+
+
+ROWS: dict[str, list[Example]] = {
+    "labels": [Labelled("a text", ("a",))],
+    "several": [Labelled("a text", ("a", "b"))],
+    "written": [Chat((Message("user", "q"), Message("assistant", "a")))],
+    "pairs": [
+        Preference((Message("user", "q"),), (Message("assistant", "a"),), (Message("assistant", "b"),)),
+    ],
+    "running text": [Text("a story without a question")],
+    "votes": [Feedback((Message("user", "q"),), (Message("assistant", "a"),), True)],
+}
+NO_ANSWER = {
+    "running text": "an example is running text without a question and its right answer",
+    "votes": "the data set has the kind 'feedback'; classification, generation and preferences can be evaluated",
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_rows_without_a_right_answer_are_refused_before_training(task: str) -> None:
+    if task not in NO_ANSWER:
+        check_rows(TASKS[task], ROWS[task], headed=False)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        check_rows(TASKS[task], ROWS[task], headed=False)
+    assert raised.value.message == NO_ANSWER[task]
+    assert str(raised.value.hint).endswith("dizuo train, and dizuo plan --until train, go without a report")
+
+
+def test_one_row_of_running_text_among_prompts_is_found_and_named() -> None:
+    rows: list[Example] = [Text("an answer", prompt=f"question {i}: ") for i in range(300)]
+    check_rows(TASKS["running text"], rows, headed=False)
+    rows[200] = Text("a story", origin=Origin("rows.jsonl", 201))
+    with pytest.raises(EvaluationError, match=r"rows\.jsonl:201 is running text"):
+        check_rows(TASKS["running text"], rows, headed=False)
 
 
 # The score of a report.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dizuo.data import Dataset, Split
     from dizuo.models import ModelSpec
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "rows_of"]
 
 
 def evaluate(
@@ -71,7 +71,7 @@ def evaluate(
     watch(Started("evaluate"))
     options = options or EvaluateOptions()
     name = split or options.split
-    rows = _rows_of(data, name)
+    rows = rows_of(data, name)
     tuned = adapter or weights
     head = None if tuned is None else read_head(tuned)
     kind = choose_kind(data.task, None if head is None else head.facts)
@@ -99,7 +99,7 @@ def evaluate(
     return report
 
 
-def _rows_of(data: Dataset, name: str) -> Split:
+def rows_of(data: Dataset, name: str) -> Split:
     """Return the rows to score.
 
     Raises:

@@ -18,7 +18,7 @@ from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
 from dizuo.training.methods import METHODS
 
-__all__ = ["check_wanted", "evaluate", "evaluate_step", "evaluate_work"]
+__all__ = ["check_evaluable", "check_wanted", "evaluate", "evaluate_step", "evaluate_work"]
 
 
 def evaluate(
@@ -70,6 +70,23 @@ def check_wanted(data: Dataset, *, options: EvaluateOptions, method: str) -> Non
 
         headed = METHODS.load(method).head is not None
         choosing.check_wanted(data.task, metric=options.metric, baselines=options.baselines, headed=headed)
+
+
+def check_evaluable(data: Dataset, *, options: EvaluateOptions, method: str) -> None:
+    """Refuse a data set that the evaluation after training could not score.
+
+    Args:
+        data: the data set.
+        options: their `split`.
+        method: the name of the training method.
+
+    Raises:
+        EvaluationError: the split is empty, its kind of task cannot be evaluated, or a row has no right answer.
+    """
+    from dizuo.evaluation import choosing, evaluating
+
+    rows = evaluating.rows_of(data, options.split)
+    choosing.check_rows(data.task, rows, headed=METHODS.load(method).head is not None)
 
 
 def evaluate_work(

@@ -87,7 +87,7 @@ def run(
     outcome = Outcome(settings.name, Path(folder) / settings.name)
     outcome.folder.mkdir(parents=True, exist_ok=True)
     recipes.write(recipe, outcome.folder / "recipe.yaml")
-    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1)
+    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1, evaluated="evaluate" in wanted)
     for name in wanted:
         getattr(steps, name)()
     return outcome
@@ -102,9 +102,17 @@ class _Steps:
     """Runs the steps of one recipe, one method per step; each leaves its result in the outcome."""
 
     def __init__(
-        self, settings: Settings, outcome: Outcome, force: Collection[str], watch: Watcher, *, several: bool
+        self,
+        settings: Settings,
+        outcome: Outcome,
+        force: Collection[str],
+        watch: Watcher,
+        *,
+        several: bool,
+        evaluated: bool,
     ) -> None:
         self.settings, self.outcome, self.force, self.watch, self.several = settings, outcome, force, watch, several
+        self.evaluated = evaluated
 
     def step(self, name: str, make: Callable[[Path, bool], tuple[T, str | None]]) -> T:
         """Do a step in its folder, write down whether it ran and why, and return its result."""
@@ -142,7 +150,7 @@ class _Steps:
             warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
 
     def train(self) -> None:
-        from dizuo.steps.evaluate import check_wanted
+        from dizuo.steps.evaluate import check_evaluable, check_wanted
         from dizuo.steps.train import train_step
 
         settings, outcome = self.settings, self.outcome
@@ -150,6 +158,8 @@ class _Steps:
         assert model is not None
         assert data is not None
         check_wanted(data, options=settings.evaluate, method=settings.train.method)
+        if self.evaluated:
+            check_evaluable(data, options=settings.evaluate, method=settings.train.method)
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

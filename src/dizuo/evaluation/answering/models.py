@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.evaluation.answering.asking import prompt_ids, stop_ids
 from dizuo.evaluation.setting import Question, Setting
 from dizuo.events import Finished, Progress, Started
 
@@ -59,18 +59,17 @@ class Speaker:
         not missing.
         """
         from dizuo.engines import GenerateRequest, Sampling, generate_all
-        from dizuo.models import end_of_turn_ids
 
-        watch, stop = self.setting.watch, end_of_turn_ids(self.tokenizer)
-        sampling = Sampling(max_tokens=max_tokens, stop_ids=tuple(stop))
+        watch = self.setting.watch
         began = time.perf_counter()
         watch(Started(work, len(questions), "answers"))
         answers = [""] * len(questions)
         self.too_long = self.failed = 0
         ready = []
         for index, question in enumerate(questions):
-            ids = render_prompt(self.tokenizer, question)
+            ids = prompt_ids(self.tokenizer, question)
             if len(ids) + max_tokens <= self.engine.context_length:
+                sampling = Sampling(max_tokens=max_tokens, stop_ids=stop_ids(self.tokenizer, question))
                 ready.append((index, GenerateRequest(ids, sampling, adapter=self.adapter if tuned else None)))
             else:
                 self.too_long += 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dizuo.data.rendering.conversations import Rendered, render_completion
+from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import DataError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Absent, Answers, Likelihood
+from dizuo.evaluation.answering.asking import render_answered
 from dizuo.evaluation.answering.likelihood import score_sequences
 from dizuo.evaluation.answering.shots import Shots
 from dizuo.evaluation.baselines import untuned
@@ -38,7 +39,7 @@ def write_answers(
     Args:
         setting: what is evaluated.
         speaker: the engine.
-        questions: the messages that the model is shown.
+        questions: what the model is shown.
         longest: most tokens of an answer.
         tuned: ask the tuned model.
         work: name of the work in progress events.
@@ -105,7 +106,7 @@ def with_likelihood(setting: Setting, entry: Entry, *, tuned: bool) -> Entry:
     with models.open_runner(setting, tuned=tuned) as (runner, tokenizer):
         for item in setting.items:
             try:
-                sequence = render_completion(tokenizer, item.question, item.answer)
+                sequence = render_answered(tokenizer, item.question, item.answer)
             except DataError:
                 continue  # an answer that the template cannot write has no likelihood; what was written is scored
             if len(sequence.ids) <= setting.spec.context_length:
