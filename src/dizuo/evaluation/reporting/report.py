@@ -194,7 +194,7 @@ class Report:
 
 
 def _row(value: Mapping[str, Any]) -> Row:
-    pairs = {name: value.get(name) for name in ("vs_untuned", "vs_best_cheap")}
+    pairs = {name: value.get(name) for name in ("vs_untuned", "vs_best_cheap", "vs_scored")}
     return Row(**{**value, **{name: None if pair is None else tuple(pair) for name, pair in pairs.items()}})
 
 
