@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docx_constructs import DOCX
+from html_constructs import HTML, XHTML
 from test_readers import pdf
 
 from dizuo import plugins
@@ -39,6 +41,7 @@ class TestHtml(DocumentReaderSuite):
     name = "html"
     pieces = ("Animals", "Cats sleep & eat.", "Dogs bark.")
     headings = ("Animals", "Dogs")
+    constructs = HTML
 
     def write(self, folder: Path) -> Path:
         path = folder / "animals.html"
@@ -47,6 +50,13 @@ class TestHtml(DocumentReaderSuite):
             "<h2>Dogs</h2><p>Dogs bark."
         )
         return path
+
+
+class TestXhtml(TestHtml):
+    constructs = XHTML
+
+    def write(self, folder: Path) -> Path:
+        return super().write(folder).rename(folder / "animals.xhtml")
 
 
 class TestPdf(DocumentReaderSuite):
@@ -64,6 +74,7 @@ class TestDocx(DocumentReaderSuite):
     name = "docx"
     pieces = ("Animals", "Cats sleep.", "a\tb", "Dogs bark.")
     headings = ("Animals", "Dogs")
+    constructs = DOCX
 
     def write(self, folder: Path) -> Path:
         import docx

@@ -1,0 +1,216 @@
+"""Word documents: headings, wrappers within wrappers, tables, equations, and what is counted instead of read."""
+
+# ruff: noqa: E501  (a table is read line by line)
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docx_constructs import BLOCKS, BY, INLINE, NOTE, block, docx, drawing, p, r, row, table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_readers import check_blocks, said
+
+from dizuo.errors import DataError
+from dizuo.events import Event
+from dizuo.testing.vectors.document_reader import SENTENCE, find_faults
+from dizuo.vectors.knowledge.documents import Document, read_document
+
+
+def read(folder: Path, content: bytes, **options: Any) -> Document:
+    (folder / "a.docx").write_bytes(content)
+    document = read_document(folder / "a.docx", **options)
+    check_blocks(document)
+    return document
+
+
+def left_out(document: Document) -> dict[str, int]:
+    return {item.kind: item.count for item in document.left_out}
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(sorted(INLINE)), max_size=6),
+    st.lists(st.sampled_from(sorted(BLOCKS)), max_size=4),
+)
+def test_a_sentence_in_wrappers_within_wrappers_is_read_once(
+    tmp_path: Path, inner: list[str], outer: list[str]
+) -> None:
+    """No list of wrappers is complete: what counts is that they may stand in each other, in any order."""
+    xml = r("§")
+    for name in inner:
+        xml = INLINE[name].replace(r("§"), xml)
+    blocks = f"<w:p>{xml}</w:p>"
+    for name in outer:
+        blocks = BLOCKS[name].replace("§", blocks)
+    construct = block(blocks)
+    content = construct.write(SENTENCE)
+    assert isinstance(content, bytes)
+    document = read(tmp_path, content)
+    assert not list(find_faults(document, construct))
+
+
+def test_hundreds_of_wrappers_within_each_other_are_no_depth(tmp_path: Path) -> None:
+    xml = "<w:sdt><w:sdtContent>" * 120 + p("deep") + "</w:sdtContent></w:sdt>" * 120
+    assert read(tmp_path, docx(xml)).text == "deep"
+
+
+def test_what_python_docx_writes_and_what_we_write_are_the_same_format(tmp_path: Path) -> None:
+    """The files of these tests are written by hand; a parser that is not ours opens them, too."""
+    import docx as python_docx
+
+    word: Any = python_docx.Document(io.BytesIO(docx(p("one") + table(row(p("k"), p("v"))))))
+    assert [paragraph.text for paragraph in word.paragraphs] == ["one"]
+    assert [cell.text for cell in word.tables[0].rows[0].cells] == ["k", "v"]
+
+
+def test_headings_are_known_by_outline_level_through_styles_that_build_on_each_other(tmp_path: Path) -> None:
+    def styled(text: str, style: str) -> str:
+        return p(text, f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>')
+
+    document = read(
+        tmp_path,
+        docx(
+            styled("Handbook", "Titel")  # the ids of a German Word; the names in the file are English
+            + styled("Leave", "berschrift1")
+            + p("Days", '<w:pPr><w:outlineLvl w:val="1"/></w:pPr>')
+            + p("Thirty.")
+            + styled("Pay", "Clause")  # based on heading 1
+            + styled("Monthly.", "Plain")  # based on heading 1, with the level of body text
+            + styled("Notice", "Heading2")  # a style that the file does not have
+            + p("Not a heading", '<w:pPr><w:pStyle w:val="berschrift1"/><w:outlineLvl w:val="9"/></w:pPr>')
+        ),
+    )
+    assert said(document) == [
+        ("Handbook", ("Handbook",)),
+        ("Leave", ("Handbook", "Leave")),
+        ("Days", ("Handbook", "Leave", "Days")),
+        ("Thirty.", ("Handbook", "Leave", "Days")),
+        ("Pay", ("Handbook", "Pay")),
+        ("Monthly.", ("Handbook", "Pay")),
+        ("Notice", ("Handbook", "Pay", "Notice")),
+        ("Not a heading", ("Handbook", "Pay", "Notice")),
+    ]
+
+
+def test_what_is_anchored_in_a_paragraph_follows_it_under_its_heading(tmp_path: Path) -> None:
+    heading = '<w:pPr><w:outlineLvl w:val="0"/></w:pPr>'
+    box = f"<wps:txbx><w:txbxContent>{p('In the box', heading)}</w:txbxContent></wps:txbx>"
+    body = (
+        p("Leave", heading)
+        + f'<w:p>{r("Text")}{drawing(box)}<w:r><w:footnoteReference w:id="2"/></w:r>{r(" goes on.")}</w:p>'
+        + p("Next")
+        + '<w:sectPr><w:headerReference w:type="default" r:id="h"/></w:sectPr>'
+    )
+    parts = {"n": ("footnotes", NOTE.format(p("A note."))), "h": ("header", f"<w:hdr>{p('Handbook 4711')}</w:hdr>")}
+    assert said(read(tmp_path, docx(body, parts))) == [
+        ("Leave", ("Leave",)),
+        ("Text goes on.", ("Leave",)),
+        ("In the box", ("Leave",)),  # whatever its style, it is no heading of what follows
+        ("A note.", ("Leave",)),
+        ("Next", ("Leave",)),
+        ("Handbook 4711", ()),
+    ]
+
+
+def test_tables_are_rows_with_merged_and_nested_cells_in_their_place(tmp_path: Path) -> None:
+    above = "<w:tcPr><w:vMerge/></w:tcPr><w:p/>"
+    nested = table(row(p("a"), p("b")), row(p("c"), p("d")))
+    document = read(
+        tmp_path,
+        docx(
+            table(
+                row(p("City"), p("Days")),
+                row('<w:tcPr><w:vMerge w:val="restart"/></w:tcPr>' + p("Berlin"), p("30")),
+                row(above, p("31") + p("or 32")),
+                f'<w:tr><w:trPr><w:gridBefore w:val="1"/></w:trPr><w:tc>{p("late")}</w:tc></w:tr>',
+                row(p("Paris"), nested + "<w:p/>"),
+            )
+        ),
+    )
+    assert document.text.split("\n") == ["City\tDays", "Berlin\t30", "Berlin\t31 or 32", "late", "Paris\ta b; c d"]
+    assert len(document.blocks) == 1
+
+
+def test_a_layout_of_cells_keeps_its_headings(tmp_path: Path) -> None:
+    heading = '<w:pPr><w:outlineLvl w:val="0"/></w:pPr>'
+    document = read(tmp_path, docx(table(row(p("Leave", heading) + p("Thirty."), p("aside")))))
+    assert said(document) == [("Leave", ("Leave",)), ("Thirty.", ("Leave",)), ("aside", ("Leave",))]
+
+
+def m(text: str) -> str:
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
+EQUATIONS = {
+    "a+b": m("a+b"),
+    "(a+b)/2": f"<m:f><m:num>{m('a+b')}</m:num><m:den>{m('2')}</m:den></m:f>",
+    "x^2": f"<m:sSup><m:e>{m('x')}</m:e><m:sup>{m('2')}</m:sup></m:sSup>",
+    "x_i": f"<m:sSub><m:e>{m('x')}</m:e><m:sub>{m('i')}</m:sub></m:sSub>",
+    "x_i^(n+1)": f"<m:sSubSup><m:e>{m('x')}</m:e><m:sub>{m('i')}</m:sub><m:sup>{m('n+1')}</m:sup></m:sSubSup>",
+    "√(n)": f'<m:rad><m:radPr><m:degHide m:val="1"/></m:radPr><m:deg/><m:e>{m("n")}</m:e></m:rad>',
+    "3√(n)": f"<m:rad><m:deg>{m('3')}</m:deg><m:e>{m('n')}</m:e></m:rad>",
+    "∑_(i=1)^n i": f'<m:nary><m:naryPr><m:chr m:val="∑"/></m:naryPr><m:sub>{m("i=1")}</m:sub><m:sup>{m("n")}</m:sup><m:e>{m("i")}</m:e></m:nary>',
+    "∫ x": f"<m:nary><m:sub/><m:sup/><m:e>{m('x')}</m:e></m:nary>",
+    "(a|b)": f"<m:d><m:e>{m('a')}</m:e><m:e>{m('b')}</m:e></m:d>",
+    "[a]": f'<m:d><m:dPr><m:begChr m:val="["/><m:endChr m:val="]"/></m:dPr><m:e>{m("a")}</m:e></m:d>',
+    "lim_(n→∞) x": f"<m:func><m:fName><m:limLow><m:e>{m('lim')}</m:e><m:lim>{m('n→∞')}</m:lim></m:limLow></m:fName><m:e>{m('x')}</m:e></m:func>",
+    "a, b; c, d": f"<m:m><m:mr><m:e>{m('a')}</m:e><m:e>{m('b')}</m:e></m:mr><m:mr><m:e>{m('c')}</m:e><m:e>{m('d')}</m:e></m:mr></m:m>",
+    "x\u0302": f"<m:acc><m:e>{m('x')}</m:e></m:acc>",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "xml"), EQUATIONS.items(), ids=EQUATIONS.keys())
+def test_an_equation_is_one_line(text: str, xml: str, tmp_path: Path) -> None:
+    assert read(tmp_path, docx(f"<w:p><m:oMath>{xml}</m:oMath></w:p>")).text == text
+
+
+def test_what_is_not_read_is_named_once_per_file_with_its_count(tmp_path: Path) -> None:
+    comments = "".join(f'<w:comment w:id="{n}">{p("no")}</w:comment>' for n in range(3))
+    body = p("Text") + f"<w:p>{'<w:del><w:r><w:delText>x</w:delText></w:r></w:del>' * 2}</w:p>"
+    heard: list[Event] = []
+    document = read(
+        tmp_path, docx(body, {"c": ("comments", f"<w:comments>{comments}</w:comments>")}), watch=heard.append
+    )
+    assert left_out(document) == {"tracked deletions": 2, "comments": 3}
+    assert [str(getattr(event, "text", "")) for event in heard] == [
+        "a.docx: not read: tracked deletions (2), comments (3); accept or reject the changes in Word"
+    ]
+
+
+def test_moved_text_that_changed_on_its_way_is_read_where_it_is(tmp_path: Path) -> None:
+    body = f"<w:p><w:moveFrom {BY}>{r('The clause.')}</w:moveFrom></w:p><w:p><w:moveTo {BY}>{r('The new clause.')}</w:moveTo></w:p>"
+    document = read(tmp_path, docx(body))
+    assert (document.text, left_out(document)) == ("The new clause.", {"texts that were moved away": 1})
+
+
+def change(path: Path, part: str, content: Callable[[bytes], bytes]) -> None:
+    """Change one part of a package."""
+    with zipfile.ZipFile(path) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    files[part] = content(files[part])
+    with zipfile.ZipFile(path, "w") as changed:
+        for name, data in files.items():
+            changed.writestr(name, data)
+
+
+@pytest.mark.parametrize("part", ["word/document.xml", "word/styles.xml", "word/n.xml", "_rels/.rels"])
+def test_a_damaged_part_is_an_error_that_names_the_file_and_the_part(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.docx"
+    path.write_bytes(docx(p("Text"), {"n": ("footnotes", NOTE.format(p("x")))}))
+    change(path, part, lambda content: content[:-10])
+    with pytest.raises(DataError, match=rf"a\.docx is no Word document that can be read: .* in {part}"):
+        read_document(path)
+
+
+def test_another_office_file_is_no_word_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.docx"
+    path.write_bytes(docx(p("Text")))
+    change(path, "word/document.xml", lambda content: b"<workbook/>")
+    with pytest.raises(DataError, match=r"a\.docx is no Word document"):
+        read_document(path)
