@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from docx_constructs import DOCX
 from html_constructs import HTML, XHTML
+from markdown_constructs import MARKDOWN
 from test_readers import pdf
 
 from dizuo import plugins
@@ -30,6 +31,7 @@ class TestMarkdown(DocumentReaderSuite):
     name = "markdown"
     pieces = ("title: x", "# Animals", "Cats *sleep*.", "- one\n- two", "Dogs bark.")
     headings = ("Animals", "Dogs")
+    constructs = MARKDOWN
 
     def write(self, folder: Path) -> Path:
         path = folder / "animals.md"

@@ -9,6 +9,7 @@ On the way they pass through
     reading.py     a file becomes a document: the reader is chosen by its suffix
     readers/       one entry per format: text, Markdown, HTML, PDF, DOCX
     decoding.py    bytes become text, in whatever encoding they are
+    lines.py       where the lines and paragraphs of a text file begin
     tables.py      the cells of a table become one line per row
     document.py    `Document`: the text, what stands where in it, what was left out; `Draft`, which readers fill
     chunking.py    a document becomes chunks, none longer than the size that the embedder reads
