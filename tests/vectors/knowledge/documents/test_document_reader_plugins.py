@@ -9,6 +9,7 @@ import pytest
 from docx_constructs import DOCX
 from html_constructs import HTML, XHTML
 from markdown_constructs import MARKDOWN
+from pdf_constructs import PDF
 from test_readers import pdf
 
 from dizuo import plugins
@@ -65,6 +66,7 @@ class TestPdf(DocumentReaderSuite):
     name = "pdf"
     pieces = ("Cats sleep", "Dogs bark")
     headings = ("Dogs",)
+    constructs = PDF
 
     def write(self, folder: Path) -> Path:
         path = folder / "animals.pdf"

@@ -3,7 +3,7 @@
     text.py        plain text: paragraphs between empty lines
     markdown.py    Markdown: the text as it is written, with its headings
     html/          HTML: what a browser would show
-    pdf.py         PDF, page by page
+    pdf/           PDF, page by page
     docx/          Word documents
 
 A reader fills a `Draft`, piece by piece, and says which headings and which page a piece stands under:
