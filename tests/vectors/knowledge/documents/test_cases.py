@@ -1,7 +1,7 @@
 """Files that were once read wrongly, with what is read of them now: `cases/` and `cases.txt`.
 
-The Word files are those of ../shared/cases/documents without their styles, themes and thumbnails. `python test_cases.py`
-in this folder writes `cases.txt` anew: look at the difference.
+The Word files are those of ../shared/cases/documents without their styles, themes and thumbnails.
+`python test_cases.py` in this folder writes `cases.txt` anew: look at the difference.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,36 @@ def test_a_sentence_in_wrappers_within_wrappers_is_read_once(
     assert isinstance(content, bytes)
     document = read(tmp_path, content)
     assert not list(find_faults(document, construct))
+
+
+ELEMENTS = [
+    "w:p", "w:r", "w:tbl", "w:tr", "w:tc", "w:sdt", "w:sdtContent", "w:ins", "w:moveTo", "w:smartTag", "w:customXml",
+    "w:hyperlink", "w:fldSimple", "w:dir", "w:bdo", "w:txbxContent", "w:drawing", "wp:inline", "a:graphic",
+    "a:graphicData", "wps:wsp", "wps:txbx", "w:pict", "v:shape", "v:textbox", "v:group", "w:object", "m:oMathPara",
+    "m:oMath", "m:r", "m:f", "m:num", "m:den", "m:d", "m:e", "m:sSup", "m:sup", "m:nary", "m:sub", "m:m", "m:mr",
+    "w:ruby", "w:rubyBase", "w:rt", "w:body", "a:p", "a:r", "w:document", "w:new", "m:new", "wps:new", "x:new",
+]  # fmt: skip
+
+
+def grow(chance: random.Random, depth: int, words: list[str]) -> str:
+    """Return an element that holds others, whether or not the schema allows them there, and words at the ends."""
+    inner = ""
+    for _ in range(chance.randint(1, 3)):
+        if depth < chance.randint(1, 7):
+            inner += grow(chance, depth + 1, words)
+        else:
+            words.append(f"word{len(words)}.")
+            leaf = chance.choice(["<w:r><w:t>{}</w:t></w:r>", "<w:t>{}</w:t>", "<m:t>{}</m:t>", p("{}")])
+            inner += leaf.format(words[-1])
+    name = chance.choice(ELEMENTS)
+    return f"<{name}>{inner}</{name}>"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_word_is_lost_or_doubled_wherever_it_stands(seed: int, tmp_path: Path) -> None:
+    chance, words = random.Random(seed), list[str]()
+    document = read(tmp_path, docx(grow(chance, 0, words) + grow(chance, 0, words)))
+    assert {word: document.text.count(word) for word in words} == dict.fromkeys(words, 1)
 
 
 def test_hundreds_of_wrappers_within_each_other_are_no_depth(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from dizuo.vectors.knowledge.documents.document import Draft
 from dizuo.vectors.knowledge.documents.readers.docx.lines import Line, Lines, choose_branch, is_property
-from dizuo.vectors.knowledge.documents.readers.docx.names import attribute, child, descendants, tag
+from dizuo.vectors.knowledge.documents.readers.docx.names import attribute, child, descendants, has_text, tag
 from dizuo.vectors.knowledge.documents.readers.docx.styles import Styles
 from dizuo.vectors.knowledge.documents.tables import Table
 
@@ -171,8 +171,12 @@ class Body:
                     yield from self._parts(branch)
             elif name in ("w:del", "w:moveFrom"):
                 self._lines.leave_out_removed(inner)
-            elif not is_property(name):
+            elif is_property(name):
+                continue
+            elif next(descendants(inner, "w:tr", "w:tc", "w:p", "w:tbl", "w:r"), None) is not None:
                 yield from self._parts(inner)
+            elif has_text(inner):
+                yield inner
 
     def _flatten(self, node: Element, beside: Line) -> str:
         """Return the text of a cell on one line; the rows of a table in it are apart by semicolons."""
@@ -186,9 +190,7 @@ class Body:
             else:
                 self._lines.read_element(node, line)
             self._lines.end_paragraph(line)
-            beside.boxes += line.boxes
-            beside.notes += line.notes
-            beside.asides += line.asides
+            beside.take_anchored(line)
             return line.text
         if name == "mc:AlternateContent":
             branch = choose_branch(node)

@@ -20,6 +20,8 @@ from dizuo.vectors.knowledge.documents.readers.docx.names import (
     descendants,
     has_text,
     is_on,
+    leaves,
+    outermost,
     tag,
 )
 from dizuo.vectors.knowledge.documents.readers.docx.package import Package, Relation
@@ -59,6 +61,12 @@ class Line:
     def text(self) -> str:
         """What was read so far."""
         return "".join(self.parts)
+
+    def take_anchored(self, other: Line) -> None:
+        """Take over what is anchored in another line, whose text goes its own way."""
+        self.boxes += other.boxes
+        self.notes += other.notes
+        self.asides += other.asides
 
 
 @dataclass(slots=True)
@@ -208,6 +216,7 @@ class Lines:
             self.read_element(inner, above if tag(inner) == "w:rt" else line)
         if above.text.strip():
             self._add(f"({above.text})", line)
+        line.take_anchored(above)
 
     def _read_note_mark(self, node: Element, line: Line) -> None:
         kind = "footnotes" if tag(node) == "w:footnoteReference" else "endnotes"
@@ -217,14 +226,15 @@ class Lines:
         def read_other(inner: Element) -> str:
             part = Line()
             self.read_element(inner, part)
-            line.notes += part.notes
-            line.boxes += part.boxes
+            line.take_anchored(part)
             return part.text
 
         text = read_equation(node, read_other)
-        inside = [inner.text or "" for inner in descendants(node, "m:t")]
-        if not all(part.strip() in text for part in inside):  # a shape that is put together in a way of its own
-            text = "".join(inside)
+        # A shape that is put together in a way of its own has parts where none are looked for.
+        known = "\n".join([text, *line.asides])
+        lost = [leaf for leaf in leaves(node, *_REMOVED, "w:txbxContent") if leaf.strip() not in known]
+        text = " ".join([text, *lost])
+        line.boxes += [box for box in outermost(node, "w:txbxContent") if box not in line.boxes]
         self._add(text, line)
 
     def _read_alternatives(self, node: Element, line: Line) -> None:
@@ -255,6 +265,7 @@ class Lines:
         part = Line()
         self.read(node, part)
         line.asides.append(part.text)
+        line.take_anchored(part)
 
     def _read_word_art(self, node: Element, line: Line) -> None:
         line.asides.append(attribute(node, "string") or "")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from xml.etree.ElementTree import Element
 
-__all__ = ["attribute", "child", "children", "descendants", "has_text", "is_on", "tag"]
+__all__ = ["attribute", "child", "children", "descendants", "has_text", "is_on", "leaves", "outermost", "tag"]
 
 _PREFIXES = {
     "http://schemas.openxmlformats.org/wordprocessingml/2006/main": "w",
@@ -72,6 +72,25 @@ def children(node: Element | None, name: str) -> Iterator[Element]:
 def descendants(node: Element, *names: str) -> Iterator[Element]:
     """Yield the elements of some names anywhere below."""
     yield from (inner for inner in node.iter() if inner is not node and tag(inner) in names)
+
+
+def outermost(node: Element, name: str) -> Iterator[Element]:
+    """Yield the elements of a name below, without those within each other."""
+    for inner in node:
+        if tag(inner) == name:
+            yield inner
+        else:
+            yield from outermost(inner, name)
+
+
+def leaves(node: Element, *without: str) -> Iterator[str]:
+    """Yield the texts in an element that are more than white space, but for those in some elements."""
+    name = tag(node)
+    if name in _TEXTS and (node.text or "").strip():
+        yield node.text or ""
+    for inner in node:
+        if tag(inner) not in without:
+            yield from leaves(inner, *without)
 
 
 def is_on(node: Element | None) -> bool:
