@@ -44,6 +44,8 @@ HTML = {
     "the base of ruby": html("<p><ruby>Notice is<rt>x</rt> three months.<rt>y</rt></ruby>"),
     "the base of ruby with brackets": html("<p><ruby>§<rp>(</rp><rt>x</rt><rp>)</rp></ruby>"),
     "the reading of ruby": html("<p><ruby>漢<rt>§</rt></ruby>"),
+    "words in the brackets of ruby": html("<p><ruby>漢<rp>§</rp><rt>x</rt></ruby>"),
+    "<rp> by itself": html("<p>x <rp>§</rp> y"),
     "<rt> by itself": html("<p>x <rt>§</rt> y"),
     # ---- lists and what belongs to blocks
     "<li>": html("<ul><li>x<li>§<ul><li>y</ul></ul>"),
@@ -94,6 +96,8 @@ HTML = {
     "<option> of a list": html("<select multiple><option>x<option>§</select>"),
     "a label of <option>": html("<select><option label='§'></select>"),
     "a label of <optgroup>": html("<select size=3><optgroup label='§'><option>x</select>"),
+    "text of <select> beside its options": html("<select><label>§</label><option>x</select>"),
+    "a choice within a sentence": html("<p>Notice is <select><option>one<option selected>three</select> months.", also=(CHOICES,)),
     "<datalist>": html("<datalist><option>§</datalist>", left_out="suggestions of fields"),
     "<output>": html("<output>§</output>"),
     # ---- pictures and what is embedded
@@ -126,6 +130,7 @@ HTML = {
     "a formula with its TeX": html(
         r"<math><semantics><mtext>§</mtext><annotation encoding='application/x-tex'>\text{§}</annotation></semantics></math>"
     ),
+    "an annotation of nothing": html("<math><semantics><annotation-xml><mtext>§</mtext></annotation-xml></semantics></math>"),
     # ---- hidden and shown elsewhere
     "hidden": html("<div hidden><p>§</div>", left_out=HIDDEN),
     "hidden until found": html("<div hidden=until-found>§</div>"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 from html_constructs import _BLOCKS, _INLINE, html
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
 from test_readers import check_blocks, said
 
 from dizuo.testing.vectors.document_reader import SENTENCE, find_faults
@@ -37,6 +39,45 @@ def test_a_sentence_in_elements_within_elements_is_read_once(tmp_path: Path, nam
         }.get(name, f"<{name}>{inside}</{name}>")
     construct = html(inside)
     assert not list(find_faults(read(tmp_path, str(construct.write(SENTENCE))), construct))
+
+
+ELEMENTS = [
+    "p", "div", "span", "b", "table", "tr", "td", "th", "tbody", "thead", "caption", "ruby", "rt", "rp", "rb", "rtc",
+    "ul", "li", "ol", "dl", "dt", "dd", "h1", "h2", "pre", "textarea", "button", "select", "option", "optgroup",
+    "math", "mfrac", "mrow", "mi", "msup", "msqrt", "mroot", "mtable", "mtr", "mtd", "semantics", "svg", "text",
+    "title", "foreignObject", "details", "summary", "figure", "figcaption", "fieldset", "legend", "form", "label",
+    "object", "video", "canvas", "x-foo", "slot", "dialog", "a", "blockquote", "nav", "main", "mtext",
+    "center", "font", "marquee", "nobr", "section",
+]  # fmt: skip
+
+
+def grow(chance: random.Random, depth: int, words: list[str]) -> str:
+    """Return an element that holds others, whether or not HTML allows them there, and words; some are never closed."""
+    inner = ""
+    for _ in range(chance.randint(1, 3)):
+        if depth < chance.randint(1, 7):
+            inner += grow(chance, depth + 1, words)
+        else:
+            words.append(f"word{len(words)}.")
+            inner += f" {words[-1]} "
+    name = chance.choice(ELEMENTS)
+    return f"<{name}>{inner}" + (f"</{name}>" if chance.random() < 0.8 else "")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_word_is_lost_or_doubled_wherever_it_stands(seed: int, tmp_path: Path) -> None:
+    """What a parser drops is not ours to find: the words are those that its tree has once."""
+    chance, words = random.Random(seed), list[str]()
+    page = f"<p>first</p>{grow(chance, 0, words)}{grow(chance, 0, words)}"
+    body = LexborHTMLParser(page).body
+    assert body is not None
+    held = [word for word in words if body.text().count(f" {word} ") == 1]
+    document = read(tmp_path, page)
+    found = {word: document.text.count(word) for word in held}
+    if any(item.kind == "choices of drop-down lists" for item in document.left_out):
+        assert max(found.values()) <= 1
+    else:
+        assert found == dict.fromkeys(held, 1)
 
 
 ROWS = {

@@ -17,10 +17,9 @@ PREFORMATTED = {"pre", "listing", "xmp", "plaintext", "textarea"}
 """Blocks whose white space is shown."""
 
 SILENT = {
-    "script", "style", "head", "link", "meta", "param", "source", "track", "col", "colgroup", "rp", "annotation",
-    "annotation-xml", "frameset",
+    "script", "style", "head", "link", "meta", "param", "source", "track", "col", "colgroup", "frameset",
 }  # fmt: skip
-"""Elements without text for people. An `annotation` says in TeX what the formula beside it says."""
+"""Elements without text for people."""
 
 LEFT_OUT = {
     "noscript": "texts for browsers without scripts",

@@ -28,6 +28,7 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 _NOT_SHOWN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
 _TEMPLATE_TAG = re.compile(r"""^<template(?:[ ][^ =>"]+(?:="[^"]*")?)*>|</template>$""")
 """Its tags as Lexbor writes them. The content of a template is no part of the tree, and is parsed by itself."""
+_ANNOTATIONS = ("annotation", "annotation-xml")
 _MEDIA = ("audio", "video", "object", "embed", "applet", "canvas")
 _TOOLTIPS = ("title", "aria-label", "aria-description")
 
@@ -54,6 +55,9 @@ class Walk:
         self._readings: list[list[str]] = []
         self.tooltips: list[str] = []
         """Texts that show when something is pointed at."""
+        self._not_chosen: set[int] = set()
+        """The options of the list that this place is in, but for the chosen one."""
+        self._in_choice = False
 
     def run(self, root: Any) -> None:
         """Read everything below a node."""
@@ -93,7 +97,15 @@ class Walk:
         if tag == "iframe":
             return self._open_page(attributes)
         if tag == "select":
-            return self._open_choices(node, attributes)
+            self._open_choices(node, attributes)
+        elif tag == "option" and node.mem_id in self._not_chosen:
+            return None
+        elif tag == "option" and attributes.get("label"):
+            return [" ", attributes["label"], " "]
+        elif tag == "rp" and self._readings and not _is_words(node):
+            return None  # the brackets around a reading, which are put there anyway
+        elif tag in _ANNOTATIONS and _annotates(node):
+            return None
         if tag == "math" and attributes.get("alttext") and not _has_text(node):
             return [attributes["alttext"]]
         children = _children(node)
@@ -129,6 +141,8 @@ class Walk:
                 self._open_row(node)
 
     def _close(self, node: Any, tag: str) -> None:
+        if tag == "select":
+            self._not_chosen, self._in_choice = set(), False
         if tag in ("td", "th"):
             self._close_cell(node)
         elif tag in ("rt", "rtc"):
@@ -212,14 +226,16 @@ class Walk:
         self._draft.leave_out("embedded pages", where=attributes.get("src") or "")
         return None
 
-    def _open_choices(self, node: Any, attributes: Any) -> list[Any]:
-        """Read what is chosen, or what a list shows; the other choices are counted."""
-        options = node.css("option")
+    def _open_choices(self, node: Any, attributes: Any) -> None:
+        """Find what is chosen of a list; the other choices are counted. A list of several lines shows all."""
         if "multiple" in attributes or _count(attributes.get("size")) > 1:
-            return _children(node)
+            return
+        options = node.css("option")
         chosen = [option for option in options if "selected" in option.attributes][-1:] or options[:1]
-        self._draft.leave_out("choices of drop-down lists", len(options) - len(chosen))
-        return [f" {option.attributes.get('label') or option.text()} " for option in chosen]
+        kept = {option.mem_id for option in chosen}
+        self._not_chosen = {option.mem_id for option in options} - kept
+        self._in_choice = True
+        self._draft.leave_out("choices of drop-down lists", len(self._not_chosen))
 
     def _note_media(self, node: Any, tag: str, attributes: Any) -> None:
         decorative = attributes.get("aria-hidden") == "true" or attributes.get("role") in ("presentation", "none")
@@ -254,7 +270,7 @@ class Walk:
     # ---- blocks
 
     def _end_block(self, *, is_heading: bool = False) -> None:
-        if any(self._rows):
+        if any(self._rows) or self._in_choice:  # both are one line, whatever stands in them
             self._parts.append(" ")
         else:
             self._flush(is_heading=is_heading)
@@ -281,6 +297,18 @@ def _is_hidden(attributes: Any) -> bool:
     if "hidden" in attributes and attributes["hidden"] != "until-found":
         return True
     return bool(_NOT_SHOWN.search(attributes.get("style") or ""))
+
+
+def _annotates(node: Any) -> bool:
+    """Return whether an annotation says once more, as in TeX, what the formula before it says."""
+    if node.parent.tag != "semantics":
+        return False
+    first = next(child for child in _children(node.parent) if not child.tag.startswith(("-", "_")))
+    return first.tag not in _ANNOTATIONS
+
+
+def _is_words(node: Any) -> bool:
+    return any(sign.isalnum() for sign in node.text() or "")
 
 
 def _has_text(node: Any) -> bool:
