@@ -218,6 +218,7 @@ DOCX = {
         p("Notice is ", f"<w:pPr><w:rPr><w:del {BY}/></w:rPr></w:pPr>") + p("three months.")
     ),
     "a deleted insertion": inline(f"<w:ins {BY}><w:del {BY}><w:r><w:delText>§</w:delText></w:r></w:del></w:ins>", left_out=DELETED),
+    "a big first letter": block(p("N", '<w:pPr><w:framePr w:dropCap="drop" w:lines="3"/></w:pPr>') + p("otice is three months.")),
     # ---- fields and forms
     "a field without a result": inline(field(' XE "§" ', None), left_out="fields without a result"),
     "a simple field without a result": inline('<w:fldSimple w:instr=\'TC "§"\'/>', left_out="fields without a result"),
@@ -247,6 +248,7 @@ DOCX = {
     "WordArt": inline('<w:r><w:pict><v:shape><v:textpath string="§"/></v:shape></w:pict></w:r>'),
     "a shape's own text": inline(drawing("<a:sp><a:txBody><a:p><a:r><a:t>§</a:t></a:r></a:p></a:txBody></a:sp>")),
     "a picture's description": inline(drawing(PICTURE, "§")),
+    "a picture's title": inline(drawing(PICTURE, "A clock").replace('descr=', 'title="§" descr=')),
     "an old picture's description": inline('<w:r><w:pict><v:shape alt="§"><v:imagedata r:id="i"/></v:shape></w:pict></w:r>'),
     "a picture": inline(drawing(PICTURE) + r("§"), also=("pictures without a description",)),
     "a chart's title": inline(
@@ -332,6 +334,8 @@ DOCX = {
     # ---- tables
     "a table in a table": block(table(row(p("k"), table(row(p("l"), p("§"))) + "<w:p/>"))),
     "a table in a table in a table": block(table(row(table(row(p("k"), table(row(p("§")))))))),
+    "a table's caption": block(table(row(p("k"))).replace("<w:tblPr/>", '<w:tblPr><w:tblCaption w:val="§"/></w:tblPr>')),
+    "a table's description": block(table(row(p("k"))).replace("<w:tblPr/>", '<w:tblPr><w:tblDescription w:val="§"/></w:tblPr>')),
     "a wide cell": block(table(row(f'<w:tcPr><w:gridSpan w:val="2"/></w:tcPr>{p("§")}', p("x")))),
     "a cell that covers two rows": block(
         table(

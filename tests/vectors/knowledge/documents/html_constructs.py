@@ -139,6 +139,7 @@ HTML = {
     "a tooltip": html("<p title='§'>x", left_out="tooltips"),
     "a tooltip that says what is read": html("<p title='§'>§"),
     "a label for screen readers": html("<button aria-label='§'>x</button>", left_out="tooltips"),
+    "a table's summary": html("<table summary='§'><tr><td>x<td>y</table>", left_out="tooltips"),
     "a script": html("<p>§<script>let x = '§'</script><style>p::before{content:'§'}</style>"),
     "a description in <meta>": Construct(
         lambda sentence: f"<meta name=description content='{sentence}'><p>{BEFORE}<p>{BEHIND}"

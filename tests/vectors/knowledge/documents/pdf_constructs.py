@@ -181,6 +181,10 @@ PDF = {
     "a text field without a name": filled_in("/FT /Tx /V (§)"),
     "a long text": filled_in("/FT /Tx /T (f1) /Ff 4096 /V 101 0 R", objects={101: stream("Notice is three months.")}),
     "a text in UTF-16": filled_in(f"/FT /Tx /T (f1) /V <{'Notice is three months.'.encode('utf-16').hex()}>"),
+    "a text field and its drawing": filled_in(
+        "/FT /Tx /T (f1) /V (§) /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}
+    ),
+    "a text field that is only drawn": filled_in("/FT /Tx /T (f1) /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}),
     "a choice": filled_in("/FT /Ch /T (f1) /Opt [ (§) ] /V (§)"),
     "a choice with another name": filled_in("/FT /Ch /T (f1) /Opt [ [ (a) (§) ] [ (b) (x) ] ] /V (a)", also=(CHOICES,)),
     "several choices": filled_in("/FT /Ch /T (f1) /Opt [ (x) (§) ] /V [ (x) (§) ]"),
@@ -209,6 +213,12 @@ PDF = {
     "a form of XFA": page("", catalog="/AcroForm << /Fields [ ] /XFA (§) >>", left_out="XFA forms"),
     # ---- what lies upon the page
     "a text written onto the page": upon("/Subtype /FreeText /Contents (§)"),
+    "a text written with formats": upon("/Subtype /FreeText /RC (<body><p>Notice is <b>three</b> months.</p></body>)"),
+    "the drawing of a stamp": upon("/Subtype /Stamp /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}),
+    "the drawing of a watermark": upon("/Subtype /Watermark /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}),
+    "a text written onto the page and its drawing": upon(
+        "/Subtype /FreeText /Contents (§) /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}
+    ),
     "a note": upon("/Subtype /Text /Contents (§)", left_out=NOTES),
     "a note of a highlight": upon("/Subtype /Highlight /Contents (§)", left_out=NOTES),
     "a note of a stamp": upon("/Subtype /Stamp /Contents (§)", left_out=NOTES),

@@ -84,7 +84,7 @@ class Draft:
 
     def heading(self, level: int, title: str) -> None:
         """Say that what follows stands under a heading; it closes those of its level and below."""
-        title = " ".join(title.split())
+        title = " ".join(title.replace("\xad", "").split())
         while self._headings and self._headings[-1][0] >= level:
             self._headings.pop()
         if title:

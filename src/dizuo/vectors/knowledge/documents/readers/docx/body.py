@@ -78,7 +78,9 @@ class Body:
         section = child(node, "w:pPr", "w:sectPr")
         if section is not None:
             self._note_section(section)
-        if child(node, "w:pPr", "w:rPr", "w:del") is not None:  # the mark at its end is deleted: the next one joins
+        # A paragraph whose mark at its end is deleted, or which is the big first letter of the next, is joined to it.
+        joins = child(node, "w:pPr", "w:rPr", "w:del") is not None
+        if joins or attribute(child(node, "w:pPr", "w:framePr"), "dropCap") in ("drop", "margin"):
             self._open = line
             return
         level = self._styles.level(node) if self._is_main else None
@@ -129,6 +131,9 @@ class Body:
                         self._read_block(cell)
             return
         beside = Line()
+        beside.asides += [
+            attribute(child(node, "w:tblPr", name), "val") or "" for name in ("w:tblCaption", "w:tblDescription")
+        ]
         self._draft.add("\n".join(self._read_rows(node, beside)))
         self._add_beside(beside)
 

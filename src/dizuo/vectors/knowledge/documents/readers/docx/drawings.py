@@ -23,7 +23,7 @@ def describe_pictures(drawing: Element) -> tuple[list[str], int]:
     for node in drawing.iter():
         local = tag(node).rpartition(":")[2]
         if local in ("docPr", "cNvPr"):
-            texts.append(attribute(node, "descr") or "")
+            texts += [attribute(node, "title") or "", attribute(node, "descr") or ""]
         elif local in ("shape", "rect", "oval", "roundrect", "group"):
             texts.append(attribute(node, "alt") or "")
         elif local == "decorative":

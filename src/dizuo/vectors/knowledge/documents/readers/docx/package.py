@@ -62,6 +62,7 @@ class Package:
         except _DAMAGE as error:
             raise self._refuse(error) from error
         # Names of parts are compared without regard to case, and some programs write them with backslashes.
+        self._relations: dict[str, dict[str, Relation]] = {}
         self._names = {name.replace("\\", "/").lower(): name for name in self._zip.namelist()}
 
     def __enter__(self) -> Package:
@@ -88,9 +89,11 @@ class Package:
 
     def relations(self, part: str) -> dict[str, Relation]:
         """Return what the ids in a part stand for; the part `""` is the package itself."""
+        if part in self._relations:
+            return self._relations[part]
         folder, base = posixpath.split(part)
         root = self.read(posixpath.join(folder, "_rels", f"{base}.rels"))
-        found = {}
+        found = self._relations[part] = {}
         for node in root if root is not None else ():
             target = node.get("Target", "")
             if node.get("TargetMode") != "External":

@@ -56,9 +56,8 @@ def read(path: Path, watch: Watcher) -> Draft:
     draft.leave_out("embedded pages", len(frames))
     if tree.body is not None:
         walk.run(tree.body)
-    shown = " ".join(draft.finish("").text.split())
-    tips = {" ".join(tip.split()) for tip in walk.tooltips}
-    draft.leave_out("tooltips", sum(tip not in shown for tip in tips if tip))
+    words = set(draft.finish("").text.split())
+    draft.leave_out("tooltips", sum(not words.issuperset(tip.split()) for tip in set(walk.tooltips)))
     return draft
 
 

@@ -30,7 +30,7 @@ _TEMPLATE_TAG = re.compile(r"""^<template(?:[ ][^ =>"]+(?:="[^"]*")?)*>|</templa
 """Its tags as Lexbor writes them. The content of a template is no part of the tree, and is parsed by itself."""
 _ANNOTATIONS = ("annotation", "annotation-xml")
 _MEDIA = ("audio", "video", "object", "embed", "applet", "canvas")
-_TOOLTIPS = ("title", "aria-label", "aria-description")
+_TOOLTIPS = ("title", "aria-label", "aria-description", "summary")
 
 
 class Walk:

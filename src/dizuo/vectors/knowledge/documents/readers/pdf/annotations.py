@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ __all__ = ["Annotations"]
 _HIDDEN = 0b10
 _PASSWORD = 1 << 13
 _PUSH_BUTTON = 1 << 16
+_DRAWN = ("/Stamp", "/Watermark", "/FreeText", "/Redact", "/Line", "/Square", "/Circle", "/Polygon", "/PolyLine")
+"""Kinds that are drawn upon the page, and may have text in their drawing that stands nowhere else."""
+_TAG = re.compile(r"<[^<>]*>")
 _RECORDINGS = {"/Sound", "/Movie", "/Screen", "/RichMedia"}
 _EMBEDDED = {"/3D", "/Projection"}
 
@@ -36,7 +40,11 @@ class Annotations:
         texts = []
         for item in page.get("/Annots", ()) or ():
             try:
-                text = self._read_annotation(item.get_object(), number)
+                node = item.get_object()
+                text = self._read_annotation(node, number)
+                shown = _read_appearance(node, page)
+                if "".join(shown.split()) not in "".join(text.split()):
+                    text = f"{text}\n{shown}"
             except Exception:  # damaged objects, which pypdf meets with whatever its parsers raise
                 self.draft.leave_out("damaged notes or fields", where=f"page {number}")
                 continue
@@ -65,7 +73,7 @@ class Annotations:
         if kind == "/Widget":
             return self._read_field(node, hidden=bool(hidden))
         if kind == "/FreeText" and not hidden:
-            return contents
+            return contents or _TAG.sub("", _as_text(node.get("/RC")))
         if kind == "/FileAttachment":
             name = _get(_get(node, "/FS"), "/UF") or _get(_get(node, "/FS"), "/F")
             self.attached.append(str(name or "a file without a name"))
@@ -123,6 +131,18 @@ class Annotations:
             return str(_get(_get(node, "/MK"), "/CA") or "")
         state = str(node.get("/AS") or _inherit(chain, "/V") or "")
         return "" if state in ("", "/Off") else state.lstrip("/")
+
+
+def _read_appearance(node: Any, page: Any) -> str:
+    """Return the text in the drawing that shows an annotation; a button's is a tick of some font, and is left."""
+    flags = int(node.get("/F", 0))
+    is_field = node.get("/Subtype") == "/Widget" and _inherit(list(_parents(node)), "/FT") in ("/Tx", "/Ch", None)
+    if flags & _HIDDEN or not (is_field or node.get("/Subtype") in _DRAWN):
+        return ""
+    if int(_inherit(list(_parents(node)), "/Ff") or 0) & _PASSWORD:
+        return ""
+    drawing = _get(_get(node, "/AP"), "/N")
+    return str(page.extract_xform_text(drawing)) if hasattr(drawing, "get_data") else ""
 
 
 def _parents(node: Any) -> Iterator[Any]:
