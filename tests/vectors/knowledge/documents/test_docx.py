@@ -174,6 +174,73 @@ def test_a_layout_of_cells_keeps_its_headings(tmp_path: Path) -> None:
     assert said(document) == [("Leave", ("Leave",)), ("Thirty.", ("Leave",)), ("aside", ("Leave",))]
 
 
+def numbered(text: str, level: int = 0, id: int = 1) -> str:
+    return p(text, f'<w:pPr><w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{id}"/></w:numPr></w:pPr>')
+
+
+def numbering(*levels: tuple[str, str], more: str = "", extra: str = "") -> dict[str, tuple[str, str]]:
+    """Return a numbering part of one list with these (form, text) levels."""
+    shown = "".join(
+        f'<w:lvl w:ilvl="{number}"><w:start w:val="1"/><w:numFmt w:val="{form}"/><w:lvlText w:val="{text}"/></w:lvl>'
+        for number, (form, text) in enumerate(levels)
+    )
+    return {
+        "n": (
+            "numbering",
+            f'<w:numbering><w:abstractNum w:abstractNumId="0">{shown}{extra}</w:abstractNum>'
+            f'<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>{more}</w:numbering>',
+        )
+    }
+
+
+def test_automatic_numbers_are_counted_as_word_shows_them(tmp_path: Path) -> None:
+    parts = numbering(
+        ("decimal", "Article %1."), ("decimal", "%1.%2"), ("lowerLetter", "(%3)"),
+        more='<w:num w:numId="2"><w:abstractNumId w:val="0"/><w:lvlOverride w:ilvl="0"><w:startOverride w:val="7"/>'
+        "</w:lvlOverride></w:num>",
+    )  # fmt: skip
+    body = (
+        numbered("Leave") + numbered("Days", 1) + numbered("thirty", 2) + numbered("more", 2) + p("Plain.")
+        + numbered("Sickness", 1) + numbered("a note", 2) + numbered("Pay") + numbered("Monthly", 1)
+        + p("") + numbered("", 1)  # an empty paragraph has no number that counts
+        + numbered("Bonus", 1) + numbered("Notice", 0, 2) + numbered("End", 0, 2) + numbered("No list", 0, 0)
+    )  # fmt: skip
+    assert [text for text, _ in said(read(tmp_path, docx(body, parts)))] == [
+        "Article 1. Leave", "1.1 Days", "(a) thirty", "(b) more", "Plain.", "1.2 Sickness", "(a) a note",
+        "Article 2. Pay", "2.1 Monthly", "2.2 Bonus", "Article 7. Notice", "Article 8. End", "No list",
+    ]  # fmt: skip
+
+
+FORMS = {
+    "decimal": "1 2 3", "decimalZero": "01 02 03", "lowerLetter": "a b c", "upperLetter": "A B C",
+    "lowerRoman": "i ii iii", "upperRoman": "I II III", "ordinal": "1st 2nd 3rd", "chineseCounting": "一 二 三",
+    "bullet": "x x x", "none": "x x x", "a form of another version": "1 2 3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "labels"), FORMS.items(), ids=FORMS.keys())
+def test_numbers_have_the_form_of_their_level(form: str, labels: str, tmp_path: Path) -> None:
+    document = read(tmp_path, docx(numbered("x") * 3, numbering((form, "%1"))))
+    assert [text.split()[0] for text, _ in said(document)] == labels.split()
+
+
+def test_headings_numbered_by_their_style_are_cited_with_their_numbers(tmp_path: Path) -> None:
+    style = (
+        '<w:style w:type="paragraph" w:styleId="H"><w:name w:val="heading 1"/><w:pPr><w:numPr><w:numId w:val="1"/>'
+        "</w:numPr></w:pPr></w:style>"
+    )
+    parts = {**numbering(("upperRoman", "%1.")), "styles": ("styles", f"<w:styles>{style}</w:styles>")}
+    heading = '<w:pPr><w:pStyle w:val="H"/></w:pPr>'
+    document = read(tmp_path, docx(p("Leave", heading) + p("Thirty.") + p("Pay", heading), parts))
+    assert said(document) == [("I. Leave", ("I. Leave",)), ("Thirty.", ("I. Leave",)), ("II. Pay", ("II. Pay",))]
+
+
+def test_cells_are_numbered_and_letters_go_on_behind_z(tmp_path: Path) -> None:
+    rows = table(*(row(numbered("x"), p("v")) for _ in range(28)))
+    lines = read(tmp_path, docx(rows, numbering(("lowerLetter", "%1)")))).text.split("\n")
+    assert [lines[0], lines[25], lines[26], lines[27]] == ["a) x\tv", "z) x\tv", "aa) x\tv", "bb) x\tv"]
+
+
 def m(text: str) -> str:
     return f"<m:r><m:t>{text}</m:t></m:r>"
 

@@ -9,6 +9,7 @@ The text is taken from the XML (ISO/IEC 29500-1, 17) and not from a list of elem
     drawings.py     descriptions of pictures, texts of charts and diagrams
     symbols.py      characters of symbol fonts
     styles.py       which paragraphs are headings, which text is hidden
+    numbering.py    the automatic numbers of paragraphs
     names.py        names of elements
 
 Text boxes, notes and texts of pictures follow the paragraph that they are anchored in. Headers and footers stand at
@@ -28,6 +29,7 @@ from dizuo.vectors.knowledge.documents.readers import DocumentReader
 from dizuo.vectors.knowledge.documents.readers.docx.body import Body
 from dizuo.vectors.knowledge.documents.readers.docx.lines import Lines
 from dizuo.vectors.knowledge.documents.readers.docx.names import attribute, children, has_text, tag
+from dizuo.vectors.knowledge.documents.readers.docx.numbering import Numbering
 from dizuo.vectors.knowledge.documents.readers.docx.package import Package
 from dizuo.vectors.knowledge.documents.readers.docx.styles import Styles
 
@@ -57,6 +59,8 @@ class _Document:
         self._draft = Draft()
         styles = package.find(main, "styles")
         self._styles = Styles(package.read(styles) if styles else None)
+        numbering = package.find(main, "numbering")
+        self._numbering = Numbering(package.read(numbering) if numbering else None, self._styles)
         self._notes: dict[tuple[str, str], Element] = {}
         self._moved: list[str] = []
         for kind in ("footnotes", "endnotes"):
@@ -82,7 +86,7 @@ class _Document:
 
     def _read_part(self, part: str, root: Element, *, is_main: bool = False) -> Body:
         lines = Lines(self._package, self._package.relations(part), self._styles, self._draft)
-        body = Body(lines, self._styles, self._draft, self._read_note, is_main=is_main)
+        body = Body(lines, self._styles, self._numbering, self._draft, self._read_note, is_main=is_main)
         body.read(root)
         self._moved += lines.moved
         return body

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 from dizuo.vectors.knowledge.documents.document import Draft
 from dizuo.vectors.knowledge.documents.readers.docx.lines import Line, Lines, choose_branch, is_property
 from dizuo.vectors.knowledge.documents.readers.docx.names import attribute, child, descendants, has_text, tag
+from dizuo.vectors.knowledge.documents.readers.docx.numbering import Numbering
 from dizuo.vectors.knowledge.documents.readers.docx.styles import Styles
 from dizuo.vectors.knowledge.documents.tables import Table
 
@@ -22,16 +23,25 @@ class Body:
     Args:
         lines: reads the paragraphs of this part.
         styles: tell headings.
+        numbering: numbers paragraphs.
         draft: takes the text.
         read_note: reads a note by its kind and id, behind the paragraph that refers to it.
         is_main: whether headings are headings; in text boxes, notes and headers they are not.
     """
 
     def __init__(
-        self, lines: Lines, styles: Styles, draft: Draft, read_note: Callable[[str, str], None], *, is_main: bool
+        self,
+        lines: Lines,
+        styles: Styles,
+        numbering: Numbering,
+        draft: Draft,
+        read_note: Callable[[str, str], None],
+        *,
+        is_main: bool,
     ) -> None:
         self._lines = lines
         self._styles = styles
+        self._numbering = numbering
         self._draft = draft
         self._read_note = read_note
         self._is_main = is_main
@@ -73,8 +83,7 @@ class Body:
     def _read_paragraph(self, node: Element) -> None:
         line = self._open or Line()
         self._open = None
-        self._lines.read(node, line)
-        self._lines.end_paragraph(line)
+        self._fill_line(node, line)
         section = child(node, "w:pPr", "w:sectPr")
         if section is not None:
             self._note_section(section)
@@ -85,6 +94,15 @@ class Body:
             return
         level = self._styles.level(node) if self._is_main else None
         self._add_line(line, level)
+
+    def _fill_line(self, node: Element, line: Line) -> None:
+        """Add the text of a paragraph to a line, behind its number."""
+        at = len(line.parts)
+        self._lines.read(node, line)
+        self._lines.end_paragraph(line)
+        if "".join(line.parts[at:]).strip():
+            label = self._numbering.count(node)
+            line.parts.insert(at, f"{label} " if label else "")
 
     def _close_line(self) -> None:
         if self._open is not None:
@@ -191,10 +209,10 @@ class Body:
         if name == "w:p" or _is_line(name) or next(descendants(node, *_BLOCKS), None) is None:
             line = Line()
             if name == "w:p":
-                self._lines.read(node, line)
+                self._fill_line(node, line)
             else:
                 self._lines.read_element(node, line)
-            self._lines.end_paragraph(line)
+                self._lines.end_paragraph(line)
             beside.take_anchored(line)
             return line.text
         if name == "mc:AlternateContent":

@@ -1,4 +1,4 @@
-"""The styles of a Word document: which paragraphs are headings, and of which level; which text is hidden.
+"""The styles of a Word document: which paragraphs are headings or numbered, and on which level; which text is hidden.
 
 A paragraph is a heading by its own outline level, or by that of its style, or of a style that this one is based on
 (ISO/IEC 29500-1, 17.3.1.20 and 17.7.4.3). The built-in styles are known by their English names, which every edition
@@ -27,6 +27,7 @@ class _Style:
     based_on: str | None
     outline: Element | None
     vanish: Element | None
+    numbering: Element | None = None
 
 
 class Styles:
@@ -46,6 +47,7 @@ class Styles:
                 based_on=attribute(child(node, "w:basedOn"), "val"),
                 outline=child(node, "w:pPr", "w:outlineLvl"),
                 vanish=child(node, "w:rPr", "w:vanish"),
+                numbering=child(node, "w:pPr", "w:numPr"),
             )
             if attribute(node, "type") == "paragraph" and attribute(node, "default") in ("1", "true", "on"):
                 self._default = id
@@ -65,6 +67,19 @@ class Styles:
             if heading := _HEADING.fullmatch(style.name):
                 return int(heading[1])
         return None
+
+    def numbering(self, paragraph: Element) -> tuple[str | None, int]:
+        """Return the id of the list that a paragraph is numbered by, or None, and its level in it, from 0."""
+        properties = child(paragraph, "w:pPr")
+        id = attribute(child(properties, "w:pStyle"), "val") or self._default
+        found: dict[str, str] = {}
+        for node in (child(properties, "w:numPr"), *(style.numbering for style in self._chain(id))):
+            for name in ("numId", "ilvl"):
+                value = attribute(child(node, f"w:{name}"), "val")
+                if value is not None:
+                    found.setdefault(name, value)
+        level = found.get("ilvl", "0")
+        return found.get("numId"), int(level) if level.isdecimal() else 0
 
     def is_hidden(self, run: Element) -> bool:
         """Return whether a run is hidden text, by itself or by its character style."""
