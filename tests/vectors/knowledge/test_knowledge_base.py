@@ -160,6 +160,19 @@ def test_a_passage_cites_its_place(kb: KnowledgeBase, mode: Any, tmp_path: Path)
     assert kb.search("leave", k=5, mode=mode, where='source == "other.md"') == [] or mode != "words"
 
 
+def test_a_passage_of_a_pdf_cites_the_heading_above_it_on_its_page(kb: KnowledgeBase, tmp_path: Path) -> None:
+    case = Path(__file__).parent / "documents" / "cases" / "outline.pdf"
+    (tmp_path / "rules.pdf").write_bytes(case.read_bytes())
+    kb.sync_folder(tmp_path)
+    found = {query: kb.search(query, k=1, mode="words")[0] for query in ("nine", "transfer", "months")}
+    assert {query: (passage.page, passage.headings) for query, passage in found.items()} == {
+        "nine": (1, ("2 Sickness",)),
+        "transfer": (1, ("3 Pay",)),  # on page 2 above its first heading: the section began on page 1
+        "months": (2, ("4 Notice",)),
+    }
+    assert found["nine"].citation.startswith("rules.pdf, page 1, 2 Sickness, characters ")
+
+
 def test_a_reranker_sees_more_and_decides(kb: KnowledgeBase) -> None:
     kb.sync(documents(TEXTS))
     seen: list[int] = []

@@ -291,6 +291,17 @@ DOCX = {
     "a footnote that nothing refers to": inline(
         r("text"), parts={"notes": ("footnotes", NOTE.format(p("§")))}, left_out="notes that nothing refers to"
     ),
+    "a footnote that is missing": inline(
+        f'{r("§")}<w:r><w:footnoteReference w:id="9"/></w:r>', also=("notes that are missing",)
+    ),
+    "a footnote that is referred to twice": inline(
+        '<w:r><w:footnoteReference w:id="2"/></w:r><w:r><w:footnoteReference w:id="2"/></w:r>',
+        parts={"notes": ("footnotes", NOTE.format(p("§")))},
+    ),
+    "a header that is missing": block(
+        p("§") + '<w:sectPr><w:headerReference w:type="default" r:id="gone"/></w:sectPr>',
+        also=("headers and footers that are missing",),
+    ),
     "an endnote": inline(
         '<w:r><w:endnoteReference w:id="2"/></w:r>',
         parts={"notes": ("endnotes", NOTE.format(p("§")).replace("footnote", "endnote"))},
@@ -315,6 +326,13 @@ DOCX = {
     "a watermark": block(
         '<w:sectPr><w:headerReference w:type="default" r:id="h"/></w:sectPr>',
         parts={"h": ("header", '<w:hdr><w:p><w:r><w:pict><v:shape><v:textpath string="§"/></v:shape></w:pict></w:r></w:p></w:hdr>')},
+    ),
+    "two headers with one watermark": block(
+        '<w:sectPr><w:headerReference w:type="default" r:id="h"/><w:headerReference w:type="first" r:id="i"/></w:sectPr>',
+        parts={
+            id: ("header", '<w:hdr><w:p><w:r><w:pict><v:shape><v:textpath string="§"/></v:shape></w:pict></w:r></w:p></w:hdr>')
+            for id in ("h", "i")
+        },
     ),
     # ---- blocks
     "a paragraph": block(p("§")),

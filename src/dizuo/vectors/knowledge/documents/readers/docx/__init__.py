@@ -62,11 +62,14 @@ class _Document:
         numbering = package.find(main, "numbering")
         self._numbering = Numbering(package.read(numbering) if numbering else None, self._styles)
         self._notes: dict[tuple[str, str], Element] = {}
+        self._known: set[tuple[str, str]] = set()
         self._moved: list[str] = []
         for kind in ("footnotes", "endnotes"):
             for note in self._read_children(kind):
+                key = (kind, attribute(note, "id") or "")
+                self._known.add(key)
                 if attribute(note, "type") in (None, "normal") and has_text(note):
-                    self._notes[kind, attribute(note, "id") or ""] = note
+                    self._notes[key] = note
 
     def read(self, root: Element) -> Draft:
         """Read the body, with its notes, and then the headers and footers."""
@@ -97,21 +100,22 @@ class _Document:
         part = self._package.find(self._main, kind)
         if note is not None and part is not None:
             self._read_part(part, note)
+        elif (kind, id) not in self._known:
+            self._draft.leave_out("notes that are missing")
 
     def _read_headers(self, body: Body) -> None:
         relations = self._package.relations(self._main)
-        targets = [
-            relations[id].target
-            for _, id in sorted(body.references, key=lambda one: one[0], reverse=True)
-            if id in relations
-        ]
+        ids = dict.fromkeys(id for _, id in sorted(body.references, key=lambda one: one[0], reverse=True))
         seen: set[str] = set()
-        for target in dict.fromkeys(targets):
+        for id in ids:
+            target = relations[id].target if id in relations else ""
             root = self._package.read(target)
             if root is None:
+                self._draft.leave_out("headers and footers that are missing")
                 continue
-            text = "".join("".join(root.itertext()).split())
-            if text in seen and not any(tag(node) == "v:textpath" for node in root.iter()):
+            word_art = [attribute(node, "string") or "" for node in root.iter() if tag(node) == "v:textpath"]
+            text = "".join("".join([*root.itertext(), *word_art]).split())
+            if text in seen:  # those of first and even pages mostly say the same
                 continue
             seen.add(text)
             self._draft.heading(0, "")  # closes all headings
