@@ -329,10 +329,7 @@ DOCX = {
     ),
     "two headers with one watermark": block(
         '<w:sectPr><w:headerReference w:type="default" r:id="h"/><w:headerReference w:type="first" r:id="i"/></w:sectPr>',
-        parts={
-            id: ("header", '<w:hdr><w:p><w:r><w:pict><v:shape><v:textpath string="§"/></v:shape></w:pict></w:r></w:p></w:hdr>')
-            for id in ("h", "i")
-        },
+        parts=dict.fromkeys(("h", "i"), ("header", '<w:hdr><w:p><w:r><w:pict><v:shape><v:textpath string="§"/></v:shape></w:pict></w:r></w:p></w:hdr>')),
     ),
     # ---- blocks
     "a paragraph": block(p("§")),
