@@ -181,6 +181,43 @@ PDF = {
     "a text field without a name": filled_in("/FT /Tx /V (§)"),
     "a long text": filled_in("/FT /Tx /T (f1) /Ff 4096 /V 101 0 R", objects={101: stream("Notice is three months.")}),
     "a text in UTF-16": filled_in(f"/FT /Tx /T (f1) /V <{'Notice is three months.'.encode('utf-16').hex()}>"),
+    "a field of which every part is an object": page(
+        "", more="/Annots 101 0 R", catalog="/AcroForm 102 0 R",
+        objects={
+            100: "<< /Subtype 103 0 R /Rect [ 0 0 9 9 ] /FT 104 0 R /T 105 0 R /V 106 0 R /F 107 0 R /Ff 107 0 R >>",
+            101: "[ 100 0 R ]", 102: "<< /Fields 108 0 R >>", 103: "/Widget", 104: "/Tx", 105: "(f1)", 106: "(§)",
+            107: "0", 108: "[ 100 0 R ]",
+        },
+    ),
+    "a choice of which every part is an object": page(
+        "", more="/Annots 101 0 R", catalog="/AcroForm 102 0 R",
+        objects={
+            100: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /FT /Ch /T (f1) /V 103 0 R /Opt 104 0 R >>",
+            101: "[ 100 0 R ]", 102: "<< /Fields 101 0 R >>", 103: "[ 105 0 R ]", 104: "[ 106 0 R ]", 105: "(a)",
+            106: "[ 105 0 R 107 0 R ]", 107: "(§)",
+        },
+    ),
+    "a text written onto the page of which every part is an object": page(
+        "", more="/Annots 101 0 R",
+        objects={
+            100: "<< /Subtype 102 0 R /Rect [ 0 0 9 9 ] /Contents 103 0 R /F 104 0 R >>", 101: "[ 100 0 R ]",
+            102: "/FreeText", 103: "(§)", 104: "4",
+        },
+    ),
+    "a stamp of which every part is an object": page(
+        "", more="/Annots 101 0 R",
+        objects={
+            100: "<< /Subtype /Stamp /Rect [ 0 0 9 9 ] /AP 102 0 R /F 104 0 R >>", 101: "[ 100 0 R ]",
+            102: "<< /N 103 0 R >>", 103: stream(SHOWN, FORM_FONT), 104: "4",
+        },
+    ),
+    "a tag of which every part is an object": page(
+        "0 0 m 9 9 l S", catalog="/StructTreeRoot 100 0 R",
+        objects={
+            100: "<< /Type /StructTreeRoot /K 101 0 R >>", 101: "[ 102 0 R ]", 103: "(§)",
+            102: "<< /Type /StructElem /S /Figure /P 100 0 R /Pg 10 0 R /Alt 103 0 R /K 0 >>",
+        },
+    ),
     "a text field and its drawing": filled_in(
         "/FT /Tx /T (f1) /V (§) /AP << /N 101 0 R >>", objects={101: stream(SHOWN, FORM_FONT)}
     ),

@@ -116,6 +116,17 @@ def test_what_is_not_read_is_named_with_its_place(tmp_path: Path) -> None:
     assert [str(item) for item in document.left_out] == ["pages without text (3: pages 2–3, 5)", "pictures (1)"]
 
 
+def test_the_pages_of_notes_are_named_and_the_first_ten_are_enough(tmp_path: Path) -> None:
+    note = "<< /Type /Annot /Subtype /Text /Rect [ 0 0 9 9 ] /Contents (no) >>"
+    pages = [{"content": lines("Text."), "more": "/Annots [ 100 0 R 100 0 R ]"}]
+    assert [str(item) for item in read(tmp_path, pdf(pages * 2, "", {100: note})).left_out] == [
+        "notes (4: page 1, page 2)"
+    ]
+    (item,) = read(tmp_path, pdf(pages * 12, "", {100: note})).left_out
+    assert item.count == 24
+    assert item.where.endswith("page 9, page 10, …")
+
+
 def test_the_names_of_attached_files_are_told(tmp_path: Path) -> None:
     file = "/Subtype /FileAttachment /FS << /Type /Filespec /F (wages.xlsx) /EF << >> >>"
     assert [str(item) for item in read(tmp_path, upon(file).write("")).left_out] == ["attached files (1: wages.xlsx)"]

@@ -13,6 +13,9 @@ from typing import Any
 
 __all__ = ["Block", "Document", "Draft", "LeftOut"]
 
+_PLACES = 10
+"""Places that are named of one kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -79,6 +82,7 @@ class Draft:
         self._blocks: list[Block] = []
         self._headings: list[tuple[int, str]] = []
         self._left_out: dict[str, LeftOut] = {}
+        self._places: dict[str, list[str]] = {}
         self.title: str | None = None
         self.page: int | None = None
 
@@ -117,12 +121,16 @@ class Draft:
         Args:
             kind: a plural, such as `comments`; see `LeftOut`.
             count: how many; nothing is noted for 0.
-            where: of all calls for this kind, the last that says a place is kept.
-            hint: likewise.
+            where: a place, such as `page 7`; the first ten of a kind are kept.
+            hint: what the user can do about it; of several for one kind, the last is kept.
         """
-        if count:
-            known = self._left_out.get(kind, LeftOut(kind, 0))
-            self._left_out[kind] = LeftOut(kind, known.count + count, where or known.where, hint or known.hint)
+        if not count:
+            return
+        known = self._left_out.get(kind, LeftOut(kind, 0))
+        places = self._places.setdefault(kind, [])
+        if where and where not in places and len(places) <= _PLACES:
+            places.append(where if len(places) < _PLACES else "…")
+        self._left_out[kind] = LeftOut(kind, known.count + count, ", ".join(places), hint or known.hint)
 
     def finish(self, source: str) -> Document:
         """Return the document."""

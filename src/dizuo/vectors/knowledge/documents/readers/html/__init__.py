@@ -36,7 +36,7 @@ def read(path: Path, watch: Watcher) -> Draft:
     except ImportError as error:
         raise MissingPackage("selectolax", purpose="reading HTML", install="dizuo[documents]") from error
     text = decode_html(path.read_bytes())
-    tree = LexborHTMLParser(_as_html(text) if path.suffix.lower() in (".xhtml", ".xht") else text)
+    tree = LexborHTMLParser(_as_html(text) if path.suffix.lower() == ".xhtml" else text)
     draft = Draft()
     head = tree.head
     named = head.css_first("title") if head is not None else None

@@ -38,7 +38,7 @@ class Annotations:
     def read(self, page: Any, number: int) -> list[str]:
         """Return the values of a page's fields, as `name: value`, and the texts that are written onto the page."""
         texts = []
-        for item in page.get("/Annots", ()) or ():
+        for item in _get(page, "/Annots") or ():
             try:
                 node = item.get_object()
                 text = self._read_annotation(node, number)
@@ -60,20 +60,21 @@ class Annotations:
         except Exception:
             self.draft.leave_out("damaged notes or fields")
             return []
-        for name, node in fields.items():
+        for key, node in fields.items():
+            name = str(key.get_object() if hasattr(key, "get_object") else key)
             if name not in self._fields and "/Kids" not in node:
                 text = self._read_field(node, hidden=False, name=name)
                 texts += [text] if text.strip() else []
         return texts
 
     def _read_annotation(self, node: Any, number: int) -> str:
-        kind = str(node.get("/Subtype", ""))
-        contents = _as_text(node.get("/Contents"))
-        hidden = int(node.get("/F", 0)) & _HIDDEN
+        kind = str(_get(node, "/Subtype") or "")
+        contents = _as_text(_get(node, "/Contents"))
+        hidden = int(_get(node, "/F") or 0) & _HIDDEN
         if kind == "/Widget":
             return self._read_field(node, hidden=bool(hidden))
         if kind == "/FreeText" and not hidden:
-            return contents or _TAG.sub("", _as_text(node.get("/RC")))
+            return contents or _TAG.sub("", _as_text(_get(node, "/RC")))
         if kind == "/FileAttachment":
             name = _get(_get(node, "/FS"), "/UF") or _get(_get(node, "/FS"), "/F")
             self.attached.append(str(name or "a file without a name"))
@@ -129,15 +130,15 @@ class Annotations:
         """Return the caption of a push button, or which state a check box or radio button is in when it is on."""
         if flags & _PUSH_BUTTON:
             return str(_get(_get(node, "/MK"), "/CA") or "")
-        state = str(node.get("/AS") or _inherit(chain, "/V") or "")
+        state = str(_get(node, "/AS") or _inherit(chain, "/V") or "")
         return "" if state in ("", "/Off") else state.lstrip("/")
 
 
 def _read_appearance(node: Any, page: Any) -> str:
     """Return the text in the drawing that shows an annotation; a button's is a tick of some font, and is left."""
-    flags = int(node.get("/F", 0))
-    is_field = node.get("/Subtype") == "/Widget" and _inherit(list(_parents(node)), "/FT") in ("/Tx", "/Ch", None)
-    if flags & _HIDDEN or not (is_field or node.get("/Subtype") in _DRAWN):
+    flags = int(_get(node, "/F") or 0)
+    is_field = _get(node, "/Subtype") == "/Widget" and _inherit(list(_parents(node)), "/FT") in ("/Tx", "/Ch", None)
+    if flags & _HIDDEN or not (is_field or _get(node, "/Subtype") in _DRAWN):
         return ""
     if int(_inherit(list(_parents(node)), "/Ff") or 0) & _PASSWORD:
         return ""
