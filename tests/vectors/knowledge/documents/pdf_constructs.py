@@ -241,8 +241,30 @@ PDF = {
             102: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /Parent 101 0 R >>",
         },
     ),
+    "a field that stands on two pages": Construct(
+        lambda sentence: pdf(
+            [{"content": lines(BEFORE), "more": "/Annots [ 100 0 R ]"}, {"content": lines(BEHIND), "more": "/Annots [ 102 0 R ]"}],
+            "/AcroForm << /Fields [ 101 0 R ] >>",
+            {
+                100: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /Parent 101 0 R >>",
+                101: f"<< /FT /Tx /T (f1) /V ({sentence}) /Kids [ 100 0 R 102 0 R ] >>",
+                102: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /Parent 101 0 R >>",
+            },
+        )
+    ),
+    "the chosen one of some buttons": page(
+        "", more="/Annots [ 100 0 R 102 0 R ]", catalog="/AcroForm << /Fields [ 101 0 R ] >>",
+        objects={
+            100: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /Parent 101 0 R /AS /Off >>",
+            101: "<< /FT /Btn /Ff 32768 /T (§) /V /B /Kids [ 100 0 R 102 0 R ] >>",
+            102: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /Parent 101 0 R /AS /B >>",
+        },
+    ),
     "a field on no page": page(
         "", catalog="/AcroForm << /Fields [ 100 0 R ] >>", objects={100: "<< /FT /Tx /T (f1) /V (§) >>"}
+    ),
+    "a field that is on no page by mistake": page(
+        "", catalog="/AcroForm << /Fields [ 100 0 R ] >>", objects={100: "<< /Subtype /Widget /Rect [ 0 0 9 9 ] /FT /Tx /V (§) >>"}
     ),
     "a hidden field": filled_in("/FT /Tx /T (f1) /V (§) /F 2", left_out="hidden fields"),
     "a password": filled_in("/FT /Tx /T (f1) /Ff 8192 /V (§)", left_out="passwords"),

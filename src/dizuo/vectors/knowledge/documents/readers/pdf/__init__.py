@@ -80,7 +80,8 @@ class _Reading:
         for number, page in enumerate(pages, start=1):
             self._draft.page = number
             self._read_page(page, number, entries.get(number, []))
-        for text in self._annotations.read_other_fields(self._reader):
+        form = _resolve(self._reader.root_object.get("/AcroForm"), {})
+        for text in self._annotations.read_other_fields(form):
             self._draft.add(text)
         if len(self._empty) == len(pages):
             raise DataError(
@@ -95,7 +96,6 @@ class _Reading:
         note("entries of the outline that lead nowhere", num_lost)
         attached = [*self._read_attachments(), *self._annotations.attached]
         note("attached files", len(attached), where=", ".join(attached))
-        form = _resolve(self._reader.root_object.get("/AcroForm"), {})
         if "/XFA" in form and not form.get("/Fields"):
             note("XFA forms", hint="print the form to a new PDF")
 

@@ -34,6 +34,8 @@ class Annotations:
     """Names of files that are attached to a place on a page."""
     _fields: set[str] = field(default_factory=set)
     """Names of fields whose value was read: a field may stand on several pages."""
+    _on_pages: set[int] = field(default_factory=set)
+    """Ids of what lies upon pages; pypdf keeps the objects as long as its reader."""
 
     def read(self, page: Any, number: int) -> list[str]:
         """Return the values of a page's fields, as `name: value`, and the texts that are written onto the page."""
@@ -41,6 +43,7 @@ class Annotations:
         for item in _get(page, "/Annots") or ():
             try:
                 node = item.get_object()
+                self._on_pages.add(id(node))
                 text = self._read_annotation(node, number)
                 shown = _read_appearance(node, page)
                 if "".join(shown.split()) not in "".join(text.split()):
@@ -52,19 +55,27 @@ class Annotations:
                 texts.append(text)
         return texts
 
-    def read_other_fields(self, reader: Any) -> list[str]:
-        """Return the values of fields that stand on no page."""
+    def read_other_fields(self, form: Any) -> list[str]:
+        """Return the values of a form's fields that stand on no page.
+
+        Args:
+            form: the catalog's dictionary of the form.
+        """
         texts = []
-        try:
-            fields = reader.get_fields() or {}
-        except Exception:
-            self.draft.leave_out("damaged notes or fields")
-            return []
-        for key, node in fields.items():
-            name = str(key.get_object() if hasattr(key, "get_object") else key)
-            if name not in self._fields and "/Kids" not in node:
-                text = self._read_field(node, hidden=False, name=name)
-                texts += [text] if text.strip() else []
+        stack, seen = [form], set[int]()
+        while stack:
+            node = stack.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            try:
+                kids = [kid.get_object() for key in ("/Fields", "/Kids") for kid in _get(node, key) or ()]
+                stack += reversed(kids)
+                text = "" if kids or id(node) in self._on_pages else self._read_field(node, hidden=False)
+            except Exception:
+                self.draft.leave_out("damaged notes or fields")
+                continue
+            texts += [text] if text.strip() else []
         return texts
 
     def _read_annotation(self, node: Any, number: int) -> str:
@@ -86,9 +97,9 @@ class Annotations:
             self.draft.leave_out("notes", where=f"page {number}")
         return ""
 
-    def _read_field(self, node: Any, *, hidden: bool, name: str = "") -> str:
+    def _read_field(self, node: Any, *, hidden: bool) -> str:
         chain = list(_parents(node))
-        name = name or ".".join(str(one["/T"]) for one in reversed(chain) if "/T" in one)
+        name = ".".join(str(one["/T"]) for one in reversed(chain) if "/T" in one)
         kind = str(_inherit(chain, "/FT") or "")
         flags = int(_inherit(chain, "/Ff") or 0)
         if name in self._fields and kind != "/Btn":  # each button of a name has a state of its own
