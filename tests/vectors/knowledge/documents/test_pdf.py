@@ -109,6 +109,15 @@ def test_a_field_is_read_with_its_name(field: str, text: str | None, tmp_path: P
     assert document.left_out == ()
 
 
+def test_a_form_without_any_text_on_its_pages_is_read(tmp_path: Path) -> None:
+    made = pdf([{}], "/AcroForm << /Fields [ 100 0 R ] >>", {100: "<< /FT /Tx /T (Days) /V (30) >>"})
+    document = read(tmp_path, made)
+    assert (document.text, [str(item) for item in document.left_out]) == (
+        "Days: 30",
+        ["pages without text (1: page 1)"],
+    )
+
+
 def test_what_is_not_read_is_named_with_its_place(tmp_path: Path) -> None:
     picture = {"content": "/X0 Do", "resources": "/XObject << /X0 100 0 R >>"}
     text = {"content": lines("Text.") + "/X0 Do", "resources": picture["resources"]}

@@ -81,9 +81,10 @@ class _Reading:
             self._draft.page = number
             self._read_page(page, number, entries.get(number, []))
         form = _resolve(self._reader.root_object.get("/AcroForm"), {})
-        for text in self._annotations.read_other_fields(form):
+        texts = self._annotations.read_other_fields(form)
+        for text in texts:
             self._draft.add(text)
-        if len(self._empty) == len(pages):
+        if len(self._empty) == len(pages) and not texts:
             raise DataError(
                 f"{self._name} has no text on any of its {len(pages)} pages", hint="it is scanned: run OCR first"
             )
