@@ -65,3 +65,14 @@ def test_a_knowledge_base_keeps_its_sizes(model: str, tmp_path: Path) -> None:
     run("sync", f"{tmp_path}/index", str(tmp_path / "a.txt"), "--embedder", model, "--size", "16", "--overlap", "0")
     again = run("sync", f"{tmp_path}/index", str(tmp_path / "a.txt"), "--embedder", model, "--size", "8", status=1)
     assert "has chunks of 16 with overlap 0, not size 8" in again.stderr
+
+
+def test_what_is_not_read_of_a_file_is_shown_and_in_the_json(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("selectolax")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.html").write_text("<p>cats sleep<div hidden>days of leave</div>")
+    result = run("sync", f"{tmp_path}/index", str(tmp_path / "docs"), "--embedder", model, "--json")
+    assert "a.html: not read: hidden elements (1)" in result.stderr
+    assert json.loads(result.stdout)["left_out"] == {
+        "a.html": [{"kind": "hidden elements", "count": 1, "where": "", "hint": ""}]
+    }

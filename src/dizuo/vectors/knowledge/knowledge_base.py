@@ -31,7 +31,15 @@ from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.filters.tree import field as value
-from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
+from dizuo.vectors.knowledge.documents import (
+    Chunk,
+    Document,
+    LeftOut,
+    chunk_document,
+    files_below,
+    name_readers,
+    read_document,
+)
 from dizuo.vectors.points import Floats, Hit, Part, Point
 from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
@@ -71,6 +79,8 @@ class Synced:
     """Source → why it could not be read. What was known of it before is still there."""
     chunks: int = 0
     """Chunks that were embedded and written."""
+    left_out: Mapping[str, tuple[LeftOut, ...]] = field(default_factory=dict)
+    """Source → what of it was not read, of the documents that were added or changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +224,9 @@ class KnowledgeBase:
         """
 
         def items() -> Iterator[tuple[str, str, Callable[[], Document]]]:
+            readers = name_readers()
             for source, path in files_below(root, patterns=patterns):
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                digest = f"{hashlib.sha256(path.read_bytes()).hexdigest()} {readers.get(path.suffix.lower())}"
                 yield source, digest, lambda path=path, source=source: read_document(path, source=source, watch=watch)  # type: ignore[misc]
 
         return self._sync(items(), prune=prune, keep_failed=on_error == "keep", watch=watch)
@@ -289,6 +300,7 @@ class KnowledgeBase:
         added: list[str] = []
         changed: list[str] = []
         failed: dict[str, str] = {}
+        left_out: dict[str, tuple[LeftOut, ...]] = {}
         unchanged = written = 0
         waiting: list[tuple[Document, str, list[Chunk]]] = []
         for source, fingerprint, load in items:
@@ -307,6 +319,8 @@ class KnowledgeBase:
                 watch(Warned(f"{source} was not read: {error.message}"))
                 continue
             (changed if source in known else added).append(source)
+            if document.left_out:
+                left_out[source] = document.left_out
             waiting.append((document, fingerprint, self._chunk(document)))
             if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
                 written += self._write(waiting, known, watch)
@@ -315,7 +329,7 @@ class KnowledgeBase:
         written += self._write(waiting, known, watch)
         gone = sorted(known.keys() - seen) if prune else []
         self.delete(gone)
-        result = Synced(tuple(added), tuple(changed), tuple(gone), unchanged, failed, written)
+        result = Synced(tuple(added), tuple(changed), tuple(gone), unchanged, failed, written, left_out)
         summary = f"{len(added)} added, {len(changed)} changed, {len(gone)} deleted, {unchanged} unchanged"
         watch(Finished("sync", time.monotonic() - began, summary))
         return result

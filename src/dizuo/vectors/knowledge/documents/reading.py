@@ -2,8 +2,8 @@
 
 Parsers, each the best kept of its kind in 2026, each without a compiler or a server: markdown-it-py (CommonMark's own
 tests pass; gives the source lines of every block), selectolax (Lexbor: HTML5 as browsers build it, which lxml's HTML 4
-parser does not), pypdf (pure Python, BSD; says what is encrypted or broken), python-docx (reads paragraphs and tables
-in document order). They come with `pip install "dizuo[documents]"`; plain text needs none.
+parser does not), pypdf (pure Python, BSD; says what is encrypted or broken). They come with
+`pip install "dizuo[documents]"`; plain text and DOCX (a zip of XML, which the standard library reads) need none.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dizuo.errors import DataError, DizuoError, did_you_mean
-from dizuo.events import Watcher, ignore
+from dizuo.events import Warned, Watcher, ignore
 from dizuo.vectors.knowledge.documents.document import Document
 from dizuo.vectors.knowledge.documents.readers import READERS
 
-__all__ = ["files_below", "read_document", "suffixes"]
+__all__ = ["files_below", "name_readers", "read_document", "suffixes"]
 
 
 def suffixes() -> dict[str, str]:
     """Return suffix → reader, of all readers there are."""
     return {suffix: name for name, reader in READERS.all().items() for suffix in reader.suffixes}
+
+
+def name_readers() -> dict[str, str]:
+    """Return suffix → name and version of what reads such a file: with its bytes, they say which text it has."""
+    return {suffix: f"{name} {reader.version}" for name, reader in READERS.all().items() for suffix in reader.suffixes}
 
 
 def read_document(path: str | Path, *, source: str | None = None, watch: Watcher = ignore) -> Document:
@@ -30,7 +35,7 @@ def read_document(path: str | Path, *, source: str | None = None, watch: Watcher
     Args:
         path: a file with one of `suffixes()`.
         source: what citations call it; the file's name otherwise.
-        watch: hears of what a reader had to leave out.
+        watch: hears in one warning what the reader left out (`Document.left_out`), and what else it has to say.
 
     Raises:
         DataError: nobody reads this kind of file, or it is broken, encrypted or without text; names file and page.
@@ -62,6 +67,9 @@ def read_document(path: str | Path, *, source: str | None = None, watch: Watcher
     if not document.text.strip():
         raise DataError(f"{name} has no text in it", hint="a scanned document needs OCR first")
     _refuse_half_characters(document)
+    if document.left_out:
+        hints = dict.fromkeys(item.hint for item in document.left_out if item.hint)
+        watch(Warned("; ".join([f"{name}: not read: {', '.join(map(str, document.left_out))}", *hints])))
     return document
 
 

@@ -1,10 +1,10 @@
-"""Readers of document files: one file per format, which ends in a `DocumentReader`.
+"""Readers of document files: one file or package per format, which ends in a `DocumentReader`.
 
     text.py        plain text: paragraphs between empty lines
     markdown.py    Markdown: the text as it is written, with its headings
-    html.py        HTML: what a browser would show
-    pdf.py         PDF, page by page
-    docx.py        Word documents
+    html/          HTML: what a browser would show
+    pdf/           PDF, page by page
+    docx/          Word documents
 
 A reader fills a `Draft`, piece by piece, and says which headings and which page a piece stands under:
 
@@ -15,9 +15,12 @@ A reader fills a `Draft`, piece by piece, and says which headings and which page
         for section in my_parser.parse(path):
             draft.heading(1, section.title)
             draft.add(section.text)
+            draft.leave_out("comments", len(section.comments))
         return draft
 
     READER = DocumentReader(suffixes=(".tex",), read=read)
+
+Nothing of a file is dropped in silence: it is in the text, or `leave_out` counts it.
 
 Third parties name theirs in the entry-point group `dizuo.vectors.documents.readers`, and
 `dizuo.testing.DocumentReaderSuite` tests one. `read_document` chooses the reader by the file's suffix.
@@ -44,9 +47,11 @@ class DocumentReader:
     suffixes: tuple[str, ...]
     """File suffixes of this format, in lower case and with their point."""
     read: Callable[[Path, Watcher], Draft]
-    """(path, watch) -> the text with its blocks. A file that is broken, encrypted or without text is a `DataError` that
-    names it; `watch` hears what was left out. Whatever else is raised is told as one error of a file that cannot be
-    read."""
+    """(path, watch) -> the text with its blocks, and what of the file is not in it (`Draft.leave_out`), of which
+    `read_document` warns. A file that is broken, encrypted or without text is a `DataError` that names it. Whatever
+    else is raised is told as one error of a file that cannot be read."""
+    version: int = 1
+    """Raise it when the reader makes another text of the same file: knowledge bases then read their files anew."""
     name: str = ""
     """The name of its file; filled in by `READERS.load`."""
 
