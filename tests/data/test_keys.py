@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from dizuo.data.formats import FORMATS
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import Columns, RowError
+from dizuo.data.reading.detection import load
 from dizuo.data.reading.keys import KEPT, Ignored, KeyCounts, View, last_key, unread
 from dizuo.data.reading.learnt import _WORDS, family_of, what_changes
 from dizuo.errors import DataError
@@ -107,13 +107,13 @@ def spots(name: str, base: dict[str, Any]) -> Iterator[tuple[str, Callable[[], t
 def look(name: str, row: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return what a row's format makes of it (the ids of its examples), and the paths that it left unread."""
     view = View(row)
-    examples = list(FORMATS.load(name.partition(" ")[0]).read(view, Columns(), PrepareOptions()))
+    examples = list(load(name.partition(" ")[0]).read(view, Columns(), PrepareOptions()))
     return [content_id(example) for example in examples], unread(view)
 
 
 def outcome(name: str, row: dict[str, Any], key: str, before: list[str]) -> str:
     """Return what became of a key, and check that it is the truth."""
-    family = family_of(FORMATS.load(name.partition(" ")[0]).makes)
+    family = family_of(load(name.partition(" ")[0]).makes)
     try:
         after, left = look(name, row)
     except RowError as error:
