@@ -49,6 +49,7 @@ QUICK = {
     ),
     "pages": ("tests/pages",),
     "recipe": ("tests/test_recipe.py",),
+    "redaction": ("tests/redaction/test_redacting.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
         "tests/serving/test_detokenizing.py",
@@ -66,7 +67,8 @@ QUICK = {
     ),
     "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
     "vectors": (
-        "tests/vectors/connecting",
+        "tests/vectors/connecting/test_connect.py",
+        "tests/vectors/connecting/test_forms.py",
         "tests/vectors/exact/test_sort_keys.py",
         "tests/vectors/exact/test_ties.py",
         "tests/vectors/filters",

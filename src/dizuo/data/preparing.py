@@ -20,6 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
+from dizuo.artifacts.writing import check_place
 from dizuo.data import readers
 from dizuo.data.card import Card, SplitFigures
 from dizuo.data.checks.ledger import Ledger
@@ -142,7 +143,7 @@ def _quarantine(
 ) -> None:
     if not staged.faults:
         return
-    path = Path(options.quarantine)
+    path = check_place(options.quarantine)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for number, fault in staged.faults:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.redaction import ErrorGuard
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
@@ -55,7 +55,7 @@ class VectorStore:
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
-        self._guard: AbstractContextManager[object] = nullcontext() if store.capabilities.threads else threading.RLock()
+        self._guard = ErrorGuard(None if store.capabilities.threads else threading.RLock())
 
     def __repr__(self) -> str:
         return f"VectorStore({self.url!r}, collection={self.collection!r}, namespace={self.name!r})"

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
+from dizuo.redaction import hide_logins, redact_errors
 from dizuo.vectors.knowledge.text_models import (
     bind_options,
     check_options,
@@ -182,6 +183,7 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    hide_logins(address)
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")
     if head in ("http", "https"):
@@ -191,7 +193,8 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
     kind = EMBEDDERS.load(name)
     bound = bind_options(kind.options, options, f"the embedder {address}")
     try:
-        return kind.open(rest, bound, watch)
+        with redact_errors():
+            return kind.open(rest, bound, watch)
     except ImportError as error:
         if not kind.package:
             raise

@@ -114,8 +114,10 @@ class KnowledgeBase:
     """Documents of one name in one database; `KnowledgeBase.open` makes it."""
 
     def __init__(self, url: str, name: str, embedder: Embedder, head: Head, options: Mapping[str, Any]) -> None:
-        self.url, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
+        self.address, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
         self.about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **self.options)
+        self.url = self.about.url
+        """The address without user and password; `address` is as it was given."""
         self.chunks = self.open_generation(head)
         self.records = self.about.namespace(f"g{head.generation}")
 
@@ -184,7 +186,7 @@ class KnowledgeBase:
     def open_generation(self, head: Head) -> VectorStore:
         """Return the collection of a generation's chunks, made where it is not there."""
         return connect(
-            self.url, collection=f"{self.name}.g{head.generation}", dim=head.dim, metric=head.metric, **self.options
+            self.address, collection=f"{self.name}.g{head.generation}", dim=head.dim, metric=head.metric, **self.options
         )
 
     # ---- writing

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dizuo.errors import DizuoError, MissingPackage, PluginError, VectorError, did_you_mean
 from dizuo.events import Warned, Watcher
 from dizuo.records import Json
+from dizuo.redaction import seal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ def bind_options(options: type[OptionsT], given: Mapping[str, object], owner: st
                 f"{owner} has no option {name!r}{did_you_mean(name, accepted)}",
                 hint=f"it has: {', '.join(accepted) or 'none'}",
             )
-    return options(**given)
+    return options(**seal(options, given))
 
 
 def explain_import_error(error: ImportError, package: str, *, purpose: str, install: str) -> DizuoError:
