@@ -194,6 +194,22 @@ def test_text_is_trained_whole_with_its_eos_and_without_a_template() -> None:
     assert (bare.weights[1:] == 1).all()
 
 
+@pytest.mark.parametrize("text", ["hello world", "hello world</s>", "hello</s>world", "hello world</s></s>"])
+def test_a_text_ends_in_eos_and_one_that_is_there_is_not_written_again(text: str) -> None:
+    """Texts with a template of their own written out may bring their end with them."""
+    tokenizer = build_tokenizer(None)
+    rendered = render_text(tokenizer, Text(text))
+    assert tokenizer.decode(rendered.ids) == (text if text.endswith("</s>") else text + "</s>")
+    assert rendered.ids[-1] == tokenizer.eos_token_id
+    assert rendered.weights[-1] == 1
+
+
+def test_a_text_of_a_model_without_eos_ends_where_it_ends() -> None:
+    tokenizer = build_tokenizer(None)
+    tokenizer.eos_token = None
+    assert tokenizer.decode(render_text(tokenizer, Text("hello world")).ids) == "hello world"
+
+
 def test_the_prompt_of_a_text_is_read_and_not_trained() -> None:
     tokenizer = build_tokenizer(None)
     (rendered,) = render(tokenizer, Text("world", prompt="hello "), None)
