@@ -94,6 +94,9 @@ def chunk_document(document: Document, *, size: int, overlap: int = 0, count: Co
     Raises:
         DataError: the sizes make no sense.
     """
+    for name, given in (("size", size), ("overlap", overlap)):
+        if type(given) is not int:
+            raise DataError(f"{name} is {given!r}, and it is a whole number")
     fixed = count([""])[0] if count else 0
     if size <= fixed or not 0 <= overlap < size:
         raise DataError(
