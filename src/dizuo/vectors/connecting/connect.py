@@ -61,6 +61,8 @@ def connect(
         raise VectorError(f"dim is {dim!r}, and a vector has 1 to 65,536 numbers")
     if metric not in (None, *METRICS):
         raise VectorError(f"there is no metric {metric!r}{did_you_mean(str(metric), METRICS)}", hint=", ".join(METRICS))
+    if lexical is not None and (not isinstance(lexical, str | Path) or not str(lexical).strip()):
+        raise VectorError(f"lexical is {lexical!r}, and it is a folder", hint="lexical='./words'")
     check_name(collection, noun="collection")
     check_name(namespace, noun="namespace", empty=True)
     database = STORES.load(parts.scheme)

@@ -41,10 +41,12 @@ from dizuo.plugins import Kind, check_fields
 from dizuo.vectors.knowledge.text_models import (
     bind_options,
     check_options,
+    check_texts,
     check_vectors,
     explain_import_error,
-    refuse_half_characters,
 )
+from dizuo.vectors.scores import METRICS
+from dizuo.vectors.writing.choices import check_address, check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +122,7 @@ class CallableEmbedder:
         max_tokens: int | None = None,
         batch: int = 256,
     ) -> None:
+        check_choice(metric, METRICS, noun="metric", also={"euclidean": "l2", "ip": "dot", "inner_product": "dot"})
         self._function, self._batch = function, batch
         self.name, self.dim, self.digest, self.metric, self.max_tokens = name, dim, digest, metric, max_tokens
 
@@ -129,7 +132,7 @@ class CallableEmbedder:
         """Return float32 [N, D]; the kind makes no difference."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])
@@ -182,6 +185,7 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    check_address(address, EMBEDDERS.names(), noun="embedder")
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")
     if head in ("http", "https"):

@@ -26,8 +26,11 @@ def check_choice(value: object, choices: Sequence[str], *, noun: str, also: Mapp
         return
     word = str(value).lower().replace("-", "_") if isinstance(value, str) else ""
     near = word if word in choices else (also or {}).get(word)
-    hint = f" (did you mean {near!r}?)" if near else did_you_mean(word, choices)
-    raise VectorError(f"{noun} cannot be {value!r}{hint}", hint=f"{noun} is one of: {', '.join(choices)}")
+    guess = f" (did you mean {near!r}?)" if near else did_you_mean(word, choices)
+    *others, last = choices
+    raise VectorError(
+        f"{noun} is {', '.join(others)} or {last}, not {value!r}{guess}", hint=f"for example {noun}={near or choices[0]!r}"
+    )
 
 
 def check_list(values: Iterable[object], *, noun: str, of: type | tuple[type, ...] = str, call: str = "{}") -> None:
