@@ -1,6 +1,7 @@
 """How often text of a language in an encoding is read right, by its length, and that it is never wrong without a word.
 
-    python benchmarks/encodings.py [--samples 40] [--lengths 6 20 100 1000] [--against] [--json FILE]
+    python benchmarks/encodings.py [--samples 40] [--lengths 6 20 100 1000] [--languages ja ru]
+                                   [--against] [--json FILE]
 
 Texts are cut out of the translations of nine programs (`/usr/share/locale` of Debian; others than those that the
 letters in `decoding/letters.py` were counted in), encoded, and read as a `.txt` file is. Each cell has three numbers:
@@ -87,6 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--samples", type=int, default=40)
     parser.add_argument("--lengths", type=int, nargs="+", default=[6, 20, 100, 1000])
+    parser.add_argument("--languages", nargs="+", choices=ENCODINGS, default=list(ENCODINGS), metavar="LANGUAGE")
     parser.add_argument("--against", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -99,8 +101,8 @@ def main() -> int:
     rows = []
     total = {length: [0, 0, 0, 0] for length in options.lengths}
     print(f"{'':18}" + "".join(f"{length:>22}" for length in options.lengths))
-    for language, encodings in ENCODINGS.items():
-        texts = texts_of(language)
+    for language in options.languages:
+        texts, encodings = texts_of(language), ENCODINGS[language]
         for encoding in encodings:
             cells = []
             for length in options.lengths:

@@ -29,7 +29,8 @@ def check_choice(value: object, choices: Sequence[str], *, noun: str, also: Mapp
     guess = f" (did you mean {near!r}?)" if near else did_you_mean(word, choices)
     *others, last = choices
     raise VectorError(
-        f"{noun} is {', '.join(others)} or {last}, not {value!r}{guess}", hint=f"for example {noun}={near or choices[0]!r}"
+        f"{noun} is {', '.join(others)} or {last}, not {value!r}{guess}",
+        hint=f"for example {noun}={near or choices[0]!r}",
     )
 
 

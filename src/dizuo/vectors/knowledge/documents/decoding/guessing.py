@@ -142,7 +142,7 @@ def _score_letter(character: str, language: str) -> float:
     if character in known:
         return known[character]
     if (small := character.lower()) in known and len(small) == 1:
-        return known[small] - (2.5 if language in _ALPHABETIC else 1.5)
+        return known[small] - (2.0 if language in _ALPHABETIC else 1.5)
     if _CONTROL.match(character) or unicodedata.category(character) in ("Co", "Cn", "Cs"):
         return _BROKEN
     if character in (_CJK_STOPS if language in _IDEOGRAPHIC else _QUOTES):
@@ -191,6 +191,8 @@ def _kind_of(character: str) -> str:
 def _score_pair(first: str, second: str, language: str) -> float:
     """Return what two neighbours say beyond what each of them says."""
     kinds = _kind_of(first) + _kind_of(second)
+    if second == "’" and first in " \n":
+        return -5.0  # where it stands for an apostrophe or the end of a quotation, it follows a letter
     if (first.isascii() and second.isascii()) or not kinds:
         return 0.0
     if language in _IDEOGRAPHIC:
