@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from test_knowledge_base import Words, documents
 
-from dizuo.errors import DataError, MissingPackage
+from dizuo.errors import DataError, MissingPackage, VectorError
 from dizuo.events import Event, Warned, Watcher
 from dizuo.vectors.knowledge.documents import Document, files_below
 from dizuo.vectors.knowledge.documents.document import Draft
@@ -392,3 +392,29 @@ def test_files_below_gives_what_can_be_read_and_tells_the_rest(docs: Path) -> No
     heard: list[Event] = []
     assert [name for name, _ in files_below(docs, watch=heard.append)] == ["a.txt", "m.txt", "sub/z.txt"]
     assert heard == [Warned("broken.txt was not read: it is a link to what is not there")]
+
+
+class Zeros(Words):
+    """An embedder that knows no word of one text: its vector is zero, which no database compares by cosine."""
+
+    def _make(self, texts: list[str]) -> Any:
+        vectors = super()._make(texts)
+        for row, text in enumerate(texts):
+            if "unknown" in text:
+                vectors[row] = 0
+        return vectors
+
+
+def test_a_document_whose_chunks_are_refused_is_named_and_the_others_are_in(docs: Path) -> None:
+    (docs / "m.txt").write_text("unknown " * 30)
+    with KnowledgeBase.open("memory://zeros", Zeros()) as kb:
+        done = kb.sync_folder(docs)
+        assert (done.added, list(done.failed)) == (("a.txt", "sub/z.txt"), ["m.txt"])
+        assert "m.txt is not whole: 2 of its 2 chunks were not stored: " in done.failed["m.txt"]
+        assert kb.documents().keys() == {"a.txt", "sub/z.txt"}
+        assert kb.sync_folder(docs).failed.keys() == {"m.txt"}, "it is tried again"
+        (docs / "m.txt").write_text("known now")
+        assert kb.sync_folder(docs).changed == ("m.txt",)
+        assert texts(kb) == {**GOOD, "m.txt": "known now"}
+        with pytest.raises(VectorError, match="b is not whole: 1 of its 1 chunks was not stored"):
+            kb.sync([Document.of("unknown", "b")], prune=False)

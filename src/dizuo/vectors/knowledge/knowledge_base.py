@@ -32,7 +32,15 @@ from dizuo.vectors.filters.tree import field as value
 from dizuo.vectors.knowledge.arguments import check_folder, check_opening, check_search
 from dizuo.vectors.knowledge.documents import Chunk, Document, LeftOut, chunk_document, suffixes
 from dizuo.vectors.knowledge.documents.folder import Listing, list_folder, show_name
-from dizuo.vectors.knowledge.passages import RESERVED, Passage, hash_source, hash_version, make_passage, make_point
+from dizuo.vectors.knowledge.passages import (
+    RESERVED,
+    Passage,
+    hash_source,
+    hash_version,
+    make_id,
+    make_passage,
+    make_point,
+)
 from dizuo.vectors.knowledge.syncing import (
     Candidate,
     RemovesEverything,
@@ -54,6 +62,8 @@ _FILTERED = 100
 """Sources named in one filter."""
 _AT_ONCE = 1024
 """Chunks that are embedded and written together."""
+_Ready = tuple[Document, str, list[Chunk]]
+"""A document that waits for being written, its fingerprint, its chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +306,19 @@ class KnowledgeBase:
         left_out: dict[str, tuple[LeftOut, ...]] = {}
         warnings: dict[str, tuple[str, ...]] = {}
         unchanged = written = 0
-        waiting: list[tuple[Document, str, list[Chunk]]] = []
+        waiting: list[_Ready] = []
+
+        def write() -> int:
+            refused = self._write(waiting, known, watch)
+            for source, reason in refused.items():
+                if not keep_failed:
+                    raise VectorError(reason, hint="give it in another form, or leave it out")
+                fail(source, reason)
+                for done in (added, changed):
+                    done[:] = [other for other in done if other != source]
+            number = sum(len(chunks) for document, _, chunks in waiting if document.source not in refused)
+            waiting.clear()
+            return number
 
         def fail(source: str, reason: str) -> None:
             failed[source] = reason
@@ -334,10 +356,9 @@ class KnowledgeBase:
                 warnings[source] = tuple(told)
             waiting.append((document, fingerprint, self._chunk(document)))
             if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
-                written += self._write(waiting, known, watch)
-                waiting = []
+                written += write()
             watch(Progress("sync", len(seen), None, "documents", rate=len(seen) / max(1e-9, time.monotonic() - began)))
-        written += self._write(waiting, known, watch)
+        written += write()
         gone = self._find_gone(known, seen, listing, fail) if prune else []
         if not remove_all:
             check_removals([source for source, (whole, _) in known.items() if whole], gone, where="what was given")
@@ -380,26 +401,40 @@ class KnowledgeBase:
 
         return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
 
-    def _write(
-        self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
-    ) -> int:
-        """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole."""
+    def _write(self, waiting: Sequence[_Ready], known: Mapping[str, tuple[str, int]], watch: Watcher) -> dict[str, str]:
+        """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole.
+
+        Returns:
+            Source → why a document is not whole: the database refused some of its chunks, or their vectors.
+        """
         self._write_records([(document.source, "", 0) for document, *_ in waiting])
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
         vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
-        self.chunks.upsert(
+        points = (
             make_point(document, chunk, n, version, vector)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
+        refused = self._explain_refused(waiting, self.chunks.upsert(points, errors="collect").failed)
         # A document without a record has no chunks: its record is written before its chunks and removed after them.
-        replaced = [(document.source, fingerprint) for document, fingerprint, _ in waiting if document.source in known]
+        whole = [ready for ready in waiting if ready[0].source not in refused]
+        replaced = [(document.source, fingerprint) for document, fingerprint, _ in whole if document.source in known]
         sources = [source for source, _ in replaced]
         versions = [hash_version(source, fingerprint) for source, fingerprint in replaced]
         for start in range(0, len(sources), _FILTERED):
             part = slice(start, start + _FILTERED)
             self.chunks.delete(where=value("source").in_(sources[part]) & value("version").not_in(versions[part]))
-        self._write_records([(document.source, fingerprint, len(own)) for document, fingerprint, own in waiting])
-        return len(rows)
+        self._write_records([(document.source, fingerprint, len(own)) for document, fingerprint, own in whole])
+        return refused
+
+    def _explain_refused(self, waiting: Sequence[_Ready], failed: Mapping[str, str]) -> dict[str, str]:
+        """Return source → why it is not whole, of chunks that were refused, by id."""
+        refused = {}
+        for document, _, own in waiting if failed else ():
+            reasons = [failed[id] for n in range(len(own)) if (id := make_id(document.source, n)) in failed]
+            if reasons:
+                number = f"{len(reasons):,} of its {len(own):,} chunks {'was' if len(reasons) == 1 else 'were'}"
+                refused[document.source] = f"{document.source} is not whole: {number} not stored: {reasons[0]}"
+        return refused
 
     def _write_records(self, rows: Iterable[tuple[str, str, int]]) -> None:
         self.records.upsert(

@@ -10,7 +10,7 @@ from typing import Any
 from dizuo.vectors.knowledge.documents import Chunk, Document
 from dizuo.vectors.points import Floats, Hit, Part, Point
 
-__all__ = ["RESERVED", "Passage", "hash_source", "hash_version", "make_passage", "make_point"]
+__all__ = ["RESERVED", "Passage", "hash_source", "hash_version", "make_id", "make_passage", "make_point"]
 
 RESERVED = ("source", "title", "start", "end", "page", "headings", "chunk", "version")
 """Keys of a chunk's metadata that are ours."""
@@ -62,8 +62,14 @@ def make_point(document: Document, chunk: Chunk, number: int, version: str, vect
         version: the document's fingerprint.
         vector: of the chunk's text.
     """
-    id = f"{hash_source(document.source)}-{number:06d}"
-    return Point(id, vector, _chunk_metadata(document, chunk, number, version), chunk.text)
+    return Point(
+        make_id(document.source, number), vector, _chunk_metadata(document, chunk, number, version), chunk.text
+    )
+
+
+def make_id(source: str, number: int) -> str:
+    """Return the id of a document's chunk."""
+    return f"{hash_source(source)}-{number:06d}"
 
 
 def make_passage(hit: Hit, score: float) -> Passage:

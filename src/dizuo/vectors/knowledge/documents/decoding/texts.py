@@ -37,7 +37,7 @@ _MARKS = (
     (b"\x84\x31\x95\x33", "gb18030"),
 )
 _ESCAPES = ((re.compile(rb"\x1b\$\)C"), "iso2022_kr"), (re.compile(rb"\x1b\$[@B]"), "iso2022_jp"))
-_HZ = re.compile(rb"~\{[!-~]{2,}?~\}")
+_HZ = re.compile(rb"~\{[!-}]{2,}+~\}")
 _LONG_SEQUENCE = re.compile(rb"[\xe0-\xf4][\x80-\xbf]{2}")
 _SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]")
 _CONTROL = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f]")
