@@ -29,6 +29,7 @@ from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
 from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
+from dizuo.vectors.writing.choices import check_choice, check_list
 from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.queries import check_ids, check_k, check_queries
 from dizuo.vectors.writing.retrying import Patience
@@ -124,6 +125,7 @@ class VectorStore:
             RowErrors: the database refused single rows; the others of their batch are in.
             Unreachable: the database went away; `written` rows are certainly in, and the same call may be repeated.
         """
+        check_choice(errors, ("raise", "collect"), noun="errors", also={"skip": "collect", "keep": "collect"})
         began, written = time.monotonic(), 0
         failed: dict[str, str] = {}
         watch(Started("upsert", None, "rows"))
@@ -296,6 +298,7 @@ class VectorStore:
             k: how many hits of each.
             where: as in `hybrid`, and so are `exact`, `vectors` and `depth`.
         """
+        check_list(queries, noun="queries")
         matrix = check_queries(embedded, self.dim, self.metric)
         if len(queries) != len(matrix):
             raise VectorError(f"{len(queries):,} queries have {len(matrix):,} vectors", hint="one for each, in order")
@@ -351,8 +354,10 @@ class VectorStore:
             everywhere: go over all namespaces; then the blocks have the column `namespaces`.
         """
         chosen = self._filter(where)
+        check_list(columns, noun="columns", call="columns={}")
         asked = frozenset(columns)
-        assert asked <= EVERYTHING, f"columns are {sorted(EVERYTHING)}"
+        for column in asked:
+            check_choice(column, sorted(EVERYTHING), noun="column", also={"text": "documents", "embeddings": "vectors"})
         with self._guard:
             blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
         while True:

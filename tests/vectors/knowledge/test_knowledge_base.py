@@ -194,8 +194,8 @@ def test_files_that_cannot_be_read_keep_what_was_known(kb: KnowledgeBase, tmp_pa
     kb.sync_folder(tmp_path)
     (tmp_path / "a.txt").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match=r"a\.txt is not text"):
-        kb.sync_folder(tmp_path)
-    result = kb.sync_folder(tmp_path, on_error="keep")
+        kb.sync_folder(tmp_path, on_error="raise")
+    result = kb.sync_folder(tmp_path)
     assert (result.unchanged, list(result.failed)) == (1, ["a.txt"])
     check(kb, {"a.txt": "alpha text", "b.txt": "beta text"})
     (tmp_path / "a.txt").unlink()

@@ -73,6 +73,8 @@ def connect(
         if metric not in (None, *METRICS):
             near = did_you_mean(str(metric), METRICS)
             raise VectorError(f"there is no metric {metric!r}{near}", hint=", ".join(METRICS))
+        if lexical is not None and (not isinstance(lexical, str | Path) or not str(lexical).strip()):
+            raise VectorError(f"lexical is {lexical!r}, and it is a folder", hint="lexical='./words'")
         check_name(collection, noun="collection")
         check_name(namespace, noun="namespace", empty=True)
         bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)

@@ -25,7 +25,7 @@ from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
 from dizuo.redaction import Secret, hide_login, split_login
 from dizuo.vectors.embedders import EmbedderKind, TextKind
-from dizuo.vectors.knowledge.text_models import check_vectors, hash_facts, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import check_texts, check_vectors, hash_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ class Endpoint:
         """Return float32 [N, D]. An empty text is sent as one space, since the API refuses empty input."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         done = 0
         for part in self._batches(texts):

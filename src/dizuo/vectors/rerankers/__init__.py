@@ -31,6 +31,7 @@ from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
 from dizuo.redaction import hide_logins, redact_errors
 from dizuo.vectors.knowledge.text_models import bind_options, check_options, explain_import_error
+from dizuo.vectors.writing.choices import check_address
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -85,6 +86,7 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         MissingPackage: the package that it runs on is not installed.
     """
     hide_logins(address)
+    check_address(address, RERANKERS.names(), noun="reranker")
     name, _, rest = address.partition(":")
     name = name.replace("-", "_")
     if name not in RERANKERS.names():

@@ -6,6 +6,7 @@
     batching.py            batches are cut, and made ready while others are on their way
     retrying.py            a call that fails for a moment is tried again
     queries.py             what is asked for: query vectors, k, ids
+    choices.py             words and lists that calls take: a misspelt one is refused with the near one
     arrow.py               blocks as Arrow record batches
     digests.py             a digest of every record, by which copies and exports are verified
     naming.py              the names of tables and indexes

@@ -6,9 +6,10 @@
 
 On the way they pass through
 
+    folder.py      what there is below a folder
     reading.py     a file becomes a document: the reader is chosen by its suffix
     readers/       one entry per format: text, Markdown, HTML, PDF, DOCX
-    decoding.py    bytes become text, in whatever encoding they are
+    decoding/      bytes become text, in whatever encoding they are
     lines.py       where the lines and paragraphs of a text file begin
     tables.py      the cells of a table become one line per row
     document.py    `Document`: the text, what stands where in it, what was left out; `Draft`, which readers fill
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from dizuo.vectors.knowledge.documents.chunking import Chunk, chunk_document, sentences
 from dizuo.vectors.knowledge.documents.document import Block, Document, LeftOut
-from dizuo.vectors.knowledge.documents.reading import files_below, name_readers, read_document, suffixes
+from dizuo.vectors.knowledge.documents.reading import files_below, read_document, suffixes
 
 __all__ = [
     "Block",
@@ -28,7 +29,6 @@ __all__ = [
     "LeftOut",
     "chunk_document",
     "files_below",
-    "name_readers",
     "read_document",
     "sentences",
     "suffixes",

@@ -14,7 +14,6 @@ from typing import Any
 
 from dizuo.errors import MissingPackage
 from dizuo.events import Watcher
-from dizuo.vectors.knowledge.documents.decoding import read_text
 from dizuo.vectors.knowledge.documents.document import Draft
 from dizuo.vectors.knowledge.documents.lines import line_starts
 from dizuo.vectors.knowledge.documents.readers import DocumentReader
@@ -27,13 +26,12 @@ _HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
-def read(path: Path, watch: Watcher) -> Draft:
+def parse(text: str, path: Path, watch: Watcher) -> Draft:
     """Return the file's text with its top-level blocks and headings."""
     try:
         from markdown_it import MarkdownIt
     except ImportError as error:
         raise MissingPackage("markdown-it-py", purpose="reading Markdown", install="dizuo[documents]") from error
-    text = read_text(path)
     draft = Draft(text)
     starts = line_starts(text)
     first = _skip_front_matter(text, starts)
@@ -89,4 +87,4 @@ def _mark(draft: Draft, text: str, start: int, end: int, *, is_heading: bool = F
         draft.mark(start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip()), is_heading=is_heading)
 
 
-READER = DocumentReader(suffixes=(".md", ".markdown"), read=read)
+READER = DocumentReader(suffixes=(".md", ".markdown"), parse=parse)

@@ -29,13 +29,12 @@ __all__ = ["READER"]
 _CLOSED = re.compile(r"<([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>")
 
 
-def read(path: Path, watch: Watcher) -> Draft:
-    """Return the shown text. Bytes become text by the file's own `<meta charset>`."""
+def parse(text: str, path: Path, watch: Watcher) -> Draft:
+    """Return the shown text."""
     try:
         from selectolax.lexbor import LexborHTMLParser
     except ImportError as error:
         raise MissingPackage("selectolax", purpose="reading HTML", install="dizuo[documents]") from error
-    text = decode_html(path.read_bytes())
     tree = LexborHTMLParser(_as_html(text) if path.suffix.lower() == ".xhtml" else text)
     draft = Draft()
     head = tree.head
@@ -47,11 +46,11 @@ def read(path: Path, watch: Watcher) -> Draft:
             draft.add(" ".join((meta.attributes.get("content") or "").split()))
     kept = [tree]  # a tree is gone with its parser, and its nodes with it
 
-    def parse(page: str) -> Any:
+    def build(page: str) -> Any:
         kept.append(LexborHTMLParser(page))
         return kept[-1].body
 
-    walk = Walk(draft, parse)
+    walk = Walk(draft, build)
     frames = tree.css("frameset frame")
     draft.leave_out("embedded pages", len(frames))
     if tree.body is not None:
@@ -72,4 +71,4 @@ def _as_html(text: str) -> str:
     )
 
 
-READER = DocumentReader(suffixes=(".html", ".htm", ".xhtml"), read=read)
+READER = DocumentReader(suffixes=(".html", ".htm", ".xhtml"), parse=parse, decode=decode_html)
