@@ -225,16 +225,17 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "text,label\none,a\n",
         {"format": "clasification"},
         "no format is called 'clasification' (did you mean 'classification'?)\n\n"
-        "hint: choose one of: alpaca, classification, feedback, messages, preference, prompt_completion, "
-        "question_answer, sharegpt, text",
+        "hint: choose one of: alpaca, classification, feedback, messages, multiple_choice, preference, "
+        "prompt_completion, question_answer, sharegpt, text",
     ),
     (
         "unknown_role.csv",
         "text,label\none,a\n",
         {"columns": {"promt": "text"}},
         "columns names unknown roles: 'promt' (did you mean 'prompt'?)\n\n"
-        "hint: roles are: messages, conversations, tools, system, instruction, input, output, instances, history, "
-        "prompt, completion, question, answer, context, text, label, chosen, rejected, desirable, paragraphs, qas",
+        "hint: roles are: messages, conversations, tools, parallel, system, instruction, input, output, instances, "
+        "history, prompt, completion, question, answer, context, text, text_pair, label, options, answer_key, chosen, "
+        "rejected, chosen_score, rejected_score, desirable, paragraphs, qas",
     ),
 ]  # fmt: skip
 

@@ -63,7 +63,7 @@ def test_meaning_representations_are_prompts_with_several_right_sentences(bench:
     )
     assert data.task.kind == "generation"
     assert len(data.test) == 630  # 4,693 rows
-    assert removed(data) == {"duplicates": 157, "merged": 4063}
+    assert removed(data) == {"duplicates": 151, "merged": 4063}
     assert data.train[0].messages[0].content.startswith("Write one sentence.\n\nname[")
     assert Counter(len(e.references) > 0 for e in data.test)[True] > 600
 

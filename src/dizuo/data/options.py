@@ -41,6 +41,8 @@ class PrepareOptions:
     """Column whose equal values (a user, a document) never straddle a split."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further roles and their columns, such as `{"prompt": "mr", "completion": "ref"}`."""
+    ignore: tuple[str, ...] = ()
+    """Keys that are not read, in rows and in turns, such as `[images]`; or paths, such as `messages[user].weight`."""
     header: str = "auto"
     """Whether the first row of CSV and TSV names the columns: `auto`, `yes` or `no`."""
     delimiter: str = ""
@@ -53,6 +55,12 @@ class PrepareOptions:
     """How the input is written, with `{text}` once."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Names of the labels in the file, such as `{"0": "negative", "1": "positive"}`; must then name all of them."""
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings of labels and the label that they mean, such as `{"Billing": "billing"}`; others stay."""
+    missing: tuple[str, ...] | None = None
+    """Values of the label column that stand for none; their rows are bad rows. Unset: `nan`, `None`, … are refused."""
+    label_separator: str = ""
+    """Stands between several labels of one cell, such as `;`; `list` reads cells such as `['x', 'y']`."""
     as_chat: bool = False
     """Write prompt/completion strings with the chat template; an `instruction` implies it."""
     rows: int | str = "all"

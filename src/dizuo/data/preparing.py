@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,11 +22,15 @@ from pathlib import Path
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
 from dizuo.data import readers
 from dizuo.data.card import Card, SplitFigures
+from dizuo.data.checks.label_names import check_label_names
 from dizuo.data.checks.ledger import Ledger
 from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
 from dizuo.data.dataset import open as open_dataset
+from dizuo.data.formats import FORMATS
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import ALIASES, Columns
+from dizuo.data.reading.keys import Ignored
+from dizuo.data.reading.learnt import family_of, refuse_unread
 from dizuo.data.reading.sources import Part, find_parts
 from dizuo.data.reading.staging import Staged, choose_readers, find_format, report_faults, stage
 from dizuo.data.rendering.prompts import default_instruction
@@ -35,10 +40,12 @@ from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
-from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference
+from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference, Text
 
 __all__ = ["prepare"]
 
+FEW = 10
+"""Below so many rows a label that stands once says nothing."""
 EXAMPLES = 6
 """Training rows that the card shows."""
 
@@ -71,19 +78,23 @@ def prepare(
     parts = find_parts(source, options, watch=watch)
     names = choose_readers(parts, options)
     columns = Columns(_asked_columns(options))
-    format_name, why = find_format(parts, names, options, columns)
+    format_name, why = find_format(parts, names, options, columns, Ignored(options.ignore))
     watch(Note(f"format: {format_name} ({why})"))
+    ignored = Ignored(options.ignore)
     with whole_folder(Path(out), replace=True) as folder, Ledger(folder / "removed.jsonl") as ledger:
         staging = folder / "staging.arrow"
-        staged = stage(parts, names, format_name, columns, options, staging, watch)
+        staged = stage(parts, names, format_name, columns, options, ignored, staging, watch)
+        _tell_rows(staged, ignored, watch)
         if staged.faults and not options.quarantine:
             raise report_faults(parts, staged)
+        _check_keys(parts, staged, ignored, format_name)
         ledger.read = len(staged) + len(staged.faults)
         ledger.shortened = staged.shortened
         _quarantine(parts, staged, options, ledger)
         if not len(staged):
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
+        _check_labels(parts, staged, rows, options)
         assignment = assign(parts, staged, rows, options, ledger)
         task = _task_of(staged, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
@@ -99,7 +110,9 @@ def prepare(
             evidence=why,
             splits=figures,
             ledger=ledger.account(),
-            notes=assignment.notes,
+            notes=(*_remarks(parts), *assignment.notes),
+            unread=staged.unread.by_count(),
+            ignored=ignored.counts.by_count(),
             sources=tuple(_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))),
             examples=tuple(examples),
             options=json.loads(json.dumps(asdict(options), default=str)),
@@ -113,6 +126,52 @@ def prepare(
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits().items())
     watch(Finished("prepare", time.monotonic() - began, sizes, {n: len(s) for n, s in dataset.splits().items()}))
     return dataset
+
+
+def _remarks(parts: list[Part]) -> list[str]:
+    return [f"{part.source.name}: {remark}" for part in parts for remark in part.source.remarks]
+
+
+def _tell_rows(staged: Staged, ignored: Ignored, watch: Watcher) -> None:
+    """Say how many rows were read and what of them was not, also where an error follows."""
+    watch(Note(f"rows: {len(staged):,} read, {len(staged.faults):,} bad"))
+    for what, counts in (("not read", staged.unread), ("ignored", ignored.counts)):
+        if counts.counts:
+            watch(Note(f"{what}: {counts}"))
+
+
+def _check_keys(parts: list[Part], staged: Staged, ignored: Ignored, format_name: str) -> None:
+    """Refuse unread keys that change what is learnt, and names of ignored keys that no row has."""
+    ignored.check(staged.unread.counts)
+    refuse_unread(
+        staged.unread,
+        family=family_of(FORMATS.load(format_name).makes),
+        name=parts[0].source.name if len(parts) == 1 else f"{len(parts)} files",
+        talks_by_template=staged.kind is not Text,
+    )
+
+
+def _check_labels(parts: list[Part], staged: Staged, rows: Split, options: PrepareOptions) -> None:
+    """Refuse labels that are no classes: missing ones, one class in several spellings, the name of the column."""
+    if staged.kind is not Labelled:
+        return
+    counts: Counter[str] = Counter()
+    by_number = list(staged.labels)
+    for stratum, count in Counter(staged.strata).items():
+        for label in by_number[stratum]:
+            counts[label] += count
+    name = parts[0].source.name if len(parts) == 1 else f"{len(parts)} files"
+    check_label_names(counts, options=options, name=name)
+    if len(staged) < FEW or parts[0].source.notes.get("header") != "no":
+        return
+    first = rows[0]
+    (label, *others) = first.labels if isinstance(first, Labelled) else ("",)
+    is_name = counts[label] == 1 and not others and label not in options.spellings
+    if is_name and min(count for other, count in counts.items() if other != label) > 1 and label.isidentifier():
+        raise DataError(
+            f"{first.origin}: the label {label!r} stands in the first row alone, as the name of a column would",
+            hint=f'set header: "yes" where it is one, or spellings: {{{label}: {label}}} where it is a label',
+        )
 
 
 def _asked_columns(options: PrepareOptions) -> dict[str, str]:
@@ -203,7 +262,7 @@ def _with_references(rows: Split, chosen: Sequence[int], references: Mapping[int
         example = rows[row]
         if row in references and isinstance(example, Chat):
             others = [rows[other] for other in references[row]]
-            answers = [other.messages[-1].content for other in others if isinstance(other, Chat)]
+            answers = [text for o in others if isinstance(o, Chat) for text in (o.messages[-1].content, *o.references)]
             further = dict.fromkeys(a for a in (*example.references, *answers) if a != example.messages[-1].content)
             example = replace(example, references=tuple(further))
         yield example

@@ -1,8 +1,9 @@
 """JSON documents: an array of objects, which is streamed, or an object that holds such an array, which is read whole.
 
 An object with exactly one list of objects (`{"version": …, "data": […]}`, SQuAD's outer form) gives that list's
-rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is
-one row. A syntax error stops the reading: what follows it cannot be told apart.
+rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is one
+row. Objects that follow one another are rows where the file is called JSON lines. A syntax error stops the reading:
+what follows it cannot be told apart.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     document = text.value()
     if not isinstance(document, dict):
         raise DataError(f"{source.name} holds {_name(document)}", hint="a data file holds objects with keys")
+    if text.peek() == "{" and source.suffix != ".json":
+        yield from _documents(document, text)
+        return
     if text.peek():
         raise DataError(
             f"{source.name}:{text.line}: something follows the document",
@@ -53,6 +57,21 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{number}]")
     else:
         yield Row(1, document)
+
+
+def _documents(document: dict[str, Any], text: _Buffer) -> Iterator[Row | Fault]:
+    """Yield a row per object of a file that holds one after the other, each over several lines."""
+    value: Any = document
+    line = 1
+    while True:
+        if isinstance(value, dict):
+            yield Row(line, value)
+        else:
+            yield Fault(line, f"a row is an object with keys, this is {_name(value)}", json.dumps(value)[:2000])
+        if not text.peek():
+            return
+        line = text.line
+        value = text.value()
 
 
 def _array(text: _Buffer, source: SourceFile) -> Iterator[Row | Fault]:

@@ -68,10 +68,7 @@ def apply(
     contents = [_guard_special_tokens(tokenizer, message.content) for message in messages]
     try:
         text: str = tokenizer.apply_chat_template(
-            [
-                {**message.as_template_dict(), "content": content}
-                for message, content in zip(messages, contents, strict=True)
-            ],
+            [_guarded_turn(tokenizer, message, content) for message, content in zip(messages, contents, strict=True)],
             tools=[dict(tool) for tool in tools] or None,
             add_generation_prompt=generation,
             tokenize=False,
@@ -90,6 +87,13 @@ def apply(
                 hint="put its text into a role that the template writes, such as the first user turn",
             )
     return text
+
+
+def _guarded_turn(tokenizer: Tokenizer, message: Message, content: str) -> dict[str, Json]:
+    turn = {**message.as_template_dict(), "content": content}
+    if message.reasoning_content:
+        turn["reasoning_content"] = _guard_special_tokens(tokenizer, message.reasoning_content)
+    return turn
 
 
 def _guard_special_tokens(tokenizer: Tokenizer, content: str) -> str:
@@ -178,7 +182,14 @@ def turn_text(
             f"the model's chat template ends this turn with {text[-30:]!r}, others with {tail!r}",
             hint="choose a model whose template ends all assistant turns alike",
         )
-    return text[len(prompt_text) : len(text) - len(tail)] + end
+    written = text[len(prompt_text) : len(text) - len(tail)]
+    thoughts = _guard_special_tokens(tokenizer, messages[-1].reasoning_content).strip()
+    if thoughts and thoughts not in written:
+        raise DataError(
+            "the model's chat template leaves out the thoughts of this turn (reasoning_content)",
+            hint="write them into the content as the model would, or train without them: ignore: [reasoning_content]",
+        )
+    return written + end
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
