@@ -32,7 +32,7 @@ from dizuo.data.reading.columns import ALIASES, Columns
 from dizuo.data.reading.keys import Ignored
 from dizuo.data.reading.learnt import family_of, refuse_unread
 from dizuo.data.reading.sources import Part, find_parts
-from dizuo.data.reading.staging import Staged, choose_readers, find_format, report_faults, stage
+from dizuo.data.reading.staging import Staged, choose_readers, corrected_line, find_format, report_faults, stage
 from dizuo.data.rendering.prompts import default_instruction
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.data.splitting import Assignment, assign
@@ -86,11 +86,11 @@ def prepare(
         staged = stage(parts, names, format_name, columns, options, ignored, staging, watch)
         _tell_rows(staged, ignored, watch)
         if staged.faults and not options.quarantine:
-            raise report_faults(parts, staged)
+            raise report_faults(parts, staged, format_name, columns, options)
         _check_keys(parts, staged, ignored, format_name)
         ledger.read = len(staged) + len(staged.faults)
         ledger.shortened = staged.shortened
-        _quarantine(parts, staged, options, ledger)
+        _quarantine(parts, staged, format_name, columns, options, ledger)
         if not len(staged):
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
@@ -186,7 +186,9 @@ def _asked_columns(options: PrepareOptions) -> dict[str, str]:
     return asked
 
 
-def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledger: Ledger) -> None:
+def _quarantine(
+    parts: list[Part], staged: Staged, format_name: str, columns: Columns, options: PrepareOptions, ledger: Ledger
+) -> None:
     if not staged.faults:
         return
     path = Path(options.quarantine)
@@ -196,6 +198,8 @@ def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledg
             name = fault.file or parts[number].source.name
             origin = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
             entry = {**origin, "reason": fault.reason, "row": fault.raw}
+            if line := corrected_line(fault, parts[number], format_name, columns, options):
+                entry["corrected"] = line
             file.write(json.dumps(entry, ensure_ascii=True) + "\n")
             ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
 

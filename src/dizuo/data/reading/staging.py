@@ -22,6 +22,7 @@ from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading import detection
 from dizuo.data.reading.columns import Columns, RowError
+from dizuo.data.reading.correcting import as_line, correct, correct_text
 from dizuo.data.reading.files import Fault, Row
 from dizuo.data.reading.keys import Ignored, KeyCounts, View, unread
 from dizuo.data.reading.rows import place_of, read_rows
@@ -112,7 +113,7 @@ def find_format(
             return "text", "no row could be read"  # the second pass reports them all
         raise DataError(f"{where} holds no rows", hint="check that it was written to its end")
     _check_columns(columns, evidence, where)
-    chosen = detection.choose(evidence, name=where)
+    chosen = detection.choose(evidence, name=where, columns=columns, options=options)
     return chosen, f"{', '.join(sorted(evidence.used[chosen]))} in {evidence.fits[chosen]:,} of {evidence.rows:,} rows"
 
 
@@ -181,8 +182,10 @@ def stage(
     return staged
 
 
-def report_faults(parts: list[Part], staged: Staged) -> DataError:
-    """Return the error that lists the bad rows."""
+def report_faults(
+    parts: list[Part], staged: Staged, format_name: str, columns: Columns, options: PrepareOptions
+) -> DataError:
+    """Return the error that lists the bad rows, each with its corrected line where there is one."""
     bad, total = len(staged.faults), len(staged.faults) + len(staged)
     single = len(parts) == 1
     names = f"{parts[0].source.name}" if single else f"{len(parts)} files"
@@ -190,6 +193,8 @@ def report_faults(parts: list[Part], staged: Staged) -> DataError:
     for number, fault in staged.faults[:SHOWN]:
         file = fault.file or ("" if single else parts[number].source.name)
         details.append(f"{_place(fault, file, counts_rows=_counts_rows(parts[number]))}: {fault.reason}")
+        if line := corrected_line(fault, parts[number], format_name, columns, options):
+            details.append(f"  corrected: {line}")
     if bad > SHOWN:
         details.append(f"and {bad - SHOWN:,} more")
     rows = "row" if bad == 1 else "rows"
@@ -199,6 +204,28 @@ def report_faults(parts: list[Part], staged: Staged) -> DataError:
         details=details,
         hint="fix the rows, or keep going without them with --quarantine bad_rows.jsonl",
     )
+
+
+def corrected_line(fault: Fault, part: Part, format_name: str, columns: Columns, options: PrepareOptions) -> str:
+    """Return a bad row as its user may have meant it, ready to paste; empty where that is not clear.
+
+    Args:
+        fault: the row; a place inside a row (of a document that holds several) has no line of its own.
+        part: its source.
+        format_name: the format that refuses it.
+        columns: finds its columns.
+        options: as it was read with.
+    """
+    if not fault.raw or fault.path or fault.file or _counts_rows(part):
+        return ""
+    fmt = detection.load(format_name)
+    try:
+        value = json.loads(fault.raw)
+    except ValueError:
+        row = correct_text(fault.raw, fmt, columns, options)
+    else:
+        row = correct(value, fmt, columns, options) if isinstance(value, dict) else None
+    return as_line(row, str(part.source.notes.get("delimiter", ""))) if row is not None else ""
 
 
 def _place(fault: Fault, file: str, *, counts_rows: bool) -> str:
