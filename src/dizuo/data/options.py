@@ -42,7 +42,7 @@ class PrepareOptions:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further roles and their columns, such as `{"prompt": "mr", "completion": "ref"}`."""
     ignore: tuple[str, ...] = ()
-    """Keys that are not read, in rows and in turns, such as `[images]`; or paths, such as `messages[user].weight`."""
+    """Keys of rows, or of their turns, that are not read, such as `[images]`; or paths: `["messages[user].weight"]`."""
     header: str = "auto"
     """Whether the first row of CSV and TSV names the columns: `auto`, `yes` or `no`."""
     delimiter: str = ""

@@ -49,7 +49,7 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat
     if len(choices) < 2:
         raise RowError(f"has {len(choices)} choices")
     lines = "\n".join(f"{mark}. {text}" for mark, text in choices.items())
-    answer = _answer(columns.need(row, "answer_key"), choices)
+    answer = _answer(columns.need(row, "answer_key"), choices, str(columns.name(row, "answer_key")))
     task = Task("generation", options.instruction or "", input_template=options.input_template)
     asked = (*before_of(row, columns), *prompt_messages(f"{question}\n\n{lines}", task))
     yield Chat((*asked, Message("assistant", answer)))
@@ -96,22 +96,22 @@ def _pairs(value: Json) -> list[tuple[Json, Json]]:
     raise RowError(f"the choices are {describe(value)}, not a list or an object")
 
 
-def _answer(value: Json, choices: Mapping[str, str]) -> str:
+def _answer(value: Json, choices: Mapping[str, str], column: str) -> str:
     """Return the right choice as the row names it: its mark, or its text."""
     if isinstance(value, int) and not isinstance(value, bool):
         if str(value) in choices:
             return str(value)
         if 0 <= value < len(choices):
             return list(choices)[value]
-        raise RowError(f"the answer is {value}; there are {len(choices)} choices, counted from 0")
+        raise RowError(f"{column} is {value}; there are {len(choices)} choices, counted from 0")
     if not isinstance(value, str):
-        raise RowError(f"the answer is {describe(value)}, not a choice")
+        raise RowError(f"{column} is {describe(value)}, not a choice")
     bare = value.strip().strip("().").strip()
     if bare in choices:
         return bare
     if value.strip() in choices.values():
         return value.strip()
-    raise RowError(f"the answer is {value!r}, which is none of the choices {', '.join(choices)}")
+    raise RowError(f"{column} is {value!r}, which is none of the choices {', '.join(choices)}")
 
 
 FORMAT = Format(makes=(Chat,), needs=("question", "options", "answer_key"), fits=fits, read=read)

@@ -16,7 +16,7 @@ from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.asking import TURNS, asked_of, asking_columns
 from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.data.reading.files import Cells
-from dizuo.data.reading.keys import mark_read, peek
+from dizuo.data.reading.keys import peek
 from dizuo.data.reading.tool_calls import check_parallel, tools_from, tools_of
 from dizuo.data.reading.turns import is_turn_list, messages_from, parse_human_assistant
 from dizuo.records import Json, Message, Preference
@@ -72,8 +72,11 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Pref
 
 
 def _tools(row: Cells, columns: Columns, answers: tuple[Message, ...]) -> tuple[Mapping[str, Json], ...]:
-    given = columns.get(row, "input")
+    name = columns.name(row, "input")
+    given = None if name is None else peek(row, name)
     if isinstance(given, Mapping):  # OpenAI's form has them beside the question
+        given = columns.need(row, "input")
+        assert isinstance(given, Mapping)
         check_parallel(given, columns, answers)
         return tools_from(given.get("tools"))
     return tools_of(row, columns)
@@ -123,7 +126,7 @@ def _read_copy(row: Cells, columns: Columns, chosen: tuple[Message, ...]) -> Non
         name = columns.name(row, role)
         value = None if name is None else peek(row, name)
         if is_turn_list(value) and messages_from(value, column=role) == chosen:
-            mark_read(row, str(name))
+            messages_from(columns.need(row, role), column=role)
 
 
 FORMAT = Format(makes=(Preference,), needs=("chosen", "rejected"), fits=fits, read=read)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.data.reading.files import Cells
+from dizuo.data.reading.keys import peek
 from dizuo.data.reading.turns import is_turn_list, messages_from, parse_human_assistant
 from dizuo.records import Json, Message
 
@@ -66,8 +67,10 @@ def asked_of(row: Cells, columns: Columns, *, turns_first: bool = True) -> tuple
     prompted = not turns_first and any(columns.name(row, role) is not None for role in ASKING)
     if role is not None and not prompted and columns.get(row, role) is not None:
         return turns_of(row, columns, role)
-    if isinstance(given := columns.get(row, "input"), Mapping):
-        turns = messages_from(given.get("messages"), column=f"{columns.name(row, 'input')}.messages")
+    name = columns.name(row, "input")
+    if name is not None and isinstance(peek(row, name), Mapping):
+        given = columns.need(row, "input")
+        turns = messages_from(given.get("messages") if isinstance(given, Mapping) else None, column=f"{name}.messages")
         return (*before_of(row, columns, turns), *turns)
     role = next((role for role in ASKING if columns.get(row, role) is not None), None)
     if role is None:

@@ -19,7 +19,7 @@ from dizuo.data.reading.files import Cells
 from dizuo.errors import DataError, did_you_mean
 from dizuo.records import Json
 
-__all__ = ["Ignored", "KeyCounts", "View", "mark_read", "peek", "unread"]
+__all__ = ["Ignored", "KeyCounts", "View", "last_key", "mark_read", "peek", "unread"]
 
 KEPT = 200
 """Different paths that are counted apart; rows whose keys are data (an id, a date) would have millions."""
@@ -146,6 +146,11 @@ def _join(path: str, key: object) -> str:
     return f"{path}.{name}" if path else name
 
 
+def last_key(path: str) -> str:
+    """Return the key in which a path ends: `weight` of `messages[assistant].weight`."""
+    return path.rsplit(".", 1)[-1].split("[", 1)[0]
+
+
 @dataclass(slots=True)
 class KeyCounts:
     """How often each path stands in the rows, in bounded memory."""
@@ -178,7 +183,7 @@ class Ignored:
     """The keys that a user wants ignored, taken out of every row and counted.
 
     Args:
-        names: keys, which are taken out of rows and turns, or paths such as `messages[user].weight`.
+        names: keys of rows, or where a row has no such key, of its turns; or paths such as `messages[user].weight`.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -191,7 +196,13 @@ class Ignored:
         if not self.names:
             return row
         dropped: list[str] = []
-        kept: Cells = self._without(row, "", dropped, by_name=True)
+        own = self.names & row.keys()
+        self._met |= own
+        for key in own:
+            if row[key] is not None and row[key] not in _EMPTY:
+                dropped.append(key)
+        rest = {key: value for key, value in row.items() if key not in own}
+        kept: Cells = self._without(rest, "", dropped, self.names - own)
         self.counts.add(dropped, place)
         return kept
 
@@ -211,19 +222,20 @@ class Ignored:
                 f"ignore names keys that no row has: {', '.join(near)}", hint="take them out, or correct their spelling"
             )
 
-    def _without(self, value: Any, path: str, dropped: list[str], *, by_name: bool) -> Any:
+    def _without(self, value: Any, path: str, dropped: list[str], by_name: frozenset[str]) -> Any:
+        """Return a value without what is ignored: paths anywhere, and keys that are wanted `by_name`."""
         if isinstance(value, Mapping):
             kept = {}
             for key, inner in value.items():
                 name = _join(path, key)
-                if name in self.names or (by_name and key in self.names):
+                if name in self.names or key in by_name:
                     self._met.add(name if name in self.names else key)
                     if inner is not None and inner not in _EMPTY:
                         dropped.append(name)
                     continue
-                kept[key] = self._without(inner, name, dropped, by_name=by_name and key not in _DEFINITIONS)
+                kept[key] = self._without(inner, name, dropped, frozenset() if key in _DEFINITIONS else by_name)
             return kept
         if isinstance(value, list):
             inside = (f"{path}[{_speaker(item) if isinstance(item, dict) else ''}]" for item in value)
-            return [self._without(item, name, dropped, by_name=by_name) for item, name in zip(value, inside)]
+            return [self._without(item, name, dropped, by_name) for item, name in zip(value, inside)]
         return value

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dizuo.data.reading.keys import KeyCounts
+from dizuo.data.reading.keys import KeyCounts, last_key
 from dizuo.errors import DataError
 from dizuo.records import Chat, Feedback, Labelled, Preference, Text
 
@@ -80,7 +80,7 @@ def what_changes(path: str, family: Family) -> str:
         path: where it stands, such as `messages[assistant].weight`.
         family: what the rows teach.
     """
-    key = _key_of(path)
+    key = last_key(path)
     return _REASONS.get((key if len(key) == 1 else key.lower(), family), "")
 
 
@@ -103,14 +103,15 @@ def refuse_unread(counts: KeyCounts, *, family: Family, name: str, talks_by_temp
     for path, reason in wrong.items():
         times = f"{counts.counts[path]:,} time" + ("s" if counts.counts[path] != 1 else "")
         details.append(f"{path}: {reason} ({times}, first at {counts.places[path]})")
-    keys = sorted({_key_of(path) for path in wrong})
+    keys = sorted(wrong)
     further = "" if talks_by_template else next((_HINTS[key] for key in keys if key in _HINTS), "")
     raise DataError(
         f"{name} holds keys that change what is learnt, and that dizuo cannot read there",
         details=details,
-        hint=f"{further + '; ' if further else ''}to train without them, say so: ignore: [{', '.join(keys)}]",
+        hint=f"{further + '; ' if further else ''}to train without them, say so: ignore: [{', '.join(map(_quoted, keys))}]",
     )
 
 
-def _key_of(path: str) -> str:
-    return path.rsplit(".", 1)[-1].split("[", 1)[0]
+def _quoted(path: str) -> str:
+    """Return a path as YAML takes it inside a list."""
+    return path if path.replace("_", "").isalnum() else f'"{path}"'
