@@ -35,7 +35,7 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     document = text.value()
     if not isinstance(document, dict):
         raise DataError(f"{source.name} holds {_name(document)}", hint="a data file holds objects with keys")
-    if text.peek() == "{" and source.suffix != ".json":
+    if text.peek() and source.suffix != ".json":
         yield from _documents(document, text)
         return
     if text.peek():

@@ -30,6 +30,9 @@ LONGEST = 4000
 _NEAR = 0.75
 _TURN_KEYS = ("role", "content", "from", "value")
 _DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|"}
+_TEXTS = ("prompt", "completion", "question", "answer", "instruction", "input", "output", "context", "system", "text")
+_NO_TEXTS = ("label", "desirable", "options", "answer_key")
+"""Roles whose numbers mean something as they are."""
 _SAID = {"ai": "assistant", "agent": "assistant", "customer": "user", "client": "user", "prompter": "user"}
 
 
@@ -168,8 +171,7 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 def _with_texts(row: dict[str, Any], fmt: Format, columns: Columns) -> dict[str, Any]:
     """Return the row with numbers and truth values as the text that they are written as."""
-    roles = {*fmt.needs, "input", "context", "system"} - {"label", "desirable", "options", "answer_key"}
-    texts = {columns.name(row, role) for role in roles}
+    texts = {columns.name(row, role) for role in (*fmt.needs, *_TEXTS) if role not in _NO_TEXTS}
     return {
         key: json.dumps(value) if key in texts and isinstance(value, int | float) else value
         for key, value in row.items()

@@ -105,10 +105,11 @@ def refuse_unread(counts: KeyCounts, *, family: Family, name: str, talks_by_temp
         details.append(f"{path}: {reason} ({times}, first at {counts.places[path]})")
     keys = sorted(wrong)
     further = "" if talks_by_template else next((_HINTS[key] for key in keys if key in _HINTS), "")
+    names = ", ".join(map(_quoted, keys))
     raise DataError(
         f"{name} holds keys that change what is learnt, and that dizuo cannot read there",
         details=details,
-        hint=f"{further + '; ' if further else ''}to train without them, say so: ignore: [{', '.join(map(_quoted, keys))}]",
+        hint=f"{further + '; ' if further else ''}to train without them, say so: ignore: [{names}]",
     )
 
 
