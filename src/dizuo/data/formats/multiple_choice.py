@@ -70,7 +70,7 @@ def _choices(row: Cells, columns: Columns) -> dict[str, str]:
     """Return the choices by mark."""
     held = _columns_of_choices(row, columns)
     if columns.name(row, "options") is None:
-        pairs = [(mark, row[mark]) for mark in held if row[mark] not in (None, "")]
+        pairs: list[tuple[Json, Json]] = [(mark, row[mark]) for mark in held if row[mark] not in (None, "")]
     else:
         pairs = _pairs(columns.need(row, "options"))
     choices = {}

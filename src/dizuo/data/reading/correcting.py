@@ -14,8 +14,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate
-from typing import Any
+from typing import Any, TypeGuard
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
@@ -45,7 +44,7 @@ def correct(row: Cells, fmt: Format, columns: Columns, options: PrepareOptions) 
         columns: finds its columns.
         options: as the row was read with.
     """
-    given = json.loads(json.dumps(row, default=str))
+    given: dict[str, Any] = json.loads(json.dumps(row, default=str))
     repairs: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
         lambda value: _with_known_keys(value, fmt),
         _with_parsed_cells,
@@ -54,10 +53,12 @@ def correct(row: Cells, fmt: Format, columns: Columns, options: PrepareOptions) 
         _without_greeting,
     ]
     alone = [repair(given) for repair in repairs]
-    together = accumulate(repairs, lambda value, repair: repair(value), initial=given)  # type: ignore[arg-type, misc]
+    together = [given]
+    for repair in repairs:
+        together.append(repair(together[-1]))
     for candidate in (*alone, *together):
         if candidate != given and _is_read(candidate, fmt, columns, options):
-            return candidate  # type: ignore[return-value]
+            return candidate
     return None
 
 
@@ -191,7 +192,7 @@ def _asked_first(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [turn for at, turn in enumerate(turns) if at >= first or said[at] == "system"]
 
 
-def _are_objects(value: Any) -> bool:
+def _are_objects(value: Any) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
 
 

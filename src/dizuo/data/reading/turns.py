@@ -198,7 +198,8 @@ def _content(value: Json, place: str) -> tuple[str, str]:
         return value, ""
     if not isinstance(value, list):
         raise RowError(f"{place} has content that is {describe(value)}, not a string or a list of parts")
-    texts, thoughts = [], []
+    texts: list[str] = []
+    thoughts: list[str] = []
     for part in value:
         kind = part.get("type", "text") if isinstance(part, Mapping) else describe(part)
         if not isinstance(part, Mapping) or not isinstance(kind, str) or kind not in _PARTS:
