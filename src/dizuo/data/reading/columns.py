@@ -29,9 +29,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "context": ("context", "passage"),
     "text": (
         "text", "sentence", "content", "document", "review", "utterance", "tweet", "message", "comment", "body",
-        "title", "headline", "sentence1", "text1", "premise",
+        "title", "headline", "sentence1", "text1", "premise", "question1", "text_a", "sentence_a",
     ),
-    "text_pair": ("text_pair", "sentence2", "text2", "hypothesis"),
+    "text_pair": ("text_pair", "sentence2", "text2", "hypothesis", "question2", "text_b", "sentence_b"),
     "label": ("label", "labels", "category", "intent", "class", "target", "topic", "sentiment"),
     "options": ("options", "choices"),
     "answer_key": ("answerkey", "answer_key", "answer", "target"),

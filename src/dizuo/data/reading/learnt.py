@@ -46,7 +46,12 @@ _WORDS: tuple[tuple[str, tuple[Family, ...], str], ...] = (
         ("answers",),
         "is a part of the question",
     ),
-    ("context passage system input text_pair sentence2 text2 hypothesis premise", ("labels",), "is a part of the text"),
+    (
+        "context passage system input instruction question premise "
+        "text_pair sentence2 text2 hypothesis question2 text_b sentence_b",
+        ("labels",),
+        "is a part of the text",
+    ),
     ("options choices A B C D E answerkey answer_key", ("answers", "labels"), "are the choices"),
     (
         "image images image_url audio audios video videos objects input_audio pixel_values",
