@@ -47,6 +47,9 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(nested) == 1 and not {"messages", "conversations"} & set(nested):
         source.notes["rows under"] = nested[0]
+        beside = [key for key, value in document.items() if key != nested[0] and value not in (None, "", [], {})]
+        if beside:
+            source.notes["beside the rows, not read"] = beside
         for number, item in enumerate(document[nested[0]]):
             yield Row(None, item, path=f"{nested[0]}[{number}]")
     elif len(lists) == 1 and not lists[0]:
