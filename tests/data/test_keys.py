@@ -224,3 +224,38 @@ def test_a_view_knows_what_was_read_however_it_was_asked() -> None:
     assert unread(view) == []
     assert row == before
     assert (View(a=1) | {"b": 2}, {"b": 2} | View(a=1)) == ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y", "text": "c"}\n', "line 2: "),
+        ("a.json", '[\n{"text": "a", "label": "x"},\n{"text": "b", "label": "y", "text": "c"}\n]', "line 3: "),
+        ("b.jsonl", '{\n"text": "a", "label": "x"\n}\n{"text": "b", "label": "y", "text": "c"\n}\n', "line 4: "),
+    ],
+)
+def test_a_key_that_stands_twice_is_a_bad_row_and_none_of_its_values_is_lost(
+    bench: Any, name: str, content: str, place: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        bench.prepare(bench.write(name, content), test=0)
+    assert caught.value.details == (f"{place}has the key 'text' twice",)
+
+
+def test_columns_and_files_are_not_lost_either(bench: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.feather as feather
+    import pyarrow.parquet as pq
+
+    twice = pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["x"])], names=["text", "text", "label"])
+    pq.write_table(twice, "a.parquet")
+    feather.write_feather(twice, "a.arrow", compression="uncompressed")
+    for file in ("a.parquet", "a.arrow"):
+        with pytest.raises(DataError, match=f"{file} has several columns called 'text'"):
+            bench.prepare(file)
+    rows = "text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(20))
+    for path in ("set/train.csv", "set/more.csv", "bag/a.csv", "bag/old/b.csv", "cut/train/a.csv", "cut/extra/b.csv"):
+        bench.write(path, rows)
+    assert bench.prepare("set").card.notes == ("set/train.csv: beside it more.csv is not read",)
+    assert bench.prepare("bag").card.notes == ("bag/a.csv: beside it old is not read",)
+    assert bench.prepare("cut").card.notes == ("cut/train/a.csv: beside it extra is not read",)

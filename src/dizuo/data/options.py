@@ -70,11 +70,14 @@ class PrepareOptions:
     max_chars: int = 0
     """Keep this many characters from the start of a text, cut at white space where there is some; 0 keeps all."""
     duplicates: str = "remove"
-    """Rows equal after normalising (Unicode NFKC, white space, case): `remove` all but the first, or `keep`."""
+    """Rows that teach the same for questions that read the same (case and typography folded): `remove` all but the
+    first, or `keep`."""
     conflicts: str = "remove"
-    """One text with two labels: `remove` all its rows, keep the `first`, or `keep` all. Given tests are not touched."""
+    """One text, as it stands, with two labels: `remove` all its rows, keep the `first`, or `keep` all. Given tests are
+    not touched."""
     references: str = "merge"
-    """Several answers to one prompt in validation and test: `merge` into one row with references, or `keep` rows."""
+    """Several answers in words to one question, as it stands, in validation and test: `merge` into one row with
+    references, or `keep` rows."""
     quarantine: str = ""
     """File (JSONL) that bad rows go to with their reasons; without it a bad row is an error."""
     seed: int = 0

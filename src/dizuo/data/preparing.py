@@ -218,8 +218,9 @@ def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: Prepa
         unseen = sorted(every - train)
         if unseen:
             raise DataError(
-                f"{len(unseen)} labels have no training row: {', '.join(unseen[:8])}",
-                hint="check the spelling of the labels, or keep more training rows",
+                f"{len(unseen)} label{' has' if len(unseen) == 1 else 's have'} no training row: "
+                f"{', '.join(unseen[:8])}",
+                hint="check the spelling of the labels, or keep more training rows: a smaller test, as in test: 0",
             )
         rows = sum(len(rows) for rows in splits.values())
         if len(every) > 50 and len(every) > rows / 2:

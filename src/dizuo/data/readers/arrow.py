@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dizuo.data.readers import Reader
-from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
 from dizuo.data.reading.hub import class_names_in_schema
 from dizuo.errors import DataError
 
@@ -37,6 +37,7 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             else:
                 stream = pa.ipc.open_stream(handle)
                 schema, batches = stream.schema, iter(stream)
+            refuse_repeated(schema.names, place=source.name)
             source.class_names.update(class_names_in_schema(schema.metadata))
             for batch in batches:
                 for start in range(0, batch.num_rows, 1024):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dizuo.data.readers import Reader
 from dizuo.data.reading.columns import known_column
-from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
 from dizuo.errors import DataError
 
 _DELIMITERS = ",\t;|"
@@ -69,12 +69,7 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
         raise DataError(f"{source.name} holds no row that can be read", hint="check its separator and quoting")
     named = _has_header(source, head)
     names = _names(head[0]) if named else _unnamed(source, head)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(
-            f"{source.name}:{1 + skipped}: the header has several columns called {', '.join(map(repr, repeated))}",
-            hint="give each column a name of its own",
-        )
+    refuse_repeated(names, place=f"{source.name}:{1 + skipped}: the header")
     source.notes.update(
         delimiter={"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(dialect.delimiter, dialect.delimiter),
         quoting="double quotes" if dialect.quoting else "none",

@@ -14,6 +14,7 @@ from typing import Any
 
 from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.keys import first_repeated
 from dizuo.errors import DataError
 
 _CHUNK = 1 << 16
@@ -43,6 +44,8 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             f"{source.name}:{text.line}: something follows the document",
             hint="one value per line is JSONL: rename the file to .jsonl or set reader: jsonl",
         )
+    if text.repeated:
+        raise DataError(f"{source.name} has the key {text.repeated!r} twice in one object", hint="give it two names")
     nested = [k for k, v in document.items() if isinstance(v, list) and v and all(isinstance(i, dict) for i in v)]
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(nested) == 1 and not {"messages", "conversations"} & set(nested):
@@ -67,7 +70,9 @@ def _documents(document: dict[str, Any], text: _Buffer) -> Iterator[Row | Fault]
     value: Any = document
     line = 1
     while True:
-        if isinstance(value, dict):
+        if text.repeated:
+            yield Fault(line, f"has the key {text.repeated!r} twice")
+        elif isinstance(value, dict):
             yield Row(line, value)
         else:
             yield Fault(line, f"a row is an object with keys, this is {_name(value)}", json.dumps(value)[:2000])
@@ -96,7 +101,9 @@ def _array(text: _Buffer, source: SourceFile) -> Iterator[Row | Fault]:
         value = text.value()
         path = f"[{number}]" if line == before else ""  # where rows share a line, its number says little
         number, before = number + 1, line
-        if isinstance(value, dict):
+        if text.repeated:
+            yield Fault(line, f"has the key {text.repeated!r} twice", path=path)
+        elif isinstance(value, dict):
             yield Row(line, value, path=path)
         else:
             reason = f"a row is an object with keys, this is {_name(value)}"
@@ -113,7 +120,9 @@ class _Buffer:
         self._at = 0
         self._counted = 0
         self._lines = 1
-        self._decoder = json.JSONDecoder(parse_constant=self._refuse)
+        self._decoder = json.JSONDecoder(parse_constant=self._refuse, object_pairs_hook=self._unique)
+        self.repeated = ""
+        """A key that stands twice in an object of the last value; empty where all stand once."""
 
     def _read(self) -> Iterator[str]:
         with self._source.text() as file:
@@ -155,6 +164,7 @@ class _Buffer:
     def value(self) -> Any:
         self.peek()
         while True:
+            self.repeated = ""
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
@@ -168,6 +178,12 @@ class _Buffer:
                 continue
             self._at = end
             return value
+
+    def _unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            self.repeated = first_repeated(pairs)
+        return value
 
     def _refuse(self, constant: str) -> None:
         raise _broken(self._source, self.line, f"{constant} is not JSON")

@@ -14,7 +14,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from dizuo.data.reading.encodings import Encoding, check_encoding, detect
 from dizuo.errors import DataError, MissingPackage
 from dizuo.records import Json
 
-__all__ = ["COMPRESSIONS", "Cells", "Fault", "Row", "SourceFile", "bare_name"]
+__all__ = ["COMPRESSIONS", "Cells", "Fault", "Row", "SourceFile", "bare_name", "refuse_repeated"]
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip", ".zst": "zstandard"}
 
@@ -146,6 +146,24 @@ class SourceFile:
         """Yield (line number from 1, line with its ending)."""
         with self.text() as file:
             yield from enumerate(file, start=1)
+
+
+def refuse_repeated(names: Sequence[str], *, place: str) -> None:
+    """Refuse columns of one name: of two values of a row, one would be lost.
+
+    Args:
+        names: of the columns.
+        place: how the error calls what names them, such as `a.csv:1: the header`.
+
+    Raises:
+        DataError: naming them.
+    """
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{place} has several columns called {', '.join(map(repr, repeated))}",
+            hint="give each column a name of its own",
+        )
 
 
 def bare_name(name: str) -> str:

@@ -19,7 +19,7 @@ from dizuo.data.reading.files import Cells
 from dizuo.errors import DataError, did_you_mean
 from dizuo.records import Json
 
-__all__ = ["Ignored", "KeyCounts", "View", "last_key", "mark_read", "peek", "unread"]
+__all__ = ["Ignored", "KeyCounts", "View", "first_repeated", "last_key", "mark_read", "peek", "unread"]
 
 KEPT = 200
 """Different paths that are counted apart; rows whose keys are data (an id, a date) would have millions."""
@@ -144,6 +144,16 @@ def _join(path: str, key: object) -> str:
     name = str(key)
     name = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
     return f"{path}.{name}" if path else name
+
+
+def first_repeated(pairs: Sequence[tuple[str, Any]]) -> str:
+    """Return the first key that stands twice among the pairs of an object.
+
+    >>> first_repeated([("text", 1), ("label", 2), ("text", 3)])
+    'text'
+    """
+    met: set[str] = set()
+    return next(key for key, _ in pairs if key in met or met.add(key))  # type: ignore[func-returns-value]
 
 
 def last_key(path: str) -> str:

@@ -129,11 +129,13 @@ def _files_of(path: Path, name: str) -> list[Found]:
                 details=[f.name for f in given[several[0]]],
                 hint="name the files: train, validation and test",
             )
-        return [
+        found = [
             Found(split, file, f"{name}/{file.name}", class_list=class_list)
             for split, matches in given.items()
             for file in matches
         ]
+        chosen = [file for matches in given.values() for file in matches]
+        return _with_left(found, [file for file in data if file not in chosen])
     if not data and (inner := _inner(entries, name)):
         return inner
     classes = [entry for entry in entries if entry.is_dir() and _holds_texts(entry)]
@@ -152,7 +154,20 @@ def _files_of(path: Path, name: str) -> list[Found]:
             details=[entry.name for entry in entries[:10]],
             hint="name the file; formats are json, jsonl, csv, tsv, parquet, arrow, txt and a folder per class",
         )
-    return [Found("", file, f"{name}/{file.name}", class_list=class_list) for file in data]
+    found = [Found("", file, f"{name}/{file.name}", class_list=class_list) for file in data]
+    return _with_left(found, [entry for entry in entries if entry.is_dir() and _holds_data(entry)])
+
+
+def _with_left(found: list[Found], left: Sequence[Path]) -> list[Found]:
+    """Return the files that are read, with a remark on those beside them that are not."""
+    if left:
+        shown = ", ".join(entry.name for entry in left[:8]) + (f" and {len(left) - 8:,} more" if len(left) > 8 else "")
+        found[0].remarks.append(f"beside it {shown} {'is' if len(left) == 1 else 'are'} not read")
+    return found
+
+
+def _holds_data(folder: Path) -> bool:
+    return any(_is_data(entry) for entry in folder.iterdir())
 
 
 def _inner(entries: Sequence[Path], name: str) -> list[Found]:
@@ -165,7 +180,8 @@ def _inner(entries: Sequence[Path], name: str) -> list[Found]:
             for file in _files_of(folders[folder], f"{name}/{folder}"):
                 file.split = split
                 found.append(file)
-        return found
+        left = [folder for name, folder in folders.items() if name not in splits.values() and _holds_data(folder)]
+        return _with_left(found, left)
     if "data" in folders and not _holds_texts(folders["data"]):
         return _files_of(folders["data"], f"{name}/data")
     return []
