@@ -3,6 +3,7 @@
     find the sources      reading/sources.py      split files that are given stay the splits they are
     find the format       reading/detection.py    from keys and value types of all rows
     read and check        reading/staging.py      bad rows: an error that lists them, or the quarantine file
+    look at what was read reviewing.py            keys that nobody reads, labels that are no classes
     assign to splits      splitting.py            copies, leaks and conflicts go first; groups stay whole
     write                 dataset.py, card.py     Arrow, the card, and the list of what was removed
 
@@ -14,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,30 +22,27 @@ from pathlib import Path
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
 from dizuo.data import readers
 from dizuo.data.card import Card, SplitFigures
-from dizuo.data.checks.label_names import check_label_names
 from dizuo.data.checks.ledger import Ledger
 from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
 from dizuo.data.dataset import open as open_dataset
-from dizuo.data.formats import FORMATS
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import ALIASES, Columns
 from dizuo.data.reading.keys import Ignored
-from dizuo.data.reading.learnt import family_of, refuse_unread
+from dizuo.data.reading.reporting import corrected_line, report_faults
 from dizuo.data.reading.sources import Part, find_parts
-from dizuo.data.reading.staging import Staged, choose_readers, corrected_line, find_format, report_faults, stage
+from dizuo.data.reading.staging import Staged, choose_readers, find_format, stage
 from dizuo.data.rendering.prompts import default_instruction
 from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_rows
 from dizuo.data.splitting import Assignment, assign
 from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
-from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference, Text
+from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference
 
 __all__ = ["prepare"]
 
-FEW = 10
-"""Below so many rows a label that stands once says nothing."""
 EXAMPLES = 6
 """Training rows that the card shows."""
 
@@ -84,17 +81,17 @@ def prepare(
     with whole_folder(Path(out), replace=True) as folder, Ledger(folder / "removed.jsonl") as ledger:
         staging = folder / "staging.arrow"
         staged = stage(parts, names, format_name, columns, options, ignored, staging, watch)
-        _tell_rows(staged, ignored, watch)
+        tell_rows(staged, ignored, watch)
         if staged.faults and not options.quarantine:
             raise report_faults(parts, staged, format_name, columns, options)
-        _check_keys(parts, staged, ignored, format_name)
+        check_keys(parts, staged, ignored, format_name)
         ledger.read = len(staged) + len(staged.faults)
         ledger.shortened = staged.shortened
         _quarantine(parts, staged, format_name, columns, options, ledger)
         if not len(staged):
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
-        _check_labels(parts, staged, rows, options)
+        check_labels(parts, staged, rows, options)
         assignment = assign(parts, staged, rows, options, ledger)
         task = _task_of(staged, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
@@ -110,7 +107,7 @@ def prepare(
             evidence=why,
             splits=figures,
             ledger=ledger.account(),
-            notes=(*_remarks(parts), *assignment.notes),
+            notes=(*remarks(parts), *assignment.notes),
             unread=staged.unread.by_count(),
             ignored=ignored.counts.by_count(),
             sources=tuple(_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))),
@@ -126,52 +123,6 @@ def prepare(
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits().items())
     watch(Finished("prepare", time.monotonic() - began, sizes, {n: len(s) for n, s in dataset.splits().items()}))
     return dataset
-
-
-def _remarks(parts: list[Part]) -> list[str]:
-    return [f"{part.source.name}: {remark}" for part in parts for remark in part.source.remarks]
-
-
-def _tell_rows(staged: Staged, ignored: Ignored, watch: Watcher) -> None:
-    """Say how many rows were read and what of them was not, also where an error follows."""
-    watch(Note(f"rows: {len(staged):,} read, {len(staged.faults):,} bad"))
-    for what, counts in (("not read", staged.unread), ("ignored", ignored.counts)):
-        if counts.counts:
-            watch(Note(f"{what}: {counts}"))
-
-
-def _check_keys(parts: list[Part], staged: Staged, ignored: Ignored, format_name: str) -> None:
-    """Refuse unread keys that change what is learnt, and names of ignored keys that no row has."""
-    ignored.check(staged.unread.counts)
-    refuse_unread(
-        staged.unread,
-        family=family_of(FORMATS.load(format_name).makes),
-        name=parts[0].source.name if len(parts) == 1 else f"{len(parts)} files",
-        talks_by_template=staged.kind is not Text,
-    )
-
-
-def _check_labels(parts: list[Part], staged: Staged, rows: Split, options: PrepareOptions) -> None:
-    """Refuse labels that are no classes: missing ones, one class in several spellings, the name of the column."""
-    if staged.kind is not Labelled:
-        return
-    counts: Counter[str] = Counter()
-    by_number = list(staged.labels)
-    for stratum, count in Counter(staged.strata).items():
-        for label in by_number[stratum]:
-            counts[label] += count
-    name = parts[0].source.name if len(parts) == 1 else f"{len(parts)} files"
-    check_label_names(counts, options=options, name=name)
-    if len(staged) < FEW or parts[0].source.notes.get("header") != "no":
-        return
-    first = rows[0]
-    (label, *others) = first.labels if isinstance(first, Labelled) else ("",)
-    is_name = counts[label] == 1 and not others and label not in options.spellings
-    if is_name and min(count for other, count in counts.items() if other != label) > 1 and label.isidentifier():
-        raise DataError(
-            f"{first.origin}: the label {label!r} stands in the first row alone, as the name of a column would",
-            hint=f'set header: "yes" where it is one, or spellings: {{{label}: {label}}} where it is a label',
-        )
 
 
 def _asked_columns(options: PrepareOptions) -> dict[str, str]:

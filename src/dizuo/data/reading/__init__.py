@@ -16,4 +16,5 @@ A row passes through these files, in this order:
     learnt.py       which unread keys change what is learnt, and are an error
     correcting.py   what a refused row may have meant, as a line to paste
     staging.py      all of it: reads the sources, and writes the examples and their keys
+    reporting.py    the error that lists the bad rows
 """
