@@ -93,6 +93,15 @@ def test_a_beginning_of_a_conversation_has_its_question_among_its_openings() -> 
     assert not set(question_keys(conversation("x", "b", "c", "d"))) & set(question_keys(whole))
 
 
+def test_the_questions_inside_an_answer_of_several_turns_count_as_well() -> None:
+    turns = conversation("a", "b", "c", "d").messages
+    tested = keys_of(conversation("a", "b", "c", "d")).question
+    pair = Preference(turns[:1], turns[1:], (Message(A, "no"),))
+    judged = Feedback(turns[:1], turns[1:], True)
+    assert keys_of(pair).question == keys_of(judged).question == keys_of(conversation("a", "b")).question
+    assert keys_of(pair).openings == keys_of(judged).openings == (tested,)
+
+
 def test_the_prefixes_of_conversations_stay_on_one_side_and_mere_openings_do_not_join_them(bench: Any) -> None:
     rows = []
     for number in range(30):

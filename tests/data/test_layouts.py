@@ -181,6 +181,9 @@ def test_a_table_called_text_is_read_as_one_with_the_classes_beside_it(bench: An
     assert data.task.labels == tuple(sorted(("财经", "体育", "科技")))
     assert sizes(data) == (30, 0, 6)
     assert "news/train.txt: is a table whose columns are separated by tabs; it is read as such" in data.card.notes
+    bench.write("with/data/train.txt", "text\tlabel\n" + "".join(f"新闻 {i}\t{i % 3}\n" for i in range(30)))
+    bench.write("with/data/class.txt", "财经\n体育\n科技\n")
+    assert bench.prepare("with", test=0).task.labels == data.task.labels
     excel = "text\tlabel\nviel Lärm\ta\num nichts\tb\nund Ruhe\ta\n"
     bench.write("excel.txt", excel.encode("utf-16"))
     assert bench.prepare("excel.txt", test=0).task.labels == ("a", "b")

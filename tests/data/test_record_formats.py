@@ -132,6 +132,12 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
     ),
     (
         "preference",
+        {"messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}],
+         "rejected_messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "r"}]},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
         {"instruction": "i", "input": "x", "chosen": "c", "rejected": "r", "system": "s", "history": [["q", "a"]]},
         Preference((Message("system", "s"), Message(U, "q"), Message(A, "a"), Message(U, "i\n\nx")),
                    (Message(A, "c"),), (Message(A, "r"),)),

@@ -17,7 +17,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Preference, Text, TextPair
 
@@ -42,8 +42,8 @@ class Keys:
     full: int
     """The question after normalising and all that is taught, as it stands: rows with equal ones are copies."""
     openings: tuple[int, ...] = ()
-    """The questions before the earlier answers of a conversation, after normalising. A row whose question is among
-    them is a beginning of this one."""
+    """The questions before the other answers of a conversation, after normalising. A row whose question is among them
+    is a part of this one."""
 
 
 def normalise(text: str) -> str:
@@ -113,10 +113,12 @@ def keys_of(example: Example) -> Keys:
             return _conversation(asked, example.tools, taught)
         case Preference():
             sides = [*map(_exactly, example.chosen), ">", *map(_exactly, example.rejected)]
-            return _conversation(example.prompt, example.tools, sides)
+            keys = _conversation(example.prompt, example.tools, sides)
+            return _with_further(keys, example.prompt, (example.chosen, example.rejected), example.tools)
         case Feedback():
             taught = [*map(_exactly, example.completion), str(example.desirable)]
-            return _conversation(example.prompt, example.tools, taught)
+            keys = _conversation(example.prompt, example.tools, taught)
+            return _with_further(keys, example.prompt, (example.completion,), example.tools)
 
 
 def _keys(asked: str, taught: str) -> Keys:
@@ -131,6 +133,17 @@ def _conversation(asked: Sequence[Message], tools: object, taught: Sequence[str]
     full = _digest(loose[-1].to_bytes(8, "little"), json.dumps(taught, ensure_ascii=False))
     openings = tuple(loose[i] for i, message in enumerate(asked) if message.role == "assistant")
     return Keys(loose[-1], exact, full, openings)
+
+
+def _with_further(keys: Keys, prompt: Sequence[Message], answers: Sequence[Sequence[Message]], tools: object) -> Keys:
+    """Return the keys with the questions inside answers of several turns: what follows them is taught as well."""
+    further: list[int] = []
+    for answer in answers:
+        if len(answer) > 1:
+            start = json.dumps(tools, ensure_ascii=False, sort_keys=True) if tools else ""
+            chain = list(_chain((*prompt, *answer), start, normalise))[len(prompt) + 1 :]
+            further += [key for key, message in zip(chain, answer[1:]) if message.role == "assistant"]
+    return replace(keys, openings=(*keys.openings, *dict.fromkeys(further))) if further else keys
 
 
 def _chain(messages: Sequence[Message], start: str, fold: Callable[[str], str]) -> Iterator[int]:

@@ -44,8 +44,7 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Pref
         prompt = asked_of(row, columns, turns_first=False)
         chosen = _side(columns.need(row, "chosen"), "chosen", has_prompt=bool(prompt))
     rejected = _side(columns.need(row, "rejected"), "rejected", has_prompt=bool(prompt))
-    if prompt and chosen[: len(prompt)] == prompt and rejected[: len(prompt)] == prompt:
-        chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
+    chosen, rejected = (_after(prompt, side) for side in (chosen, rejected))
     if chosen == rejected:
         raise RowError("chosen and rejected are equal")
     shared = 0
@@ -89,6 +88,11 @@ def _answered(turns: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Me
     if len(turns) == 1:
         raise RowError("the conversation has no question")
     return turns[:-1], turns[-1:]
+
+
+def _after(prompt: tuple[Message, ...], side: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Return a side without the prompt, where it repeats it."""
+    return side[len(prompt) :] if prompt and side[: len(prompt)] == prompt else side
 
 
 def _side(value: Json, column: str, *, has_prompt: bool) -> tuple[Message, ...]:

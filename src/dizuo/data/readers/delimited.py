@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dizuo.data.readers import Reader
-from dizuo.data.reading.columns import known_column
+from dizuo.data.reading.columns import ALIASES, known_column
 from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
 from dizuo.errors import DataError
 
@@ -69,6 +69,8 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
         raise DataError(f"{source.name} holds no row that can be read", hint="check its separator and quoting")
     named = _has_header(source, head)
     names = _names(head[0]) if named else _unnamed(source, head)
+    if named and source.class_list:
+        _name_classes(source, names, head[1:])
     refuse_repeated(names, place=f"{source.name}:{1 + skipped}: the header")
     source.notes.update(
         delimiter={"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(dialect.delimiter, dialect.delimiter),
@@ -99,14 +101,26 @@ def _names(header: list[str]) -> list[str]:
 def _unnamed(source: SourceFile, rows: list[list[str]]) -> list[str]:
     """Return names for columns that have none: numbers, or `text` and `label` where a file beside names the classes."""
     width = _usual_width(rows)
-    numbers = [str(i) for i in range(1, width + 1)]
-    whole = [row for row in rows if len(row) == width]
-    counts = range(len(source.class_list))
-    ids = [i for i in range(width) if all(row[i].isdecimal() and int(row[i]) in counts for row in whole)]
+    ids = _class_columns(source, rows, width)
     if width != 2 or len(ids) != 1:
-        return numbers
+        return [str(i) for i in range(1, width + 1)]
     source.class_names["label"] = source.class_list
     return ["label", "text"] if ids == [0] else ["text", "label"]
+
+
+def _name_classes(source: SourceFile, names: list[str], rows: list[list[str]]) -> None:
+    """Give the one column that can hold the classes of a file beside their names."""
+    ids = [names[i] for i in _class_columns(source, rows, len(names))]
+    labels = [name for name in ids if name.lower() in ALIASES["label"]]
+    if len(labels) == 1:
+        source.class_names[labels[0]] = source.class_list
+
+
+def _class_columns(source: SourceFile, rows: list[list[str]], width: int) -> list[int]:
+    """Return the columns that hold nothing but numbers of the classes that a file beside names."""
+    counts = range(len(source.class_list))
+    whole = [row for row in rows if len(row) == width]
+    return [i for i in range(width) if whole and all(row[i].isdecimal() and int(row[i]) in counts for row in whole)]
 
 
 def _records(

@@ -34,7 +34,8 @@ _WORDS: tuple[tuple[str, tuple[Family, ...], str], ...] = (
     ),
     (
         "chosen rejected chosen_response rejected_response rejected_text chosen_messages rejected_messages "
-        "preferred_output non_preferred_output chosen_answer rejected_answer responses completions rejected_images",
+        "preferred_output non_preferred_output chosen_answer rejected_answer responses completions rejected_images "
+        "refusal",
         ("answers", "text"),
         "is another answer",
     ),

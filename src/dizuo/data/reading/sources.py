@@ -182,7 +182,7 @@ def _inner(entries: Sequence[Path], name: str) -> list[Found]:
                 found.append(file)
         left = [folder for name, folder in folders.items() if name not in splits.values() and _holds_data(folder)]
         return _with_left(found, left)
-    if "data" in folders and not _holds_texts(folders["data"]):
+    if "data" in folders and not any(_holds_texts(folder) for other, folder in folders.items() if other != "data"):
         return _files_of(folders["data"], f"{name}/data")
     return []
 
