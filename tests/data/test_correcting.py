@@ -58,6 +58,7 @@ def test_a_clear_mistake_is_corrected(name: str, row: dict[str, Any], meant: dic
         ("classification", {"text": "t", "label": ""}),
         ("classification", {"text": None, "label": "x"}),
         ("classification", {"txt": "t"}),
+        ("text", {"question": "q", "opa": "x", "cop": 1}),
         ("messages", turns(("user", "u"))),
         ("messages", turns(("user", "u"), ("assistant", ""))),
         ("messages", turns(("user", "u"), ("narrator", "a"))),

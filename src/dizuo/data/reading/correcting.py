@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
-from dizuo.data.reading.columns import ALIASES, Columns, RowError
+from dizuo.data.reading.columns import ALIASES, Columns, RowError, known_column
 from dizuo.data.reading.files import Cells
 from dizuo.data.reading.turns import ROLES, SPEAKERS
 
@@ -108,6 +108,7 @@ def _with_known_keys(row: dict[str, Any], fmt: Format) -> dict[str, Any]:
         near = [
             (difflib.SequenceMatcher(None, key.lower(), alias).ratio(), key, alias)
             for key in row
+            if not known_column(key)
             for alias in ALIASES[role]
         ]
         ratio, key, alias = max(near, default=(0.0, "", ""))

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from dizuo.data.formats import FORMATS, Format
 from dizuo.data.options import PrepareOptions
-from dizuo.data.reading.columns import ALIASES, Columns, truth_of
+from dizuo.data.reading.columns import ALIASES, Columns, known_column, truth_of
 from dizuo.data.reading.correcting import as_line, correct
 from dizuo.data.reading.files import Cells, Fault, Row
 from dizuo.errors import DataError
@@ -129,6 +129,7 @@ def _rank(keys: list[str]) -> list[tuple[str, str]]:
             pairs = [
                 (difflib.SequenceMatcher(None, key, alias).ratio(), lowered[key], alias)
                 for key in lowered
+                if not known_column(key)
                 for alias in ALIASES[role]
             ]
             ratio, key, alias = max(pairs, default=(0.0, "", ""))

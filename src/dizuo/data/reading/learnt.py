@@ -26,7 +26,8 @@ _WORDS: tuple[tuple[str, tuple[Family, ...], str], ...] = (
         _ALL,
         "says how much is trained",
     ),
-    ("label labels kto_tag desirable is_desirable", ("answers", "text"), "judges the answer"),
+    ("label labels kto_tag desirable is_desirable", ("answers",), "judges the answer"),
+    ("label labels", ("text",), "is what the text is to be told by"),
     (
         "score scores reward rewards margin chosen_score rejected_score score_chosen score_rejected",
         ("answers",),
