@@ -26,6 +26,7 @@ QUICK = {
     "data": (
         "tests/data/test_broken_data.py",
         "tests/data/test_datasets.py",
+        "tests/data/test_keys.py",
         "tests/data/test_places.py",
         "tests/data/test_reading_files.py",
         "tests/data/test_record_formats.py",

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +78,30 @@ LEVELS = {
 TURN_LISTS = ("messages", "conversations", "prompt", "completion", "chosen")
 
 
-def spots(name: str, base: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Yield (column of the table, a copy of the row, the object in it that gets the key)."""
+def at_row(base: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a copy of a row, and the object in it that gets a key: the row itself."""
     row = copy.deepcopy(base)
-    yield name, row, row
-    for column in TURN_LISTS:
+    return row, row
+
+
+def at_turn(base: dict[str, Any], column: str, level: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a copy of a row, and the object in it that gets a key: a turn or a part of one."""
+    row = copy.deepcopy(base)
+    return row, LEVELS[level](row[column])
+
+
+def spots(name: str, base: dict[str, Any]) -> Iterator[tuple[str, Callable[[], tuple[dict[str, Any], dict[str, Any]]]]]:
+    """Yield (a column of the table, what makes a row and the object in it that gets a key)."""
+    yield name, partial(at_row, base)
+    for column, level in itertools.product(TURN_LISTS, LEVELS):
         if not isinstance(base.get(column), list):
             continue
-        for level, spot in LEVELS.items():
-            row = copy.deepcopy(base)
-            try:
-                held = spot(row[column])
-            except (KeyError, IndexError, TypeError):
-                continue
-            if isinstance(held, dict):
-                yield f"{name}, {column}, {level}", row, held
+        try:
+            _, held = at_turn(base, column, level)
+        except (KeyError, IndexError, TypeError):
+            continue
+        if isinstance(held, dict):
+            yield f"{name}, {column}, {level}", partial(at_turn, base, column, level)
 
 
 def look(name: str, row: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -127,9 +138,9 @@ def table() -> str:
     for name, base in BASES.items():
         before, left = look(name, base)
         assert not left
-        for column in [column for column, _, _ in spots(name, base)]:
+        for column, make in spots(name, base):
             for key in KEYS:
-                row, held = next((row, held) for spot, row, held in spots(name, base) if spot == column)
+                row, held = make()
                 if key in held:
                     continue
                 held[key] = SAYS.get(key, "x")
