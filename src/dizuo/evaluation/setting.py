@@ -44,10 +44,10 @@ class Item:
     """Right answers, the first is the one to learn; at least one."""
     id: str = ""
     origin: str = ""
-    thoughts: str = ""
-    """What stands before the answer to learn where the task has thoughts; never compared."""
     pair: Preference | None = None
     """The pair of answers that is judged, where the question is which of two is better."""
+    thoughts: str = ""
+    """What stands before the answer to learn where the task has thoughts; never compared."""
 
     @property
     def answer(self) -> str:
