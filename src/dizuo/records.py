@@ -66,6 +66,13 @@ class Message:
     reasoning_content: str = ""
     """What an assistant thinks before its answer, where a row keeps it apart from `content`; empty for none."""
 
+    def thoughts_and_answer(self) -> tuple[str, str]:
+        """Return what an assistant thinks and what it answers; thoughts may also open the content, in `<think>`."""
+        if self.reasoning_content or not self.content.lstrip().startswith("<think>"):
+            return self.reasoning_content, self.content
+        thoughts, mark, answer = self.content.partition("</think>")
+        return (thoughts.partition("<think>")[2].strip(), answer.lstrip("\n")) if mark else ("", self.content)
+
     def as_template_dict(self) -> dict[str, Json]:
         """Return the mapping that a chat template reads."""
         out: dict[str, Json] = {"role": self.role, "content": self.content}

@@ -94,7 +94,7 @@ def prepare(
         rows = Split(staging, name="staging")
         check_labels(parts, staged, rows, options)
         assignment = assign(parts, staged, rows, options, ledger)
-        task = _task_of(staged, assignment.splits, options)
+        task = _task_of(staged, rows, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
         ledger.kept = sum(len(rows) for rows in assignment.splits.values())
         del rows
@@ -156,7 +156,7 @@ def _quarantine(
             ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
 
 
-def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: PrepareOptions) -> Task:
+def _task_of(staged: Staged, rows: Split, splits: Mapping[str, Sequence[int]], options: PrepareOptions) -> Task:
     """Return the task that the rows of the splits set.
 
     Raises:
@@ -174,10 +174,10 @@ def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: Prepa
                 f"{', '.join(unseen[:8])}",
                 hint="check the spelling of the labels, or keep more training rows: a smaller test, as in test: 0",
             )
-        rows = sum(len(rows) for rows in splits.values())
-        if len(every) > 50 and len(every) > rows / 2:
+        total = sum(len(rows) for rows in splits.values())
+        if len(every) > 50 and len(every) > total / 2:
             raise DataError(
-                f"the label has {len(every):,} different values in {rows:,} rows; these are answers, not classes",
+                f"the label has {len(every):,} different values in {total:,} rows; these are answers, not classes",
                 hint="choose another label_column, or generate: columns: {prompt: …, completion: …}",
             )
         if len(every) < 2:
@@ -187,7 +187,19 @@ def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: Prepa
             instruction = default_instruction(labels, multi_label=staged.multi_label)
         return Task("classification", instruction, labels, options.input_template, multi_label=staged.multi_label)
     kind = {Chat: "generation", Preference: "preference", Feedback: "feedback"}.get(staged.kind or Chat, "text")
-    return Task(kind, instruction, input_template=options.input_template)
+    thinking = staged.kind is Chat and _think(rows, splits["train"])
+    return Task(kind, instruction, input_template=options.input_template, thinking=thinking)
+
+
+def _think(rows: Split, chosen: Sequence[int]) -> bool:
+    """Return whether more than half of the last answers to learn begin with thoughts; 1,000 rows are looked at."""
+    looked = [rows[row] for row in chosen[:1000]]
+    answers = [
+        next((turn for turn in reversed(chat.messages) if turn.role == "assistant" and turn.weight > 0), None)
+        for chat in looked
+        if isinstance(chat, Chat)
+    ]
+    return 2 * sum(bool(turn.thoughts_and_answer()[0]) for turn in answers if turn is not None) > len(answers)
 
 
 def _write_splits(
