@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from dizuo.cli.flags import JSON, flags
@@ -40,8 +42,8 @@ def command(
     from dizuo.vectors.embedders import open_embedder
     from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
 
-    options = {"lexical": lexical} if lexical else {}
     with watching(as_json=as_json) as watch:
+        options: dict[str, Any] = {"watch": watch, **({"lexical": lexical} if lexical else {})}
         model = open_embedder(embedder, watch=watch)
         with KnowledgeBase.open(url, model, name=name, size=size, overlap=overlap, **options) as kb:
             done = kb.sync_folder(

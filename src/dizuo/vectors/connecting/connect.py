@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dizuo.errors import VectorError, did_you_mean
+from dizuo.events import Watcher, ignore
 from dizuo.vectors.connecting.addresses import Option, bind, parse_url
 from dizuo.vectors.protocol.collection import CollectionRequest
 from dizuo.vectors.protocol.store import Store
@@ -27,6 +28,7 @@ def connect(
     create: bool = True,
     lexical: str | Path | None = None,
     patience: Patience | None = None,
+    watch: Watcher = ignore,
     **options: Option,
 ) -> VectorStore:
     """Return a collection of vectors in a database; it is made where it does not exist yet.
@@ -38,9 +40,11 @@ def connect(
         collection: which set of vectors; several can live in one database.
         namespace: the part of the collection to work in; `store.namespace(name)` gives another.
         create: make the collection where there is none.
-        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves. A database in a
-            folder has one beside it by default.
+        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves, or not exactly
+            (`capabilities.words` is `engine`). A database in a folder has one beside it by default. All who write to
+            the collection name the same folder.
         patience: how often and how long to try again while a server is busy.
+        watch: is told if what the collection holds already has to be indexed for a new side-car, once.
         options: those of the store, as in the URL's query.
 
     Raises:
@@ -65,12 +69,12 @@ def connect(
     check_name(namespace, noun="namespace", empty=True)
     database = STORES.load(parts.scheme)
     bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)
-    request = CollectionRequest(collection, dim, metric, create)
+    request = CollectionRequest(collection, dim, metric, create, sidecar=lexical is not None)
     patience = patience or Patience()
     store = patience(lambda: database.open(parts, request, bound))
     try:
         _check_limits(store, parts.scheme)
-        store = _add_sidecar(store, lexical)
+        store = _add_sidecar(store, lexical, watch)
         return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
     except BaseException:
         store.close()
@@ -86,13 +90,13 @@ def _check_limits(store: Store, scheme: str) -> None:
         raise VectorError(f"{scheme}:// holds vectors of at most {able.max_dim:,} numbers, not {spec.dim:,}")
 
 
-def _add_sidecar(store: Store, lexical: str | Path | None) -> Store:
-    """Return the store with a BM25 side-car, where it has no words of its own and there is a folder for one."""
-    if store.capabilities.lexical != "none":
-        return store
-    folder = lexical if lexical is not None else store.sidecar_folder
-    if folder is None:
+def _add_sidecar(store: Store, lexical: str | Path | None, watch: Watcher) -> Store:
+    """Return the store with a BM25 side-car, where it has no exact words of its own and there is a folder for one."""
+    able, folder = store.capabilities, lexical
+    if able.lexical == "none" and folder is None:
+        folder = store.sidecar_folder
+    if folder is None or (able.lexical != "none" and able.words == "exact"):
         return store
     from dizuo.vectors.lexical.sidecar_store import WithSidecar
 
-    return WithSidecar(store, Path(folder))
+    return WithSidecar(store, Path(folder), watch=watch)

@@ -52,6 +52,10 @@ NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
 WINDOW = 10_000
 """Rows that one answer has at most (index.max_result_window)."""
 NEVER: dict[str, Any] = {"match_none": {}}
+WORDS = (
+    "Lucene keeps a document's length in one byte, and counts over the whole index, deleted documents included until "
+    "it merges them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,9 @@ class Elasticsearch:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(lexical="own", max_dim=4096)
+    capabilities = Capabilities(
+        lexical="own", words="engine", words_cover="collection", max_dim=4096, notes={"words": WORDS}
+    )
     spec: CollectionSpec
     index: str
 
