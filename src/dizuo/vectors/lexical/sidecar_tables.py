@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ CREATE TABLE marks (
 """
 """`marks.ids` is a JSON list; null is the whole namespace."""
 
-Scores = tuple[int, NDArray[np.int64], NDArray[np.float64]]
+Scores: TypeAlias = "tuple[int, NDArray[np.integer], NDArray[np.float64]]"
 """A namespace's number, and documents of it by number, ascending, with their scores."""
 
 
@@ -129,9 +129,9 @@ def scores(connection: sqlite3.Connection, name: str, query: str) -> Scores:
     if not any(len(numbers) for numbers, _ in columns):
         return none
     documents, shares = (np.concatenate(column) for column in zip(*columns, strict=True))
-    sums = np.bincount(documents, shares)
-    documents = np.flatnonzero(sums)
-    return namespace, documents, sums[documents]
+    sums = np.bincount(documents, shares).astype(np.float64)
+    matching = np.flatnonzero(sums)
+    return namespace, matching, sums[matching]
 
 
 def document_frequency(connection: sqlite3.Connection, name: str, token: str) -> int:
