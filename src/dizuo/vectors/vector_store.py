@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -124,11 +124,12 @@ class VectorStore:
             RowErrors: the database refused single rows; the others of their batch are in.
             Unreachable: the database went away; `written` rows are certainly in, and the same call may be repeated.
         """
-        began, written = time.monotonic(), 0
+        began, drawn, written = time.monotonic(), 0, 0
         failed: dict[str, str] = {}
         watch(Started("upsert", None, "rows"))
 
         def check_points() -> Iterator[Block]:
+            nonlocal drawn
             most, size = self.store.batch_rows, self.store.batch_bytes
             for block, bad in read_blocks(points, dim=self.dim, metric=self.metric, rows=most, size=size):
                 if bad and errors == "raise":
@@ -136,12 +137,13 @@ class VectorStore:
                     raise Refused(f"{len(bad):,} {noun} wrong", bad, hint="fix them, or use errors='collect'")
                 failed.update(bad)
                 if len(block):
+                    drawn += 1
                     yield block
 
         def send(block: Block) -> None:
             nonlocal written
             try:
-                self._call(lambda: self.store.upsert(self.name, block, wait=wait), watch)
+                self._call(lambda: self.store.upsert(self.name, block, wait=wait and drawn == 1), watch)
                 written += len(block)
             except RowErrors as error:
                 written += len(block) - len(error.rows)
@@ -151,12 +153,22 @@ class VectorStore:
             seconds = time.monotonic() - began
             watch(Progress("upsert", written, None, "rows", rate=written / max(seconds, 1e-9)))
 
+        def show() -> None:
+            """Make several batches visible at once: waiting for each may take a second each."""
+            if wait and written and drawn > 1:
+                self._call(self.store.refresh, watch)
+
         try:
             send_ahead(check_points(), send)
-        except (Unreachable, RowErrors, Refused) as error:
-            error.written = written  # type: ignore[union-attr]
-            if written:
-                error.details = (*error.details, f"{written:,} rows of this call are in the store")
+            show()
+        except Exception as error:
+            if not isinstance(error, Unreachable):
+                with suppress(Unreachable):
+                    show()
+            if isinstance(error, Unreachable | RowErrors | Refused):
+                error.written = written  # type: ignore[union-attr]
+                if written:
+                    error.details = (*error.details, f"{written:,} rows of this call are in the store")
             raise
         watch(Finished("upsert", time.monotonic() - began, f"{written:,} rows"))
         return Upserted(written, failed)
@@ -181,6 +193,7 @@ class VectorStore:
             if new:
                 block = Block(list(new), metadata=[encode(row) for row in new.values()])
                 changed += self._call(lambda block=block: self.store.set_metadata(self.name, block))  # type: ignore[misc]
+        self._call(self.store.refresh)
         return changed
 
     def delete(self, ids: Iterable[str] | str | None = None, *, where: Filter | str | None = None) -> int:
@@ -188,14 +201,19 @@ class VectorStore:
         if (ids is None) == (where is None):
             raise VectorError("delete takes ids or a filter", hint="clear() removes all of the namespace")
         if where is not None:
-            chosen = self._filter(where)
-            return self._call(lambda: self.store.delete(self.name, ids=None, where=chosen))
-        parts = _split(check_ids(ids), self.store.batch_rows)
-        return sum(self._call(lambda part=part: self.store.delete(self.name, ids=part, where=None)) for part in parts)  # type: ignore[misc]
+            return self._delete([None], self._filter(where))
+        return self._delete(_split(check_ids(ids), self.store.batch_rows), None)
 
     def clear(self) -> int:
         """Remove everything in this namespace; return how many records there were."""
-        return self._call(lambda: self.store.delete(self.name, ids=None, where=None))
+        return self._delete([None], None)
+
+    def _delete(self, parts: Iterable[Sequence[str] | None], where: Filter | None) -> int:
+        removed = 0
+        for part in parts:
+            removed += self._call(lambda part=part: self.store.delete(self.name, ids=part, where=where))  # type: ignore[misc]
+        self._call(self.store.refresh)
+        return removed
 
     # ---- reading
 

@@ -1,14 +1,14 @@
-"""Elasticsearch passes the suite: an emulator here, a real server where DIZUO_TEST_ELASTICSEARCH_URL names one."""
+"""Elasticsearch passes the suite: a real server where `engines/elasticsearch.py` finds one, else an emulator."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from engines.elasticsearch import installation
 
 from dizuo.testing import VectorStoreSuite
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS
@@ -16,10 +16,12 @@ from dizuo.testing.vectors.samples import AWKWARD_NUMBERS
 pytest.importorskip("elasticsearch")
 
 
+REAL = installation() is not None or bool(os.environ.get("DIZUO_TEST_ELASTICSEARCH_URL"))
+
+
 @pytest.mark.slow
-@pytest.mark.exhaustive
 class TestElasticsearch(VectorStoreSuite):
-    kind = "real" if os.environ.get("DIZUO_TEST_ELASTICSEARCH_URL") else "emulator"
+    kind = "real" if REAL else "emulator"
     examples = 10
 
     @pytest.fixture
@@ -33,14 +35,16 @@ class TestElasticsearch(VectorStoreSuite):
         return f"elasticsearch://127.0.0.1:{free_port()}"
 
     @pytest.fixture
-    def breakable(self, tmp_path: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-        from engines.elasticsearch import Elasticsearch
-        from engines.fixtures import had
+    def denied_url(self, engine_elasticsearch: Any) -> str | None:
+        url: str | None = engine_elasticsearch.wrong_password_url
+        return url
 
-        server = had(lambda: Elasticsearch(tmp_path / "breakable"))
-        had(server.start)
-        yield server.url, server.kill
-        server.kill()
+    @pytest.fixture
+    def breakable(self, engine_elasticsearch: Any) -> tuple[str, Callable[[], None]]:
+        """Return the one server of the session: a second takes 12 s and 1 GB; the next test starts it again."""
+        if not hasattr(engine_elasticsearch, "kill"):
+            pytest.skip("not applicable: a server that the environment names is not ours to kill")
+        return engine_elasticsearch.url, engine_elasticsearch.kill
 
 
 def test_numbers_as_texts_have_the_order_of_numbers() -> None:
