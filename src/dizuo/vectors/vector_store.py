@@ -10,29 +10,29 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from dizuo.errors import VectorError
-from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.events import Note, Watcher, ignore
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
-from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
+from dizuo.vectors.protocol.errors import Refused, Transient, Unsupported
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
-from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
 from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.queries import check_ids, check_k, check_queries
 from dizuo.vectors.writing.retrying import Patience
-from dizuo.vectors.writing.sources import Source, read_blocks
+from dizuo.vectors.writing.sending import send_points
+from dizuo.vectors.writing.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,54 +124,10 @@ class VectorStore:
             RowErrors: the database refused single rows; the others of their batch are in.
             Unreachable: the database went away; `written` rows are certainly in, and the same call may be repeated.
         """
-        began, drawn, written = time.monotonic(), 0, 0
-        failed: dict[str, str] = {}
-        watch(Started("upsert", None, "rows"))
-
-        def check_points() -> Iterator[Block]:
-            nonlocal drawn
-            most, size = self.store.batch_rows, self.store.batch_bytes
-            for block, bad in read_blocks(points, dim=self.dim, metric=self.metric, rows=most, size=size):
-                if bad and errors == "raise":
-                    noun = "row is" if len(bad) == 1 else "rows are"
-                    raise Refused(f"{len(bad):,} {noun} wrong", bad, hint="fix them, or use errors='collect'")
-                failed.update(bad)
-                if len(block):
-                    drawn += 1
-                    yield block
-
-        def send(block: Block) -> None:
-            nonlocal written
-            try:
-                self._call(lambda: self.store.upsert(self.name, block, wait=wait and drawn == 1), watch)
-                written += len(block)
-            except RowErrors as error:
-                written += len(block) - len(error.rows)
-                if errors == "raise":
-                    raise
-                failed.update(error.rows)
-            seconds = time.monotonic() - began
-            watch(Progress("upsert", written, None, "rows", rate=written / max(seconds, 1e-9)))
-
-        def show() -> None:
-            """Make several batches visible at once: waiting for each may take a second each."""
-            if wait and written and drawn > 1:
-                self._call(self.store.refresh, watch)
-
-        try:
-            send_ahead(check_points(), send)
-            show()
-        except Exception as error:
-            if not isinstance(error, Unreachable):
-                with suppress(Unreachable):
-                    show()
-            if isinstance(error, Unreachable | RowErrors | Refused):
-                error.written = written  # type: ignore[union-attr]
-                if written:
-                    error.details = (*error.details, f"{written:,} rows of this call are in the store")
-            raise
-        watch(Finished("upsert", time.monotonic() - began, f"{written:,} rows"))
-        return Upserted(written, failed)
+        return send_points(
+            points, store=self.store, namespace=self.name, wait=wait, collect=errors == "collect",
+            repeat=lambda call: self._call(call, watch), watch=watch,
+        )  # fmt: skip
 
     def update_metadata(self, changes: Mapping[str, Metadata], *, replace: bool = False) -> int:
         """Change metadata by id, but neither vectors nor documents; return how many of the ids are there.

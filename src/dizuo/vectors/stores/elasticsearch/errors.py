@@ -49,7 +49,7 @@ def _is_other_version(error: Any) -> bool:
     The version alone does not tell: a server takes clients of the version before its own, and some that say 8 take 9.
     """
     return error.status_code in (400, 406, 415) and (
-        "media_type_header" in str(error.message) or "compatible-with" in str(error)
+        "media_type_header" in str(error.message) or "compatible-with" in str(error.body)
     )
 
 
@@ -63,7 +63,7 @@ def _wrong_client(client: Any, address: str, error: Any) -> VectorError:
         version = str(client.perform_request("GET", "/", headers={"accept": "*/*"})["version"]["number"])
         major = int(version.partition(".")[0])
     except (elasticsearch.ApiError, elasticsearch.TransportError, KeyError, ValueError):
-        if named := re.search(r"either version (\d+)", str(error)):  # those that it takes, its own first
+        if named := re.search(r"either version (\d+)", str(error.body)):  # those that it takes, its own first
             major = int(named[1])
     server = f"of version {version or major}" if major else "of another version"
     wanted = f'pip install "elasticsearch>={major},<{major + 1}"' if major else "install the client of its version"
