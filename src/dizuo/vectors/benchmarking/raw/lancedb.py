@@ -65,7 +65,9 @@ class RawLance:
             )  # fmt: skip
             self.table.create_index("document", config=config)
             self.indexed = True
-        found = self.table.search(MatchQuery(query, column="document"), query_type="fts").limit(10).select(["id", "_score"])
+        found = (
+            self.table.search(MatchQuery(query, column="document"), query_type="fts").limit(10).select(["id", "_score"])
+        )
         ids: list[str] = found.to_arrow().column("id").to_pylist()
         return ids
 

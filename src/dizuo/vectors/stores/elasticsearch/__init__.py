@@ -32,8 +32,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
@@ -44,6 +43,7 @@ from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields, order_number
 from dizuo.vectors.stores.elasticsearch.errors import map_errors
 from dizuo.vectors.writing.naming import physical_name
 
@@ -153,27 +153,10 @@ class Elasticsearch:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        operations: list[dict[str, Any]] = []
-        rows = zip(
-            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, block.tokens, strict=True
-        )
-        for id, vector, row, text, document, words in rows:
-            operations += [
-                {"index": {"_id": _record_key(namespace, id)}},
-                {
-                    "ns": namespace,
-                    "id": id,
-                    "v": vector.tolist(),
-                    "b": base64.b64encode(vector.tobytes()).decode("ascii"),
-                    "m": text,
-                    "d": document,
-                    "w": " ".join(words),
-                    **_filter_fields(row),
-                },
-            ]
-        failed = [item for item in self._bulk(operations, show=wait) if "error" in item]
+        keys = [_record_key(namespace, id) for id in block.ids]
+        failed = [item for item in self._bulk(bulk_body(namespace, keys, block), show=wait) if "error" in item]
         if failed:
-            ids = {_record_key(namespace, id): id for id in block.ids}
+            ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
@@ -182,7 +165,7 @@ class Elasticsearch:
             # An update reads the record and writes it: where another writer came between, it is done again.
             operations += [
                 {"update": {"_id": _record_key(namespace, id), "retry_on_conflict": RETRIES}},
-                {"doc": {"m": text, **_filter_fields(row)}},
+                {"doc": {"m": text, **filter_fields(row)}},
             ]
         items = self._bulk(operations, show=False)
         _raise_failed(items)
@@ -199,7 +182,7 @@ class Elasticsearch:
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
-    def _bulk(self, operations: list[dict[str, Any]], *, show: bool) -> list[dict[str, Any]]:
+    def _bulk(self, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
         """Send operations; with `show` what they did is visible when this returns, else after `refresh`."""
         if not operations:
             return []
@@ -419,17 +402,6 @@ def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
 
 
-def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the fields that filters read, of a record's metadata."""
-    flat = flatten(row)
-    return {"t": flat.tags, "k": [f"{name}:{_order_number(value)}" for name, value in flat.numbers.items()]}
-
-
-def _order_number(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
-    return f"{order_bits(value):016x}"
-
-
 def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
     space = [] if namespace is None else [{"term": {"ns": namespace}}]
     return [*space, _write_condition(condition)]
@@ -442,7 +414,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
         case Lacks(tag):
             return {"bool": {"must_not": [{"term": {"t": tag}}]}}
         case Number(column, order, value):
-            at = f"{column}:{_order_number(value)}"
+            at = f"{column}:{order_number(value)}"
             # `;` follows `:`, so these ranges hold the numbers of this column and of no other.
             bounds = {
                 "<": {"gte": f"{column}:", "lt": at},
