@@ -44,7 +44,9 @@ Calls come one at a time but not always from the same thread. With `capabilities
 
 - `namespace` is part of every statement. An id is unique within its namespace only.
 - `upsert` replaces the whole record: metadata keys, documents and postings of the old one are gone.
-- When a call with `wait=True` returns, every later call sees what it wrote, from any process.
+- When a call with `wait=True` returns, every later call sees what it wrote, from any process. `VectorStore` sends one
+  block so; of several it sends each with `wait=False` and calls `refresh` once, at the end. It calls `refresh` after
+  `delete` and `set_metadata` too: these need not wait for what a search sees, if `refresh` does.
 - `search` returns k rows if k match, at any selectivity. It filters before the index or inside it, never after; and it
   compares all vectors where an index came back short. `exact=True` compares every matching vector. Scores are ours:
   higher is nearer (`dizuo.vectors.scores`). Where scores tie at the cut, the smaller ids win: `exact/ties.py` helps
@@ -156,7 +158,7 @@ class Store(Protocol):
         """Return the rows of every namespace that has any."""
 
     def refresh(self) -> None:
-        """Make everything written with `wait=False` visible."""
+        """Make everything visible that was written with `wait=False`, changed or removed."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Compact, and build the index where the size asks for one, or in any case where `force_index` is set."""

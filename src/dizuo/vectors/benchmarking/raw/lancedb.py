@@ -28,8 +28,8 @@ class RawLance:
         self.folder, self.dim = folder, dim
         self.database = lancedb.connect(folder, read_consistency_interval=datetime.timedelta(0))
 
-    def recreate(self) -> None:
-        """Make the table, empty."""
+    def recreate(self, *, words: bool = False) -> None:
+        """Make the table, empty; an index of words is built at the first search by words."""
         import pyarrow as pa
 
         schema = pa.schema([
@@ -37,6 +37,7 @@ class RawLance:
             ("document", pa.string()),
         ])  # fmt: skip
         self.table = self.database.create_table("raw", schema=schema, mode="overwrite")
+        self.indexed = False
 
     def upsert(self, batch: Any) -> None:
         """Insert or replace the rows of an Arrow table."""
@@ -51,6 +52,24 @@ class RawLance:
         nearest = self.table.search(query, vector_column_name="vector").distance_type("cosine").limit(10)
         rows = nearest.select(["id", "metadata", "document", "_distance"]).to_arrow().to_pylist()
         return [(row["id"], 1 - row["_distance"], json.loads(row["metadata"]), row["document"]) for row in rows]
+
+    def search_words(self, query: str) -> list[str]:
+        """Return the ids of the ten best rows by words; rows that came after the index was built are searched too."""
+        from lancedb.index import FTS
+        from lancedb.query import MatchQuery
+
+        if not self.indexed:
+            config = FTS(
+                with_position=False, base_tokenizer="whitespace", max_token_length=None, lower_case=False, stem=False,
+                remove_stop_words=False, ascii_folding=False,
+            )  # fmt: skip
+            self.table.create_index("document", config=config)
+            self.indexed = True
+        found = (
+            self.table.search(MatchQuery(query, column="document"), query_type="fts").limit(10).select(["id", "_score"])
+        )
+        ids: list[str] = found.to_arrow().column("id").to_pylist()
+        return ids
 
     def close(self) -> None:
         """Remove what was made."""

@@ -1,14 +1,15 @@
 """Elasticsearch 8.15 to 9, `elasticsearch://user:password@host:9200` or `elasticsearch+https://…`; a password without a
 user is an API key.
 
-Tested against an emulator (noida-db), and against a real server where DIZUO_TEST_ELASTICSEARCH_URL names one. A client
-of version 9 cannot talk to a server of version 8: install the client of the server's version. One index per
-collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what is done about them:
+Tested against a real 8.19.4. A client of version 9 cannot talk to a server of version 8, which is an error that names
+the client to install. One index per collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what
+is done about them:
 
 - metadata has no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
+- `refresh=wait_for` waits for a timer, up to a second: the index is refreshed at the end of a call instead;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
   the scores of its hits are computed from the vectors.
 """
@@ -19,7 +20,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
@@ -40,9 +40,11 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields, order_number
+from dizuo.vectors.stores.elasticsearch.errors import map_errors
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -51,6 +53,8 @@ SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
 WINDOW = 10_000
 """Rows that one answer has at most (index.max_result_window)."""
+RETRIES = 5
+"""Times that a change of metadata is done again because another writer changed the record meanwhile."""
 NEVER: dict[str, Any] = {"match_none": {}}
 WORDS = (
     "Lucene keeps a document's length in one byte, and counts over the whole index, deleted documents included until "
@@ -155,37 +159,22 @@ class Elasticsearch:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        operations: list[dict[str, Any]] = []
-        rows = zip(
-            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, block.tokens, strict=True
-        )
-        for id, vector, row, text, document, words in rows:
-            operations += [
-                {"index": {"_id": _record_key(namespace, id)}},
-                {
-                    "ns": namespace,
-                    "id": id,
-                    "v": vector.tolist(),
-                    "b": base64.b64encode(vector.tobytes()).decode("ascii"),
-                    "m": text,
-                    "d": document,
-                    "w": " ".join(words),
-                    **_filter_fields(row),
-                },
-            ]
-        failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
+        keys = [_record_key(namespace, id) for id in block.ids]
+        failed = [item for item in self._bulk(bulk_body(namespace, keys, block), show=wait) if "error" in item]
         if failed:
-            ids = {_record_key(namespace, id): id for id in block.ids}
+            ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         operations: list[dict[str, Any]] = []
         for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            operations += [{"update": {"_id": _record_key(namespace, id)}}, {"doc": {"m": text, **_filter_fields(row)}}]
-        items = self._bulk(operations)
-        for item in items:
-            if "error" in item and item["status"] != 404:
-                raise VectorError(f"Elasticsearch: {item['error']}")
+            # An update reads the record and writes it: where another writer came between, it is done again.
+            operations += [
+                {"update": {"_id": _record_key(namespace, id), "retry_on_conflict": RETRIES}},
+                {"doc": {"m": text, **filter_fields(row)}},
+            ]
+        items = self._bulk(operations, show=False)
+        _raise_failed(items)
         return sum("error" not in item for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
@@ -194,15 +183,17 @@ class Elasticsearch:
         removed = 0
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part])
+            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part], show=False)
+            _raise_failed(items)
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
-    def _bulk(self, operations: list[dict[str, Any]], *, wait: bool = True) -> list[dict[str, Any]]:
+    def _bulk(self, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
+        """Send operations; with `show` what they did is visible when this returns, else after `refresh`."""
         if not operations:
             return []
         with self._map_errors():
-            answer = self.client.bulk(index=self.index, operations=operations, refresh="wait_for" if wait else False)
+            answer = self.client.bulk(index=self.index, operations=operations, refresh=show)
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
@@ -398,27 +389,15 @@ class Elasticsearch:
     def close(self) -> None:
         self.client.close()
 
-    @contextmanager
-    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
-        import elasticsearch
+    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
+        return map_errors(self.client, self.address, opening=opening)
 
-        try:
-            yield
-        except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
-            raise Denied(f"{self.address} refused the user, password or key", hint="check the address") from error
-        except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
-            if opening:
-                raise
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.ApiError as error:
-            if error.status_code in (429, 502, 503, 504):
-                raise Transient(f"{self.address} is busy: {error}") from error
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.TransportError as error:
-            if opening:
-                hint = "is the server running, and is it elasticsearch+https://?"
-                raise Unreachable(f"no Elasticsearch answers at {self.address}", hint=hint) from error
-            raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+
+def _raise_failed(items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise what single changes or deletions failed with; that a record is not there is no failure."""
+    failed = [item["error"] for item in items if "error" in item and item["status"] != 404]
+    if failed:
+        raise VectorError(f"Elasticsearch: {len(failed):,} rows failed, the first with {failed[0]}")
 
 
 def _record_key(namespace: str, id: str) -> str:
@@ -427,17 +406,6 @@ def _record_key(namespace: str, id: str) -> str:
 
 def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
-
-
-def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the fields that filters read, of a record's metadata."""
-    flat = flatten(row)
-    return {"t": flat.tags, "k": [f"{name}:{_order_number(value)}" for name, value in flat.numbers.items()]}
-
-
-def _order_number(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
-    return f"{order_bits(value):016x}"
 
 
 def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
@@ -452,7 +420,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
         case Lacks(tag):
             return {"bool": {"must_not": [{"term": {"t": tag}}]}}
         case Number(column, order, value):
-            at = f"{column}:{_order_number(value)}"
+            at = f"{column}:{order_number(value)}"
             # `;` follows `:`, so these ranges hold the numbers of this column and of no other.
             bounds = {
                 "<": {"gte": f"{column}:", "lt": at},
