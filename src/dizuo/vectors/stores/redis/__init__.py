@@ -164,9 +164,7 @@ class Redis:
             if document is not None:
                 rows[index]["d"] = document
         with self._map_errors():
-            pipe = self.client.pipeline(transaction=True)
-            self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
-            pipe.execute()
+            self.words.put(name, block.ids, rows, block.documents_arrow)
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
