@@ -158,9 +158,15 @@ class Elasticsearch:
 
     # ---- writing
 
-    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+    def prepare(self, namespace: str, block: Block) -> None:
         keys = [_record_key(namespace, id) for id in block.ids]
-        failed = [item for item in self._bulk(bulk_body(namespace, keys, block), show=wait) if "error" in item]
+        block.prepared = keys, bulk_body(namespace, keys, block)
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        if block.prepared is None:
+            self.prepare(namespace, block)
+        keys, body = block.prepared
+        failed = [item for item in self._bulk(body, show=wait) if "error" in item]
         if failed:
             ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})

@@ -128,8 +128,8 @@ class Words:
             if int(pipe.hget(f"{name}/stats", "documents") or 0):
                 return False
             pipe.multi()
+            pipe.execute_command("DEL", *(f"{name}:{id}" for id in ids))
             for id, fields in zip(ids, rows, strict=True):
-                pipe.execute_command("DEL", f"{name}:{id}")
                 pipe.execute_command("HSET", f"{name}:{id}", *(part for pair in fields.items() for part in pair))
             try:
                 pipe.execute()
