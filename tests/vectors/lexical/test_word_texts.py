@@ -44,3 +44,10 @@ def test_the_words_are_those_of_the_tokenizer_on_any_text(documents: list[str | 
     expected = [tokens if (tokens := document_tokens(text or "")) else None for text in part]
     found = words_of(documents, cut=slice(start, None)) if start else words_of(documents)
     assert [text and [word for word in text if word] for text in found] == expected
+
+
+@pytest.mark.parametrize("before", range(9))
+def test_a_run_beyond_the_longest_word_is_cut_wherever_it_lies(before: int) -> None:
+    documents: list[str | None] = ["x" * before, *("y" * length + " z" for length in range(62, 68)), "end"]
+    expected = [document_tokens(text or "") or None for text in documents]
+    assert [text and [word for word in text if word] for text in words_of(documents)] == expected
