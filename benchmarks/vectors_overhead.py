@@ -102,7 +102,10 @@ def sides_of(name: str, url: str, *, words: bool) -> list[tuple[str, dict[str, A
     """Return how dizuo is measured on a store: what to call it, and the options of `connect`."""
     if not words:
         return [("", {})]
-    return {"elasticsearch": [("words", {})]}.get(name, [("exact words", {})])
+    return {
+        "elasticsearch": [("words", {})],
+        "lancedb": [("exact words", {}), ("engine words", {"words": "engine"})],
+    }.get(name, [("exact words", {})])
 
 
 def main() -> None:

@@ -20,8 +20,13 @@ from engines.packages import cache
 
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
+from dizuo.testing.vectors.areas.hybrid import Hybrid
+from dizuo.testing.vectors.areas.namespaces import Namespaces
+from dizuo.testing.vectors.areas.scans import Scans
+from dizuo.testing.vectors.areas.words import Words
+from dizuo.testing.vectors.areas.writing import Writing
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS
-from dizuo.vectors import connect
+from dizuo.vectors import Point, connect
 
 pytest.importorskip("elasticsearch")
 
@@ -57,6 +62,49 @@ class TestElasticsearch(VectorStoreSuite):
         return engine_elasticsearch.url, engine_elasticsearch.kill
 
 
+@pytest.mark.slow
+class TestElasticsearchIndexPerNamespace(Namespaces, Hybrid, Words, Scans, Writing):
+    options: ClassVar[dict[str, Any]] = {"index_per": "namespace"}
+    examples = 6
+
+    @pytest.fixture
+    def url(self, engine_elasticsearch: Any) -> str:
+        return str(engine_elasticsearch.url)
+
+
+@pytest.mark.slow
+class TestElasticsearchWithExactWords(Hybrid, Words):
+    @pytest.fixture(autouse=True)
+    def words(self, tmp_path: Path) -> None:
+        self.options = {"lexical": str(tmp_path / "words")}
+
+    @pytest.fixture
+    def url(self, engine_elasticsearch: Any) -> str:
+        return str(engine_elasticsearch.url)
+
+
+@pytest.mark.slow
+def test_an_index_for_each_namespace_is_a_fact_of_the_collection(engine_elasticsearch: Any) -> None:
+    store = connect(engine_elasticsearch.url, dim=2, collection="apart", index_per="namespace")
+    try:
+        assert store.capabilities.words_cover == "namespace"
+        for name in ("one", "two", "租户"):
+            store.namespace(name).upsert([Point("a", [1, 0], {}, "tea"), Point("b", [0, 1], {}, f"tea {name}")])
+        again = connect(engine_elasticsearch.url, collection="apart")
+        assert again.capabilities.words_cover == "namespace"
+        assert again.namespaces() == {"one": 2, "two": 2, "租户": 2}
+        assert again.namespace("two").words("two").ids == ["b"]
+        assert again.namespace("nobody").words("tea") == []
+        assert again.namespace("nobody").delete(["a"]) == 0
+        assert again.namespace("nobody").update_metadata({"a": {"x": 1}}) == 0
+        assert sorted(again.store.client.indices.get_mapping(index=f"{again.store.index}*")) == sorted(  # type: ignore[attr-defined]
+            [again.store.index, *(again.store.indices.of(name) for name in ("one", "two", "租户"))]  # type: ignore[attr-defined]
+        )
+    finally:
+        store.drop()
+    assert not dict(store.store.client.indices.get_mapping(index=f"{store.store.index}*"))  # type: ignore[attr-defined]
+
+
 def test_numbers_as_texts_have_the_order_of_numbers() -> None:
     from dizuo.vectors.stores.elasticsearch.bulk import order_number
 
@@ -71,7 +119,7 @@ def test_numbers_as_texts_have_the_order_of_numbers() -> None:
 CONNECT = """
 import sys
 from dizuo.errors import VectorError
-from dizuo.vectors import connect
+from dizuo.vectors import Point, connect
 try:
     connect(sys.argv[1], dim=2, collection="another client").drop()
 except VectorError as error:

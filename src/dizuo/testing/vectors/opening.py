@@ -44,7 +44,7 @@ class Opening:
     """Cases that hypothesis makes per property."""
     histories: ClassVar[int] = 12
     """Random histories of writes after which words are compared."""
-    words_tolerance: ClassVar[float] = 0.02
+    words_tolerance: ClassVar[float] = 0.01
     """What an engine's own words may fall short of exact ones, where the store says that they are the engine's: mean
     nDCG@10 over the rankings of these histories, with exact scores as gains."""
     rows: ClassVar[int] = 20_000

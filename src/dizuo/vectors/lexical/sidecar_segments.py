@@ -29,7 +29,7 @@ _MOST = 2**_COUNT_BITS - 1
 """Occurrences of a token in one document that are counted."""
 FANOUT = 8
 """Segments of a size that become one."""
-SMALLEST = 4096
+SMALLEST = 512
 """Postings up to which segments are of the first size."""
 KEEP = 5000
 """So many documents that are gone are not worth a compaction."""

@@ -37,7 +37,7 @@ class RawLance:
             ("document", pa.string()),
         ])  # fmt: skip
         self.table = self.database.create_table("raw", schema=schema, mode="overwrite")
-        self.indexed = False
+        self.indexed = self.behind = False
 
     def upsert(self, batch: Any) -> None:
         """Insert or replace the rows of an Arrow table."""
@@ -46,6 +46,7 @@ class RawLance:
         batch = batch.set_column(2, "metadata", batch.column("metadata").combine_chunks().cast(pa.json_()))
         merge = self.table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         merge.execute(batch)
+        self.behind = self.indexed
 
     def search(self, query: Floats) -> list[RawRow]:
         """Return the ten nearest rows."""
@@ -54,7 +55,7 @@ class RawLance:
         return [(row["id"], 1 - row["_distance"], json.loads(row["metadata"]), row["document"]) for row in rows]
 
     def search_words(self, query: str) -> list[str]:
-        """Return the ids of the ten best rows by words; rows that came after the index was built are searched too."""
+        """Return the ids of the ten best rows by words, after the index has taken in what was written."""
         from lancedb.index import FTS
         from lancedb.query import MatchQuery
 
@@ -65,6 +66,9 @@ class RawLance:
             )  # fmt: skip
             self.table.create_index("document", config=config)
             self.indexed = True
+        elif self.behind:  # otherwise every search reads what came after the index, and counts what is gone
+            self.table.optimize()
+        self.behind = False
         found = (
             self.table.search(MatchQuery(query, column="document"), query_type="fts").limit(10).select(["id", "_score"])
         )

@@ -45,6 +45,7 @@ from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields, order_number
 from dizuo.vectors.stores.elasticsearch.errors import map_errors
+from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, create_index, words_capabilities
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -56,10 +57,6 @@ WINDOW = 10_000
 RETRIES = 5
 """Times that a change of metadata is done again because another writer changed the record meanwhile."""
 NEVER: dict[str, Any] = {"match_none": {}}
-WORDS = (
-    "Lucene keeps a document's length in one byte, and counts over the whole index, deleted documents included until "
-    "it merges them"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,10 @@ class Options:
     """Links per vector in the HNSW graph; only at the making of a collection."""
     ef_construction: int = 200
     """Candidates looked at while a vector is linked; only at the making of a collection."""
+    index_per: IndexPer = "collection"
+    """What has an index of its own: the `collection` with all its namespaces, or each `namespace`. By words, scores
+    depend on all that an index holds; an index for each namespace keeps tenants apart and costs a shard each. Only at
+    the making of a collection."""
     candidates: int = 200
     """Candidates looked at in a search, at least 10·k."""
     timeout: float = 60.0
@@ -103,32 +104,27 @@ class Elasticsearch:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(
-        lexical="own", words="engine", words_cover="collection", max_dim=4096, notes={"words": WORDS}
-    )
+    capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096), "collection")
     spec: CollectionSpec
     index: str
+    indices: Indices
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
 
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping has dim and metric."""
-        import elasticsearch
-
         self.index = physical_name(request.collection)
         with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                spec = request.check_new()
-                try:
-                    self.client.indices.create(index=self.index, mappings=self._mapping(spec))
-                except elasticsearch.BadRequestError as error:
-                    if "already_exists" not in str(error):
-                        raise
+                create_index(self.client, self.index, self._mapping(request.check_new(), self.options.index_per))
                 facts = self._facts()
         assert facts is not None
         self.spec = request.check_existing(facts["dim"], facts["metric"])
+        per: IndexPer = facts.get("index_per", "collection")
+        self.indices = Indices(self.client, self.index, per, self._mapping(self.spec, per))
+        self.capabilities = words_capabilities(self.capabilities, per)
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
@@ -140,12 +136,12 @@ class Elasticsearch:
         facts: dict[str, Any] = json.loads(answer[self.index]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec, index_per: IndexPer) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
         kept = {"type": "keyword", "index": False, "doc_values": False}
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "index_per": index_per}
         return {
             "dynamic": False,
             "_meta": {"dizuo": json.dumps(facts)},
@@ -166,12 +162,17 @@ class Elasticsearch:
         if block.prepared is None:
             self.prepare(namespace, block)
         keys, body = block.prepared
-        failed = [item for item in self._bulk(body, show=wait) if "error" in item]
+        with self._map_errors():
+            index = self.indices.make(namespace)
+        failed = [item for item in self._bulk(index, body, show=wait) if "error" in item]
         if failed:
             ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         operations: list[dict[str, Any]] = []
         for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
             # An update reads the record and writes it: where another writer came between, it is done again.
@@ -179,27 +180,30 @@ class Elasticsearch:
                 {"update": {"_id": _record_key(namespace, id), "retry_on_conflict": RETRIES}},
                 {"doc": {"m": text, **filter_fields(row)}},
             ]
-        items = self._bulk(operations, show=False)
+        items = self._bulk(self.indices.of(namespace), operations, show=False)
         _raise_failed(items)
         return sum("error" not in item for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         if ids is None:
             ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
-        removed = 0
+        removed, index = 0, self.indices.of(namespace)
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part], show=False)
+            items = self._bulk(index, [{"delete": {"_id": _record_key(namespace, id)}} for id in part], show=False)
             _raise_failed(items)
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
-    def _bulk(self, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
+    def _bulk(self, index: str, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
         """Send operations; with `show` what they did is visible when this returns, else after `refresh`."""
         if not operations:
             return []
         with self._map_errors():
-            answer = self.client.bulk(index=self.index, operations=operations, refresh=show)
+            answer = self.client.bulk(index=index, operations=operations, refresh=show)
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
@@ -212,7 +216,7 @@ class Elasticsearch:
             return self._to_block([], columns)
         keys = [_record_key(namespace, id) for id in ids]
         with self._map_errors():
-            answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
+            answer = self.client.mget(index=self.indices.of(namespace), ids=keys, source_includes=_fields(columns))
         return self._to_block([record for record in answer["docs"] if record.get("found")], columns)
 
     def search(
@@ -221,22 +225,24 @@ class Elasticsearch:
         condition, same = flatten_filter(where)
         if not same or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
-        chosen = _in_namespace(namespace, condition)
+        chosen, index = _in_namespace(namespace, condition), self.indices.of(namespace)
         results = []
         for query in queries:
             result = None
             if not exact:
 
                 def ask(number: int, query: Floats = query) -> SearchResult:
-                    return self._search_index(chosen, query, number, columns)
+                    return self._search_index(index, chosen, query, number, columns)
 
                 result = include_ties(ask, k, most=10 * k)
             if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
-                result = self._search_by_script(chosen, query, k, columns)
+                result = self._search_by_script(index, chosen, query, k, columns)
             results.append(result)
         return results
 
-    def _search_index(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
+    def _search_index(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns
+    ) -> SearchResult:
         l2 = self.spec.metric == "l2"
         needed = columns | {"vectors"} if l2 else columns
         number = min(number, WINDOW)
@@ -248,7 +254,9 @@ class Elasticsearch:
             "filter": chosen,
         }
         with self._map_errors():
-            answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
+            answer = self.client.search(
+                index=index, knn=knn, size=number, source_includes=_fields(needed), **self.indices.absent
+            )
         hits = answer["hits"]["hits"]
         block = self._to_block(hits, needed)
         scores = pairwise(query, block.vectors, "l2") if l2 else self._to_scores([hit["_score"] for hit in hits])
@@ -260,7 +268,9 @@ class Elasticsearch:
             return 2.0 * engine_scores - 1.0
         return np.where(engine_scores < 1.0, 1.0 - 1.0 / np.maximum(engine_scores, 1e-45), engine_scores - 1.0)
 
-    def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
+    def _search_by_script(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns
+    ) -> SearchResult:
         """Return the k nearest by a script, which compares all rows that match; Elasticsearch orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
@@ -270,7 +280,8 @@ class Elasticsearch:
         script = {"source": sources[self.spec.metric], "params": {"q": query.tolist()}}
         with self._map_errors():
             answer = self.client.search(
-                index=self.index,
+                index=index,
+                **self.indices.absent,
                 query={"script_score": {"query": {"bool": {"filter": chosen}}, "script": script}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
@@ -298,7 +309,8 @@ class Elasticsearch:
         fields = _fields(frozenset() if same else frozenset({"metadata"}))
         with self._map_errors():
             answer = self.client.search(
-                index=self.index,
+                index=self.indices.of(namespace),
+                **self.indices.absent,
                 query={"bool": {"must": [asked], "filter": _in_namespace(namespace, condition)}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
@@ -324,7 +336,8 @@ class Elasticsearch:
         while True:
             with self._map_errors():
                 answer = self.client.search(
-                    index=self.index,
+                    index=self.indices.of(namespace),
+                    **self.indices.absent,
                     query={"bool": {"filter": _in_namespace(namespace, condition)}},
                     sort=[{"id": "asc"}],
                     size=rows,
@@ -346,16 +359,22 @@ class Elasticsearch:
             return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 5000))
         with self._map_errors():
             answer = self.client.count(
-                index=self.index, query={"bool": {"filter": _in_namespace(namespace, condition)}}
+                index=self.indices.everything if namespace is None else self.indices.of(namespace),
+                query={"bool": {"filter": _in_namespace(namespace, condition)}},
+                **self.indices.absent,
             )
         return int(answer["count"])
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
             answer = self.client.search(
-                index=self.index, size=0, aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}}
+                index=self.indices.everything,
+                size=0,
+                aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}},
+                **self.indices.absent,
             )
-        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in answer["aggregations"]["names"]["buckets"]}
+        buckets = answer["aggregations"]["names"]["buckets"] if "aggregations" in answer else []  # there is no index
+        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
         return dict(sorted(counts.items()))
 
     def _to_block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
@@ -375,7 +394,7 @@ class Elasticsearch:
 
     def refresh(self) -> None:
         with self._map_errors():
-            self.client.indices.refresh(index=self.index)
+            self.client.indices.refresh(index=self.indices.everything, **self.indices.absent)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Nothing to do: Elasticsearch merges its segments and builds their graphs by itself."""
@@ -390,7 +409,7 @@ class Elasticsearch:
 
     def drop(self) -> None:
         with self._map_errors():
-            self.client.indices.delete(index=self.index, ignore_unavailable=True)
+            self.indices.drop()
 
     def close(self) -> None:
         self.client.close()
