@@ -63,8 +63,8 @@ _ANY = 2**31 - 1
 BULK = 1000
 """A write of so many rows first looks whether all of them are new."""
 PLAIN = {"lance-encoding:compression": "none"}
-"""Of columns of text. Compressing documents of 100 words takes a third of the time of replacing them and saves a tenth of
-the disk; the vectors take the most of it, and are not compressed."""
+"""Of columns of text. Compressing documents of 100 words takes a third of the time in which they are replaced, and
+saves a tenth of the disk: vectors take the most of it, and do not compress."""
 BETWEEN = 200
 """Writes of this process between two compactions."""
 
