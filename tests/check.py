@@ -76,6 +76,7 @@ QUICK = {
         "tests/vectors/knowledge/test_knowledge_base.py",
         "tests/vectors/lexical/test_bm25.py",
         "tests/vectors/lexical/test_tokenizer.py",
+        "tests/vectors/lexical/test_word_counts.py",
         "tests/vectors/stores/test_memory_store.py",
         "tests/vectors/test_asynchronous.py",
         "tests/vectors/test_points.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -70,8 +70,8 @@ def command(
                 watch=watch,
             )
 
-    options = {"lexical": lexical} if lexical else {}
     with watching(as_json=as_json) as watch:
+        options: dict[str, Any] = {"watch": watch, **({"lexical": lexical} if lexical else {})}
         model = open_embedder(embedder, watch=watch)
     with KnowledgeBase.open(url, model, name=name, size=size, overlap=overlap, **options) as kb:
         try:

@@ -14,6 +14,7 @@ from dizuo.testing.vectors.areas.scans import Scans
 from dizuo.testing.vectors.areas.scores import Scores
 from dizuo.testing.vectors.areas.selectivity import Selectivity
 from dizuo.testing.vectors.areas.upkeep import Upkeep
+from dizuo.testing.vectors.areas.words import Words
 from dizuo.testing.vectors.areas.writing import Writing
 
 __all__ = ["AREAS", "VectorStoreSuite"]
@@ -27,6 +28,7 @@ AREAS: dict[str, str] = {
     "Namespaces": "isolation, names",
     "Batches": "streams, visibility, per-row errors",
     "Hybrid": "BM25 and RRF",
+    "Words": "words after any history",
     "Scans": "scan and Arrow",
     "Refusals": "wrong vectors and values",
     "Upkeep": "info, optimize",
@@ -45,6 +47,7 @@ class VectorStoreSuite(
     Namespaces,
     Batches,
     Hybrid,
+    Words,
     Scans,
     Refusals,
     Upkeep,

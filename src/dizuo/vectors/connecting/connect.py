@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dizuo.artifacts.writing import check_place
 from dizuo.errors import DizuoError, VectorError, did_you_mean
+from dizuo.events import Watcher, ignore
 from dizuo.redaction import hide_logins, redact_errors
 from dizuo.vectors.connecting.addresses import Url, parse_url
 from dizuo.vectors.connecting.forms import check_folder, check_scheme, has_scheme
@@ -36,6 +37,7 @@ def connect(
     create: bool = True,
     lexical: str | Path | None = None,
     patience: Patience | None = None,
+    watch: Watcher = ignore,
     **options: Option,
 ) -> VectorStore:
     """Return a collection of vectors in a database; it is made where it does not exist yet.
@@ -48,9 +50,11 @@ def connect(
         collection: which set of vectors; several can live in one database.
         namespace: the part of the collection to work in; `store.namespace(name)` gives another.
         create: make the collection where there is none.
-        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves. A database in a
-            folder has one beside it by default.
+        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves, or not exactly
+            (`capabilities.words` is `engine`). A database in a folder has one beside it by default. All who write to
+            the collection name the same folder.
         patience: how often and how long to try again while a server is busy.
+        watch: is told if what the collection holds already has to be indexed for a new side-car, once.
         options: those of the store, as in the URL's query; `password=` and `api_key=` for one that has logins.
 
     Raises:
@@ -80,12 +84,12 @@ def connect(
         bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)
         parts = add_login(parts, bound)
         folder = None if lexical is None else check_place(lexical)
-        request = CollectionRequest(collection, dim, metric, create)
+        request = CollectionRequest(collection, dim, metric, create, sidecar=lexical is not None)
         patience = patience or Patience()
         store = patience(lambda: _open(database, parts, request, bound))
         try:
             _check_limits(store, parts.scheme)
-            store = _add_sidecar(store, folder)
+            store = _add_sidecar(store, folder, watch)
             return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
         except BaseException:
             store.close()
@@ -143,13 +147,13 @@ def _check_limits(store: Store, scheme: str) -> None:
         raise VectorError(f"{scheme}:// holds vectors of at most {able.max_dim:,} numbers, not {spec.dim:,}")
 
 
-def _add_sidecar(store: Store, lexical: Path | None) -> Store:
-    """Return the store with a BM25 side-car, where it has no words of its own and there is a folder for one."""
-    if store.capabilities.lexical != "none":
-        return store
-    folder = lexical if lexical is not None else store.sidecar_folder
-    if folder is None:
+def _add_sidecar(store: Store, lexical: Path | None, watch: Watcher) -> Store:
+    """Return the store with a BM25 side-car, where it has no exact words of its own and there is a folder for one."""
+    able, folder = store.capabilities, lexical
+    if able.lexical == "none" and folder is None:
+        folder = store.sidecar_folder
+    if folder is None or (able.lexical != "none" and able.words == "exact"):
         return store
     from dizuo.vectors.lexical.sidecar_store import WithSidecar
 
-    return WithSidecar(store, folder)
+    return WithSidecar(store, folder, watch=watch)

@@ -37,14 +37,18 @@ class RawPostgres:
         self.connection = psycopg.connect(autocommit=True, **given)
         self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
-    def recreate(self) -> None:
+    def recreate(self, *, words: bool = False) -> None:
         """Make the table, empty; over a new connection, as dizuo does: the server's part of one is slower at first."""
         self.connection.close()
         self.connect()
         self.connection.execute(f"DROP TABLE IF EXISTS {self.table}")
+        tokens = "tsvector GENERATED ALWAYS AS (to_tsvector('simple', coalesce(document, ''))) STORED"
         self.connection.execute(
-            f"CREATE TABLE {self.table} (id text PRIMARY KEY, vector vector({self.dim}), metadata jsonb, document text)"
+            f"CREATE TABLE {self.table} (id text PRIMARY KEY, vector vector({self.dim}), metadata jsonb, document text"
+            f"{f', words {tokens}' if words else ''})"
         )
+        if words:
+            self.connection.execute(f"CREATE INDEX ON {self.table} USING gin (words)")
 
     def upsert(self, batch: Any) -> None:
         """Insert or replace the rows of an Arrow table."""
@@ -52,15 +56,16 @@ class RawPostgres:
         vectors = flat.reshape(-1, self.dim).astype(">f4")
         head = np.array([self.dim, 0], ">i2").tobytes()
         with self.connection.transaction(), self.connection.cursor() as cursor:
-            cursor.execute(f"CREATE TEMP TABLE stage (LIKE {self.table}) ON COMMIT DROP")
+            names = "id, vector, metadata, document"
+            cursor.execute(f"CREATE TEMP TABLE stage ON COMMIT DROP AS SELECT {names} FROM {self.table} WITH NO DATA")
             with cursor.copy("COPY stage FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(["text", "bytea", "jsonb", "text"])
                 texts = (batch.column(name).to_pylist() for name in ("id", "metadata", "document"))
                 for id, metadata, document, vector in zip(*texts, vectors, strict=True):
                     copy.write_row([id, head + vector.tobytes(), _json(metadata), document])
             cursor.execute(
-                f"INSERT INTO {self.table} SELECT * FROM stage ON CONFLICT (id) DO UPDATE SET vector = excluded.vector,"
-                " metadata = excluded.metadata, document = excluded.document"
+                f"INSERT INTO {self.table} ({names}) SELECT {names} FROM stage ON CONFLICT (id) DO UPDATE SET"
+                " vector = excluded.vector, metadata = excluded.metadata, document = excluded.document"
             )
 
     def search(self, query: Floats) -> list[RawRow]:
@@ -72,6 +77,15 @@ class RawPostgres:
             [text],
         )
         return [(id, 1 - distance, metadata, document) for id, distance, metadata, document in rows]
+
+    def search_words(self, query: str) -> list[str]:
+        """Return the ids of the ten best rows by words."""
+        rows = self.connection.execute(
+            f"SELECT id FROM {self.table}, to_tsquery('simple', %s) AS asked WHERE words @@ asked"
+            " ORDER BY ts_rank(words, asked) DESC LIMIT 10",
+            [" | ".join(query.split())],
+        )
+        return [id for (id,) in rows]
 
     def close(self) -> None:
         """Remove what was made."""
