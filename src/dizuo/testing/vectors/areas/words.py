@@ -164,7 +164,6 @@ class Words(Opening):
                     self.check(store.namespace(name), held, query, history, shares, exact=exact)
         if not exact:
             mean = float(np.mean(shares))
-            print(f"{mean:.4f} of the worth of exact rankings, over {len(shares):,}")
             assert mean >= 1 - self.words_tolerance, f"{mean:.4f} of the exact rankings' worth, {len(shares)} rankings"
 
     def check(
