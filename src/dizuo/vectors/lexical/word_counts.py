@@ -46,6 +46,13 @@ class WordCounts:
     lengths: NDArray[np.int64]
     """Words of each document, repetitions included, [n]."""
 
+    def words_of_pairs(self) -> pa.StringArray:
+        """Return the word of each pair, an Arrow array [p]."""
+        import pyarrow as pa
+
+        places = np.repeat(np.arange(len(self.words)), np.diff(self.starts))
+        return pa.array(self.words, pa.string()).take(pa.array(places))
+
 
 def count_words(documents: pa.StringArray) -> WordCounts:
     """Return the words of documents as columns; a null has none.

@@ -83,7 +83,7 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 
-__all__ = ["Columns", "SearchResult", "Store", "open_or_close"]
+__all__ = ["Columns", "Preparing", "SearchResult", "Store", "open_or_close"]
 
 Columns = frozenset[str]
 """Which of `vectors`, `metadata` and `documents` an answer must have; ids always come."""
@@ -171,6 +171,17 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back connections and files; may be called twice."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A store that turns a block into what it sends while the block before is on its way."""
+
+    def prepare(self, namespace: str, block: Block) -> None:
+        """Compute what `upsert` will need and keep it in `block.prepared`; called from another thread than `upsert`.
+
+        It must not use the connection, and `upsert` must do without it: a block that comes alone is not prepared.
+        """
 
 
 class _Openable(Protocol):

@@ -12,7 +12,7 @@ from dizuo.events import Finished, Progress, Started, Watcher
 from dizuo.vectors.points import Block
 from dizuo.vectors.protocol.answers import Upserted
 from dizuo.vectors.protocol.errors import Refused, RowErrors, Unreachable
-from dizuo.vectors.protocol.store import Store
+from dizuo.vectors.protocol.store import Preparing, Store
 from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.sources import Source, read_blocks
 
@@ -80,6 +80,8 @@ class _Sending:
             self.failed.update(bad)
             if len(block):
                 self.drawn += 1
+                if self.drawn > 1 and isinstance(self.store, Preparing):
+                    self.store.prepare(self.namespace, block)
                 yield block
 
     def send(self, block: Block) -> None:

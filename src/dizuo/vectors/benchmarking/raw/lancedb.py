@@ -22,6 +22,10 @@ def open_raw(url: str, dim: int, table: str) -> RawLance:
 class RawLance:
     """A LanceDB table of vectors."""
 
+    optimizes = True
+    """Whether the index of words takes in what was written; otherwise every search reads what came after the index, and
+    counts what is gone."""
+
     def __init__(self, folder: str, dim: int) -> None:
         import lancedb
 
@@ -55,7 +59,7 @@ class RawLance:
         return [(row["id"], 1 - row["_distance"], json.loads(row["metadata"]), row["document"]) for row in rows]
 
     def search_words(self, query: str) -> list[str]:
-        """Return the ids of the ten best rows by words, after the index has taken in what was written."""
+        """Return the ids of the ten best rows by words."""
         from lancedb.index import FTS
         from lancedb.query import MatchQuery
 
@@ -66,7 +70,7 @@ class RawLance:
             )  # fmt: skip
             self.table.create_index("document", config=config)
             self.indexed = True
-        elif self.behind:  # otherwise every search reads what came after the index, and counts what is gone
+        elif self.behind and self.optimizes:
             self.table.optimize()
         self.behind = False
         found = (

@@ -154,11 +154,17 @@ class Elasticsearch:
 
     # ---- writing
 
-    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+    def prepare(self, namespace: str, block: Block) -> None:
         keys = [_record_key(namespace, id) for id in block.ids]
+        block.prepared = keys, bulk_body(namespace, keys, block)
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        if block.prepared is None:
+            self.prepare(namespace, block)
+        keys, body = block.prepared
         with self._map_errors():
             index = self.indices.make(namespace)
-        failed = [item for item in self._bulk(index, bulk_body(namespace, keys, block), show=wait) if "error" in item]
+        failed = [item for item in self._bulk(index, body, show=wait) if "error" in item]
         if failed:
             ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})

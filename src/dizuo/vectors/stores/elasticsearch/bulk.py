@@ -15,6 +15,7 @@ import numpy as np
 
 from dizuo.vectors.exact.sort_keys import order_bits
 from dizuo.vectors.exact.tags_and_numbers import flatten
+from dizuo.vectors.lexical.word_texts import word_texts
 from dizuo.vectors.points import Block, Floats
 
 __all__ = ["bulk_body", "filter_fields", "order_number"]
@@ -26,7 +27,8 @@ def bulk_body(namespace: str, keys: Sequence[str], block: Block) -> bytes:
     """Return lines that insert or replace the rows of a block; `keys` are the `_id` of each, without quotes in them."""
     raw = np.ascontiguousarray(block.vectors)
     rows = zip(
-        keys, block.ids, number_lists(raw), raw, block.metadata, block.metadata_texts, block.documents, block.tokens,
+        keys, block.ids, number_lists(raw), raw, block.metadata, block.metadata_texts, block.documents,
+        word_texts(block.documents_arrow).to_pylist(),
         strict=True,
     )  # fmt: skip
     lines = []
@@ -37,7 +39,7 @@ def bulk_body(namespace: str, keys: Sequence[str], block: Block) -> bytes:
             "b": base64.b64encode(vector).decode("ascii"),
             "m": text,
             "d": document,
-            "w": " ".join(words),
+            "w": words,
             **filter_fields(row),
         }
         lines.append(f'{{"index":{{"_id":"{key}"}}}}\n{_ENCODE(fields)[:-1]},"v":[{numbers}]}}\n')

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dizuo.errors import VectorError
+from dizuo.vectors.lexical.word_texts import word_texts
 from dizuo.vectors.points import Block
 from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.collection import CollectionRequest
@@ -77,7 +78,7 @@ def words_column(block: Block, words: WordsOf) -> Any:
 
     if words == "exact" or block.documents_arrow.null_count == len(block):
         return pa.nulls(len(block), pa.string())  # no Python object per row
-    return pa.array([" ".join(tokens) if tokens else None for tokens in block.tokens], pa.string())
+    return word_texts(block.documents_arrow)
 
 
 def build_index(table: Any) -> bool:
