@@ -58,7 +58,7 @@ def command(
                 f"{number(done.left_out)} left out"
             )
         are = "record is" if done.records == 1 else "records are"
-        line(f"{number(done.records)} {are} in {url}, {number(done.sent)} of them new or changed{less}")
+        line(f"{number(done.records)} {are} in {store.url}, {number(done.sent)} of them new or changed{less}")
 
 
 def _layout(columns: str | None) -> Layout | None:

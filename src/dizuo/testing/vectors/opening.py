@@ -42,6 +42,11 @@ class Opening:
     """Keyword arguments for `connect`."""
     examples: ClassVar[int] = 25
     """Cases that hypothesis makes per property."""
+    histories: ClassVar[int] = 12
+    """Random histories of writes after which words are compared."""
+    words_tolerance: ClassVar[float] = 0.01
+    """What an engine's own words may fall short of exact ones, where the store says that they are the engine's: mean
+    nDCG@10 over the rankings of these histories, with exact scores as gains."""
     rows: ClassVar[int] = 20_000
     """Vectors of the selectivity tests."""
     kind: ClassVar[str] = "real"

@@ -1,10 +1,10 @@
 """A process of the suite's own: opens a store and writes, so that the suite can watch it, join it or kill it.
 
-`python -m dizuo.testing.vectors.worker '{"url": …, "options": {…}, "collection": …, "prefix": …, "batches": …}'`
-writes one line per batch that is in. With `remake` it drops the collection instead, and makes it anew with that
-dimension and metric, unless they are null. With `disturb` it removes a part of these
-records, and adds as many others, at every line that it reads. With `fork` it opens the collection, forks, and says what
-calls in the child came to, in JSON.
+`python -m dizuo.testing.vectors.worker` reads one line, `{"url": …, "options": {…}, "collection": …, "prefix": …,
+"batches": …}`, and writes one per batch that is in. An argument would show everybody the password in the URL. With
+`remake` it drops the collection instead, and makes it anew with that dimension and metric, unless they are null. With
+`disturb` it removes a part of these records, and adds as many others, at every line that it reads. With `fork` it opens
+the collection, forks, and says what calls in the child came to, in JSON.
 """
 
 from __future__ import annotations
@@ -148,4 +148,4 @@ def _say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    run(json.loads(sys.argv[1]))
+    run(json.loads(sys.stdin.readline()))

@@ -16,7 +16,8 @@ from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter, field
-from dizuo.vectors.knowledge.knowledge_base import Head, KnowledgeBase, Record, read_head, read_records, write_head
+from dizuo.vectors.knowledge.generations import Head, Record, read_head, read_records, write_head
+from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
 from dizuo.vectors.knowledge.retrieval_metrics import Relevant, Retrieval, evaluate_retrieval, sources_of
 from dizuo.vectors.points import Point
 
@@ -75,7 +76,7 @@ def change_embedder(
     _remove_leftovers(knowledge_base)
     row = {"old": asdict(old), "new": asdict(head)}
     knowledge_base.about.upsert(Point(_MARK, [1.0], {"change": row}))
-    shadow = KnowledgeBase(knowledge_base.url, knowledge_base.name, embedder, head, knowledge_base.options)
+    shadow = KnowledgeBase(knowledge_base.address, knowledge_base.name, embedder, head, knowledge_base.options)
     shadow.current = False
     try:
         _fill_shadow(knowledge_base, shadow, watch)

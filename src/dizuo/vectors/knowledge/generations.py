@@ -9,11 +9,64 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from dizuo.vectors.points import Point
 from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.vector_store import VectorStore
 
-__all__ = ["Superseded", "reads_current", "writes_current"]
+__all__ = [
+    "Head",
+    "Record",
+    "Superseded",
+    "read_head",
+    "read_records",
+    "reads_current",
+    "write_head",
+    "writes_current",
+]
+
+Record: TypeAlias = tuple[str, int]
+"""Fingerprint and number of chunks of a document; the fingerprint is empty where the document is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a knowledge base is made with; its record in `about`."""
+
+    generation: int
+    embedder: str
+    digest: str
+    dim: int
+    metric: Literal["cosine", "dot", "l2"]
+    size: int
+    """Of a chunk, in the embedder's tokens, or in characters where it counts none; 0 keeps documents whole."""
+    overlap: int
+
+
+def read_head(about: VectorStore) -> Head | None:
+    """Return what the collection `about` says, or None where the knowledge base is new."""
+    point = about.get("head")
+    return None if point is None else Head(**dict(point.metadata))
+
+
+def write_head(about: VectorStore, head: Head) -> None:
+    """Make a generation the current one: one record, replaced as a whole."""
+    about.upsert(Point("head", [1.0], {name: getattr(head, name) for name in Head.__slots__}))
+
+
+def read_records(records: VectorStore) -> dict[str, Record]:
+    """Return by source what a generation knows of every document.
+
+    Args:
+        records: the generation's namespace of the collection `about`.
+    """
+    return {
+        row["source"]: (row["fingerprint"], row["chunks"])
+        for block in records.scan(columns=["metadata"])
+        for row in block.metadata
+    }
 
 
 class Superseded(CollectionGone):

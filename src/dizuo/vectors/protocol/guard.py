@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from dizuo.errors import VectorError
+from dizuo.redaction import ErrorGuard
 from dizuo.vectors.protocol.errors import Forked, Unreachable
 
 __all__ = ["Guard", "check_client", "explain_by"]
@@ -56,7 +57,7 @@ def explain_by(check: Callable[[], None]) -> Iterator[None]:
 
 
 class Guard:
-    """Entered by every call to a store, from all handles that share the store.
+    """Entered by every call to a store, from all handles that share the store; what is raised there has no secrets.
 
     Args:
         what: the store, for the message.
@@ -69,8 +70,8 @@ class Guard:
         self.process = os.getpid()
         self._turn = self._new_turn()
 
-    def _new_turn(self) -> AbstractContextManager[object]:
-        return threading.RLock() if self.alone else nullcontext()
+    def _new_turn(self) -> ErrorGuard:
+        return ErrorGuard(threading.RLock() if self.alone else None)
 
     @property
     def forked(self) -> bool:

@@ -91,8 +91,8 @@ class Handles(Opening):
         store = self.open_warm(connect)
         lacking(store, "persistent")
         order = {"url": url, "options": self.options, "collection": store.collection, "remake": EVENTS[event]}
-        command = [sys.executable, "-m", "dizuo.testing.vectors.worker", json.dumps(order)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        command = [sys.executable, "-m", "dizuo.testing.vectors.worker"]
+        run = subprocess.run(command, input=json.dumps(order) + "\n", capture_output=True, text=True, timeout=180)
         if run.returncode and not store.capabilities.several_writers:
             assert "VectorError" in run.stderr or "Unreachable" in run.stderr, run.stderr
             assert store.count() == 5  # nobody else can have it open, and this handle goes on

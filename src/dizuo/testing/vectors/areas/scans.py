@@ -126,11 +126,13 @@ class Scans(Opening):
         lacking(store, "persistent")
         lacking(store, "several_writers")
         order = {"url": url, "options": self.options, "collection": store.collection, "disturb": NAMES[:120]}
-        command = [sys.executable, "-m", "dizuo.testing.vectors.worker", json.dumps(order)]
+        command = [sys.executable, "-m", "dizuo.testing.vectors.worker"]
         seen: Counter[str] = Counter()
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdin is not None
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
             assert process.stdout.readline().strip() == "ready"
             for step, block in enumerate(store.scan(rows=25)):
                 seen.update(block.ids)

@@ -32,9 +32,10 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.places import place_of, split_places
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, FlatMetadata, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
@@ -58,7 +59,7 @@ METADATA: Columns = frozenset({"metadata"})
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -148,37 +149,34 @@ class Redis:
 
     # ---- writing
 
+    def prepare(self, namespace: str, block: Block) -> None:
+        block.prepared = [(flatten(row), place_of(id)) for id, row in zip(block.ids, block.metadata, strict=True)]
+
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         import redis
 
+        if block.prepared is None:
+            self.prepare(namespace, block)
         name = self._open_index(namespace, make=True)
         raw = np.ascontiguousarray(block.vectors)
-        rows = self._fields(block)
-        for index, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
-            rows[index] |= {"v": raw[index].tobytes(), "o": place_of(id)}
+        rows = self._fields([flat for flat, _ in block.prepared], block.metadata_texts)
+        for row, vector, (_, position), document in zip(rows, raw, block.prepared, block.documents, strict=True):
+            row["v"], row["o"] = vector.tobytes(), position
             if document is not None:
-                rows[index]["d"] = document
+                row["d"] = document
         with self._map_errors():
-            with self.client.pipeline(transaction=True) as pipe:
-                pipe.watch(self.key)  # a collection that is dropped before all of it is written gets nothing
-                gone = pipe.get(self.key) != self.stored
-                pipe.multi()
-                if not gone:
-                    self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
-                    try:
-                        pipe.execute()
-                    except redis.WatchError:
-                        gone = True
-            if gone:
+            try:
+                self.words.put(name, block.ids, rows, block.documents_arrow, (self.key, self.stored))
+            except redis.WatchError:  # a collection that is dropped before all of it is written gets nothing
                 self.check()
-                raise Transient(f"the collection {self.spec.collection!r} was touched while it was written")
+                raise Transient(f"the collection {self.spec.collection!r} was touched while it was written") from None
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         name = self._open_index(namespace)
         if name is None:
             return 0
-        rows = self._fields(block)
+        rows = self._fields([flatten(row) for row in block.metadata], block.metadata_texts)
         with self._map_errors():
             pipe = self.client.pipeline(transaction=True)
             for id, row in zip(block.ids, rows, strict=True):
@@ -445,9 +443,8 @@ class Redis:
             time.sleep(pause)
             pause = min(2 * pause, 0.25)
 
-    def _fields(self, block: Block) -> list[dict[str, Any]]:
+    def _fields(self, flats: Sequence[FlatMetadata], texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return the fields of a hash that hold each row's metadata, for readers and for filters."""
-        flats = [flatten(row) for row in block.metadata]
         new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
         if new and len(self.slots) < self.most:
             with self._map_errors():
@@ -456,7 +453,7 @@ class Redis:
         return [
             {"m": text, "t": " ".join(flat.tags)}
             | {slots[name]: repr(value) for name, value in flat.numbers.items() if name in slots}
-            for text, flat in zip(block.metadata_texts, flats, strict=True)
+            for text, flat in zip(texts, flats, strict=True)
         ]
 
     def _remember_slots(self, answer: Sequence[bytes]) -> None:
@@ -488,4 +485,4 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="server", extras=("tls",))

@@ -1,14 +1,15 @@
 """Elasticsearch 8.15 to 9, `elasticsearch://user:password@host:9200` or `elasticsearch+https://…`; a password without a
 user is an API key.
 
-Tested against an emulator (noida-db), and against a real server where DIZUO_TEST_ELASTICSEARCH_URL names one. A client
-of version 9 cannot talk to a server of version 8: install the client of the server's version. One index per
-collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what is done about them:
+Tested against a real 8.19.4. A client of version 9 cannot talk to a server of version 8, which is an error that names
+the client to install. One index per collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what
+is done about them:
 
 - metadata has no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
+- `refresh=wait_for` waits for a timer, up to a second: the index is refreshed at the end of a call instead;
 - an index that is gone is made anew by whoever writes to it: all calls go to an alias with the mark of the collection
   and a capital letter, which no index may have;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
@@ -21,7 +22,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,9 @@ from numpy.typing import NDArray
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOrKeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
@@ -42,9 +43,12 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields, order_number
+from dizuo.vectors.stores.elasticsearch.errors import map_errors
+from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, alias_name, create_index, words_capabilities
 from dizuo.vectors.writing.naming import new_generation, physical_name
 
 __all__ = ["STORE"]
@@ -55,17 +59,23 @@ WINDOW = 10_000
 """Rows that one answer has at most (index.max_result_window)."""
 GONE = ("invalid_index_name_exception", "index_not_found_exception")
 """What a write to an alias says that is not there any more."""
+RETRIES = 5
+"""Times that a change of metadata is done again because another writer changed the record meanwhile."""
 NEVER: dict[str, Any] = {"match_none": {}}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOrKeyOptions):
     """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the HNSW graph; only at the making of a collection."""
     ef_construction: int = 200
     """Candidates looked at while a vector is linked; only at the making of a collection."""
+    index_per: IndexPer = "collection"
+    """What has an index of its own: the `collection` with all its namespaces, or each `namespace`. By words, scores
+    depend on all that an index holds; an index for each namespace keeps tenants apart and costs a shard each. Only at
+    the making of a collection."""
     candidates: int = 200
     """Candidates looked at in a search, at least 10·k."""
     timeout: float = 60.0
@@ -99,36 +109,34 @@ class Elasticsearch:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(lexical="own", max_dim=4096)
+    capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096), "collection")
     spec: CollectionSpec
     name: str
     index: str
     generation: str
+    indices: Indices
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
 
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping has dim and metric."""
-        import elasticsearch
-
         self.name = physical_name(request.collection)
         with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                spec, mark = request.check_new(), new_generation()
-                aliases: dict[str, Any] = {_alias(self.name, mark): {}}
-                try:
-                    self.client.indices.create(index=self.name, mappings=self._mapping(spec, mark), aliases=aliases)
-                except elasticsearch.BadRequestError as error:
-                    if "already_exists" not in str(error):
-                        raise
+                mark = new_generation()
+                mapping = self._mapping(request.check_new(), self.options.index_per, mark)
+                create_index(self.client, self.name, mapping, alias_name(self.name, mark))
                 facts = self._facts()
         if facts is None:
             raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
         self.spec = request.check_existing(facts["dim"], facts["metric"])
         self.generation = facts.get("generation", "")
-        self.index = _alias(self.name, self.generation)
+        per: IndexPer = facts.get("index_per", "collection")
+        mapping = self._mapping(self.spec, per, self.generation)
+        self.indices = Indices(self.client, self.name, self.generation, per, mapping)
+        self.capabilities = words_capabilities(self.capabilities, per)
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
@@ -140,12 +148,13 @@ class Elasticsearch:
         facts: dict[str, Any] = json.loads(answer[self.name]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: CollectionSpec, mark: str) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec, index_per: IndexPer, mark: str) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
         kept = {"type": "keyword", "index": False, "doc_values": False}
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "generation": mark}
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "index_per": index_per}
+        facts["generation"] = mark
         return {
             "dynamic": False,
             "_meta": {"dizuo": json.dumps(facts)},
@@ -158,55 +167,56 @@ class Elasticsearch:
 
     # ---- writing
 
+    def prepare(self, namespace: str, block: Block) -> None:
+        keys = [_record_key(namespace, id) for id in block.ids]
+        block.prepared = keys, bulk_body(namespace, keys, block)
+
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        operations: list[dict[str, Any]] = []
-        rows = zip(
-            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, block.tokens, strict=True
-        )
-        for id, vector, row, text, document, words in rows:
-            operations += [
-                {"index": {"_id": _record_key(namespace, id)}},
-                {
-                    "ns": namespace,
-                    "id": id,
-                    "v": vector.tolist(),
-                    "b": base64.b64encode(vector.tobytes()).decode("ascii"),
-                    "m": text,
-                    "d": document,
-                    "w": " ".join(words),
-                    **_filter_fields(row),
-                },
-            ]
-        failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
+        if block.prepared is None:
+            self.prepare(namespace, block)
+        keys, body = block.prepared
+        with self._map_errors():
+            index = self.indices.make(namespace, self.check)
+        failed = [item for item in self._bulk(index, body, show=wait) if "error" in item]
         if failed:
-            ids = {_record_key(namespace, id): id for id in block.ids}
+            ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         operations: list[dict[str, Any]] = []
         for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            operations += [{"update": {"_id": _record_key(namespace, id)}}, {"doc": {"m": text, **_filter_fields(row)}}]
-        items = self._bulk(operations)
-        for item in items:
-            if "error" in item and item["status"] != 404:
-                raise VectorError(f"Elasticsearch: {item['error']}")
+            # An update reads the record and writes it: where another writer came between, it is done again.
+            operations += [
+                {"update": {"_id": _record_key(namespace, id), "retry_on_conflict": RETRIES}},
+                {"doc": {"m": text, **filter_fields(row)}},
+            ]
+        items = self._bulk(self.indices.of(namespace), operations, show=False)
+        _raise_failed(items)
         return sum("error" not in item for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         if ids is None:
             ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
-        removed = 0
+        removed, index = 0, self.indices.of(namespace)
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part])
+            items = self._bulk(index, [{"delete": {"_id": _record_key(namespace, id)}} for id in part], show=False)
+            _raise_failed(items)
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
-    def _bulk(self, operations: list[dict[str, Any]], *, wait: bool = True) -> list[dict[str, Any]]:
+    def _bulk(self, index: str, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
+        """Send operations; with `show` what they did is visible when this returns, else after `refresh`."""
         if not operations:
             return []
         with self._map_errors():
-            answer = self.client.bulk(index=self.index, operations=operations, refresh="wait_for" if wait else False)
+            answer = self.client.bulk(index=index, operations=operations, refresh=show)
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
@@ -221,7 +231,7 @@ class Elasticsearch:
             return self._to_block([], columns)
         keys = [_record_key(namespace, id) for id in ids]
         with self._map_errors():
-            answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
+            answer = self.client.mget(index=self.indices.of(namespace), ids=keys, source_includes=_fields(columns))
         return self._to_block([record for record in answer["docs"] if record.get("found")], columns)
 
     def search(
@@ -230,22 +240,24 @@ class Elasticsearch:
         condition, same = flatten_filter(where)
         if not same or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
-        chosen = _in_namespace(namespace, condition)
+        chosen, index = _in_namespace(namespace, condition), self.indices.of(namespace)
         results = []
         for query in queries:
             result = None
             if not exact:
 
                 def ask(number: int, query: Floats = query) -> SearchResult:
-                    return self._search_index(chosen, query, number, columns)
+                    return self._search_index(index, chosen, query, number, columns)
 
                 result = include_ties(ask, k, most=10 * k)
             if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
-                result = self._search_by_script(chosen, query, k, columns)
+                result = self._search_by_script(index, chosen, query, k, columns)
             results.append(result)
         return results
 
-    def _search_index(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
+    def _search_index(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns
+    ) -> SearchResult:
         l2 = self.spec.metric == "l2"
         needed = columns | {"vectors"} if l2 else columns
         number = min(number, WINDOW)
@@ -257,7 +269,9 @@ class Elasticsearch:
             "filter": chosen,
         }
         with self._map_errors():
-            answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
+            answer = self.client.search(
+                index=index, knn=knn, size=number, source_includes=_fields(needed), **self.indices.absent
+            )
         hits = answer["hits"]["hits"]
         block = self._to_block(hits, needed)
         scores = pairwise(query, block.vectors, "l2") if l2 else self._to_scores([hit["_score"] for hit in hits])
@@ -269,7 +283,9 @@ class Elasticsearch:
             return 2.0 * engine_scores - 1.0
         return np.where(engine_scores < 1.0, 1.0 - 1.0 / np.maximum(engine_scores, 1e-45), engine_scores - 1.0)
 
-    def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
+    def _search_by_script(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns
+    ) -> SearchResult:
         """Return the k nearest by a script, which compares all rows that match; Elasticsearch orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
@@ -279,7 +295,8 @@ class Elasticsearch:
         script = {"source": sources[self.spec.metric], "params": {"q": query.tolist()}}
         with self._map_errors():
             answer = self.client.search(
-                index=self.index,
+                index=index,
+                **self.indices.absent,
                 query={"script_score": {"query": {"bool": {"filter": chosen}}, "script": script}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
@@ -307,7 +324,8 @@ class Elasticsearch:
         fields = _fields(frozenset() if same else frozenset({"metadata"}))
         with self._map_errors():
             answer = self.client.search(
-                index=self.index,
+                index=self.indices.of(namespace),
+                **self.indices.absent,
                 query={"bool": {"must": [asked], "filter": _in_namespace(namespace, condition)}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
@@ -333,7 +351,8 @@ class Elasticsearch:
         while True:
             with self._map_errors():
                 answer = self.client.search(
-                    index=self.index,
+                    index=self.indices.of(namespace),
+                    **self.indices.absent,
                     query={"bool": {"filter": _in_namespace(namespace, condition)}},
                     sort=[{"id": "asc"}],
                     size=rows,
@@ -355,16 +374,22 @@ class Elasticsearch:
             return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 5000))
         with self._map_errors():
             answer = self.client.count(
-                index=self.index, query={"bool": {"filter": _in_namespace(namespace, condition)}}
+                index=self.indices.everything if namespace is None else self.indices.of(namespace),
+                query={"bool": {"filter": _in_namespace(namespace, condition)}},
+                **self.indices.absent,
             )
         return int(answer["count"])
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
             answer = self.client.search(
-                index=self.index, size=0, aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}}
+                index=self.indices.everything,
+                size=0,
+                aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}},
+                **self.indices.absent,
             )
-        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in answer["aggregations"]["names"]["buckets"]}
+        buckets = answer["aggregations"]["names"]["buckets"] if "aggregations" in answer else []  # there is no index
+        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
         return dict(sorted(counts.items()))
 
     def _to_block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
@@ -390,7 +415,7 @@ class Elasticsearch:
 
     def refresh(self) -> None:
         with self._map_errors():
-            self.client.indices.refresh(index=self.index)
+            self.client.indices.refresh(index=self.indices.everything, **self.indices.absent)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Nothing to do: Elasticsearch merges its segments and builds their graphs by itself."""
@@ -400,47 +425,29 @@ class Elasticsearch:
             version = str(self.client.info()["version"]["number"])
         rows = sum(self.namespaces().values())
         details = {"m": self.options.m, "ef_construction": self.options.ef_construction}
-        where = f"{self.address} {self.index}"
+        where = f"{self.address} {self.name}"
         return EngineInfo("Elasticsearch", version, "hnsw", rows, where=where, details=details)
 
     def drop(self) -> None:
-        with self._map_errors(opening=True):
+        with self._map_errors():
             if self._facts() is None:
                 return
         self.check()
-        with self._map_errors(opening=True):
-            self.client.indices.delete(index=self.name, ignore_unavailable=True)
+        with self._map_errors():
+            self.indices.drop()
 
     def close(self) -> None:
         self.client.close()
 
-    @contextmanager
-    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
-        import elasticsearch
-
-        try:
-            yield
-        except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
-            raise Denied(f"{self.address} refused the user, password or key", hint="check the address") from error
-        except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
-            if opening:
-                raise
-            if "index_not_found" in str(error):
-                raise CollectionGone(self.spec.collection) from error
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.ApiError as error:
-            if error.status_code in (429, 502, 503, 504):
-                raise Transient(f"{self.address} is busy: {error}") from error
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.TransportError as error:
-            if opening:
-                hint = "is the server running, and is it elasticsearch+https://?"
-                raise Unreachable(f"no Elasticsearch answers at {self.address}", hint=hint) from error
-            raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
+        return map_errors(self.client, self.address, opening=opening)
 
 
-def _alias(name: str, generation: str) -> str:
-    return f"{name}_G{generation}" if generation else name
+def _raise_failed(items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise what single changes or deletions failed with; that a record is not there is no failure."""
+    failed = [item["error"] for item in items if "error" in item and item["status"] != 404]
+    if failed:
+        raise VectorError(f"Elasticsearch: {len(failed):,} rows failed, the first with {failed[0]}")
 
 
 def _record_key(namespace: str, id: str) -> str:
@@ -449,17 +456,6 @@ def _record_key(namespace: str, id: str) -> str:
 
 def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
-
-
-def _filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the fields that filters read, of a record's metadata."""
-    flat = flatten(row)
-    return {"t": flat.tags, "k": [f"{name}:{_order_number(value)}" for name, value in flat.numbers.items()]}
-
-
-def _order_number(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
-    return f"{order_bits(value):016x}"
 
 
 def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
@@ -474,7 +470,7 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
         case Lacks(tag):
             return {"bool": {"must_not": [{"term": {"t": tag}}]}}
         case Number(column, order, value):
-            at = f"{column}:{_order_number(value)}"
+            at = f"{column}:{order_number(value)}"
             # `;` follows `:`, so these ranges hold the numbers of this column and of no other.
             bounds = {
                 "<": {"gte": f"{column}:", "lt": at},
@@ -492,4 +488,4 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
     raise AssertionError(condition)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))
