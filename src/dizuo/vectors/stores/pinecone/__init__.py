@@ -473,9 +473,8 @@ class Pinecone:
         try:
             with map_errors(self.address):
                 yield
-        except VectorError as error:
-            # The host of an index goes with it, so that nobody is reached.
-            if not isinstance(error, Transient) or type(error.__cause__).__name__ == "PineconeConnectionError":
+        except Transient as error:
+            if type(error.__cause__).__name__ == "PineconeConnectionError":  # the host of an index goes with it
                 self.check()
             raise
 
