@@ -30,7 +30,7 @@ class RawElastic:
         self.client: Any = elasticsearch.Elasticsearch(
             f"{scheme}://{address.host}:{address.port or 9200}",
             request_timeout=60,
-            **login,  # type: ignore[arg-type]
+            **login,
         )
         self.dim, self.table = dim, table
 
