@@ -52,6 +52,7 @@ NEW_IN_CARDS = (
     "ignored",
     *(f"options.{name}" for name in ("ignore", "label_separator", "missing", "spellings")),
 )
+OPENED = "the parts of a Report are dataclasses, and Run.finished has its keys in the order of its fields"
 ALLOWED: dict[str, str] = {
     "surface: dizuo: annotations": TYPED,
     "surface: dizuo: documentation of names": TYPED,
@@ -69,6 +70,10 @@ ALLOWED: dict[str, str] = {
     },
     "plans: on the command line, JSON @ [0].training.launch": LAUNCH,
     **{f"training: {name}: plan @ plan.json.launch": LAUNCH for name in samples.FULL},
+    **{
+        f"opening: {name}: opened in Python": OPENED
+        for name in ("questions", "papers", "pairs", "plays", "restaurants")
+    },
     **{f"methods: {name}: plan @ plan.json.launch": LAUNCH for name in samples.SHORT},
 }
 """Differences that are meant, and why: the name of a thing as it is printed, or `NAME @ PLACE` for one place of it."""
