@@ -26,6 +26,7 @@ QUICK = {
     "data": (
         "tests/data/test_broken_data.py",
         "tests/data/test_datasets.py",
+        "tests/data/test_keys.py",
         "tests/data/test_places.py",
         "tests/data/test_reading_files.py",
         "tests/data/test_record_formats.py",
@@ -48,6 +49,7 @@ QUICK = {
     ),
     "pages": ("tests/pages",),
     "recipe": ("tests/test_recipe.py",),
+    "redaction": ("tests/redaction/test_redacting.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
         "tests/serving/test_detokenizing.py",
@@ -65,7 +67,8 @@ QUICK = {
     ),
     "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
     "vectors": (
-        "tests/vectors/connecting",
+        "tests/vectors/connecting/test_connect.py",
+        "tests/vectors/connecting/test_forms.py",
         "tests/vectors/exact/test_sort_keys.py",
         "tests/vectors/exact/test_ties.py",
         "tests/vectors/filters",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from dizuo.significance import (
     smallest_p,
     wilson,
 )
+from dizuo.significance.resampling import bca_quantiles
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,44 @@ def test_the_bootstrap_intervals_are_scipys() -> None:
         width = theirs.high - theirs.low
         assert ours.low == pytest.approx(theirs.low, abs=0.04 * width)
         assert ours.high == pytest.approx(theirs.high, abs=0.04 * width)
+
+
+def test_an_estimate_that_most_samples_fall_short_of_has_scipys_interval() -> None:
+    """The standard deviation of a sample is biased, so that the correction for it moves the interval by much."""
+    from scipy.stats import bootstrap
+
+    data = np.random.default_rng(6).exponential(size=60)
+    ours = bootstrap_figure(lambda rows: float(data[rows].std()), 60, resamples=2000, method="bca", seed=1)
+    theirs = bootstrap((data,), np.std, method="BCa", n_resamples=5000, rng=2).confidence_interval
+    plain = bootstrap_figure(lambda rows: float(data[rows].std()), 60, resamples=2000, method="percentile", seed=1)
+    width = theirs.high - theirs.low
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+    assert plain.high < ours.high - 0.1 * width
+
+
+@pytest.mark.parametrize("left_out", [(-1.0, 0.0, 1.0), (0.0, 0.0, 0.0, 9.0), (5.0, 1.0, 5.0, 5.5, 5.0)], ids=str)
+@pytest.mark.parametrize(
+    ("drawn", "estimate", "below"),
+    [
+        (range(1000), 199.5, 0.2),
+        (range(1000), 499.5, 0.5),
+        (range(1000), 700.5, 0.701),
+        ((0, 1, 1, 1, 1, 1), 1.0, 7 / 12),
+    ],
+    ids=["few below", "half below", "most below", "level ones count half"],
+)
+def test_bca_gives_efrons_quantiles(
+    drawn: Sequence[int], estimate: float, below: float, left_out: tuple[float, ...]
+) -> None:
+    """Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 14.3, with the jackknife's acceleration."""
+    z, deviation = NormalDist().inv_cdf, [sum(left_out) / len(left_out) - value for value in left_out]
+    acceleration = sum(d**3 for d in deviation) / (6 * sum(d * d for d in deviation) ** 1.5)
+    expected = []
+    for tail in (0.025, 0.975):
+        moved = z(below) + z(tail)
+        expected.append(NormalDist().cdf(z(below) + moved / (1 - acceleration * moved)))
+    found = bca_quantiles(np.array(left_out), np.array(drawn, float), estimate, 0.025)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_bca_leans_towards_the_long_tail_and_the_percentile_interval_less() -> None:

@@ -178,5 +178,61 @@ def test_a_label_without_text_is_refused(model: models.Model, runner: Runner) ->
         score_labels(runner, model.tokenizer, QUESTIONS, ("a", ""))
 
 
+def test_labels_that_are_the_same_tokens_to_the_model_are_refused_by_their_names(spec: Any) -> None:
+    from tokenizers import normalizers
+
+    tokenizer = models.load(spec).tokenizer
+    assert len(list(question_sequences(tokenizer, QUESTIONS[:1], ("sport", "music", "Sport")))) == 1
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer = type(tokenizer)(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token,
+        chat_template=tokenizer.chat_template,
+    )  # fmt: skip
+    with pytest.raises(EvaluationError) as caught:
+        list(question_sequences(tokenizer, QUESTIONS[:1], ("sport", "music", "Sport")))
+    assert str(caught.value) == (
+        "the labels 'sport' and 'Sport' are the same tokens to this model\n\nhint: rename one of them"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_refused(spec: Any, value: float) -> None:
+    broken = models.load(spec)
+    runner = Runner(broken.module, layout="padded")
+    with torch.no_grad():
+        next(reversed(list(broken.module.parameters()))).fill_(value)
+    with pytest.raises(EvaluationError) as caught:
+        score_labels(runner, broken.tokenizer, QUESTIONS[:2], LABELS)
+    assert str(caught.value) == (
+        "the model gives label scores that are not finite\n\nhint: check its weights: dizuo doctor"
+    )
+
+
+def test_a_question_fits_until_its_longest_label_is_longer_than_the_context(
+    model: models.Model, runner: Runner
+) -> None:
+    longest = [
+        max(len(sequence.ids) for sequence in sequences)
+        for sequences in question_sequences(model.tokenizer, QUESTIONS, LABELS)
+    ]
+    limit = sorted(longest)[2]
+    assert max(longest) > limit > min(longest)
+    for context_length in (limit, limit - 1):
+        found = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, context_length=context_length)
+        assert found.too_long.tolist() == [length > context_length for length in longest]
+    assert not score_labels(runner, model.tokenizer, QUESTIONS, LABELS).too_long.any()
+
+
+@pytest.mark.parametrize("budget", [1, 100_000])
+def test_the_tokens_of_a_label_are_counted_with_its_end_of_turn_and_without_the_question(
+    model: models.Model, runner: Runner, budget: int
+) -> None:
+    (sequences,) = question_sequences(model.tokenizer, QUESTIONS[:1], LABELS)
+    expected = [len(sequence.ids) - sequence.num_prompt for sequence in sequences]
+    assert len(set(expected)) > 1
+    found = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, tokens_per_block=budget)
+    assert found.num_tokens.tolist() == expected
+
+
 def test_softmax_survives_large_scores() -> None:
     assert softmax(np.array([[-1e4, -1e4 - 1]]))[0].sum() == pytest.approx(1)

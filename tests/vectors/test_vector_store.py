@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import dizuo.vectors as public
-from dizuo.events import Event, Note, Progress
+from dizuo.events import Event, Finished, Note, Progress
 from dizuo.vectors import Patience, Point, Refused, RowErrors, Transient, Unreachable, connect
 from dizuo.vectors.points import Block
 
@@ -257,6 +257,26 @@ def test_progress_is_told_batch_by_batch() -> None:
     events: list[Event] = []
     store.upsert(stream(35), watch=events.append)
     assert [event.done for event in events if isinstance(event, Progress)] == [10, 20, 30, 35]
+
+
+def test_a_side_car_that_comes_late_is_filled_with_what_is_there(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from dizuo.vectors.lexical.sidecar_store import WithSidecar
+    from dizuo.vectors.vector_store import VectorStore
+
+    inner = connect("memory://", dim=2).store
+    inner.capabilities = replace(inner.capabilities, lexical="none")
+    for name in ("", "租户"):
+        VectorStore(inner, namespace=name).upsert(Point(f"{n}", [1, n], {}, f"tea {n}") for n in range(30))
+    events: list[Event] = []
+    store = VectorStore(WithSidecar(inner, tmp_path, watch=events.append))
+    assert [event.summary for event in events if isinstance(event, Finished)] == ["60 of 60 rows were indexed"]
+    assert len(store.words("tea", k=50)) == len(store.namespace("租户").words("tea", k=50)) == 30
+    store.close()
+    events.clear()
+    WithSidecar(inner, tmp_path, watch=events.append).close()
+    assert events == [], "it is filled once"
 
 
 def test_a_side_car_gives_words_to_a_store_that_has_none(tmp_path: Path) -> None:

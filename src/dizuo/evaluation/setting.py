@@ -46,6 +46,8 @@ class Item:
     origin: str = ""
     pair: Preference | None = None
     """The pair of answers that is judged, where the question is which of two is better."""
+    thoughts: str = ""
+    """What stands before the answer to learn where the task has thoughts; never compared."""
 
     @property
     def answer(self) -> str:
@@ -178,8 +180,9 @@ def _item(example: Example, task: Task | None) -> Item:
         last = max((i for i, m in enumerate(example.messages) if m.role == "assistant"), default=0)
         if last > 0:
             asked = next((m.content for m in reversed(example.messages[:last]) if m.role == "user"), "")
-            references = (example.messages[last].content, *example.references)
-            return Item(asked, example.messages[:last], references, example.id, origin)
+            thoughts, answer = example.messages[last].thoughts_and_answer()
+            references = (answer, *example.references)
+            return Item(asked, example.messages[:last], references, example.id, origin, thoughts=thoughts)
     if isinstance(example, Text) and example.prompt:
         return Item(example.prompt, example.prompt, (example.text,), example.id, origin)
     what = "running text" if isinstance(example, Text) else f"a {type(example).__name__.lower()}"

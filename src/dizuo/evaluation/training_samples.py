@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.evaluation.answering.asking import prompt_ids, stop_ids
+from dizuo.evaluation.answering.asking import answer_in, prompt_ids, stop_ids
 from dizuo.evaluation.setting import Item, items_of
 from dizuo.records import Text
 
@@ -72,7 +72,7 @@ def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = (
     from dizuo.engines import open as open_engine
 
     tokenizer: Tokenizer = model.tokenizer
-    prompts = [prompt_ids(tokenizer, item.question) for item in items]
+    prompts = [prompt_ids(tokenizer, item.question, thinking=bool(item.thoughts)) for item in items]
     longest = [len(ids) for ids in tokenizer(list(labels), add_special_tokens=False)["input_ids"]] if labels else []
     most = min(max(longest) + 4, MAX_TOKENS) if longest else MAX_TOKENS
     engine = open_engine(model, options=EngineOptions(max_running=len(items), keep_recent=0))
@@ -100,6 +100,6 @@ def _written(item: Item, prompt: str, result: Any, tokenizer: Tokenizer) -> Writ
     elif result.finish not in ("stop", "length"):
         note = f"{result.finish}: {result.error}" if result.error else str(result.finish)
     else:
-        answer = tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
+        answer = answer_in(tokenizer, result.ids, item.question)
     right = not note and answer in {reference.strip() for reference in item.references}
     return Written(item.id, item.origin, item.text, prompt, item.answer, answer, right, note)

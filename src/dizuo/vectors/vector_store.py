@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
+from dizuo.redaction import ErrorGuard
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.lexical import fusion
@@ -28,6 +28,7 @@ from dizuo.vectors.protocol.errors import Refused, Transient, Unsupported
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
+from dizuo.vectors.writing.choices import check_choice, check_list
 from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.queries import check_ids, check_k, check_queries
 from dizuo.vectors.writing.retrying import Patience
@@ -55,7 +56,7 @@ class VectorStore:
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
-        self._guard: AbstractContextManager[object] = nullcontext() if store.capabilities.threads else threading.RLock()
+        self._guard = ErrorGuard(None if store.capabilities.threads else threading.RLock())
 
     def __repr__(self) -> str:
         return f"VectorStore({self.url!r}, collection={self.collection!r}, namespace={self.name!r})"
@@ -124,6 +125,7 @@ class VectorStore:
             RowErrors: the database refused single rows; the others of their batch are in.
             Unreachable: the database went away; `written` rows are certainly in, and the same call may be repeated.
         """
+        check_choice(errors, ("raise", "collect"), noun="errors", also={"skip": "collect", "keep": "collect"})
         return send_points(
             points, store=self.store, namespace=self.name, wait=wait, collect=errors == "collect",
             repeat=lambda call: self._call(call, watch), watch=watch,
@@ -270,6 +272,7 @@ class VectorStore:
             k: how many hits of each.
             where: as in `hybrid`, and so are `exact`, `vectors` and `depth`.
         """
+        check_list(queries, noun="queries")
         matrix = check_queries(embedded, self.dim, self.metric)
         if len(queries) != len(matrix):
             raise VectorError(f"{len(queries):,} queries have {len(matrix):,} vectors", hint="one for each, in order")
@@ -325,8 +328,10 @@ class VectorStore:
             everywhere: go over all namespaces; then the blocks have the column `namespaces`.
         """
         chosen = self._filter(where)
+        check_list(columns, noun="columns", call="columns={}")
         asked = frozenset(columns)
-        assert asked <= EVERYTHING, f"columns are {sorted(EVERYTHING)}"
+        for column in asked:
+            check_choice(column, sorted(EVERYTHING), noun="column", also={"text": "documents", "embeddings": "vectors"})
         with self._guard:
             blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
         while True:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from dizuo.data.rendering.conversations import Rendered, render_completion, render_prompt, render_text
+from collections.abc import Sequence
+
+from dizuo.data.rendering.conversations import (
+    Rendered,
+    render_completion,
+    render_prompt,
+    render_text,
+    without_thoughts,
+)
 from dizuo.data.rendering.templates import encode_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.setting import Question
 from dizuo.models import end_of_turn_ids
 from dizuo.records import Text
 
-__all__ = ["prompt_ids", "render_answered", "stop_ids"]
+__all__ = ["answer_in", "prompt_ids", "render_answered", "stop_ids"]
 
 
-def prompt_ids(tokenizer: Tokenizer, question: Question) -> list[int]:
-    """Return what the model reads before it answers, as it was trained to: see `render_prompt` and `render_text`."""
-    return encode_prompt(tokenizer, question) if isinstance(question, str) else render_prompt(tokenizer, question)
+def prompt_ids(tokenizer: Tokenizer, question: Question, *, thinking: bool = False) -> list[int]:
+    """Return what the model reads before it answers, as it was trained to: see `render_prompt` and `render_text`.
+
+    Args:
+        tokenizer: the model's.
+        question: what it is asked.
+        thinking: it writes thoughts before its answer (`Task.thinking`).
+    """
+    if isinstance(question, str):
+        return encode_prompt(tokenizer, question)
+    return render_prompt(tokenizer, question, thinking=thinking)
+
+
+def answer_in(tokenizer: Tokenizer, ids: Sequence[int], question: Question) -> str:
+    """Return the answer in what a model has written: without special tokens, thoughts and white space around it."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=True)
+    return text.strip() if isinstance(question, str) else without_thoughts(tokenizer, text).strip()
 
 
 def render_answered(tokenizer: Tokenizer, question: Question, answer: str) -> Rendered:

@@ -21,6 +21,8 @@ from dizuo.evaluation.setting import Question, Setting
 
 __all__ = ["max_tokens", "show_metrics", "untuned_entries", "with_likelihood", "write_answers"]
 
+LONGEST, LONGEST_THOUGHT = 256, 2048
+"""Most tokens of an answer, and of one with thoughts before it, unless `evaluate.max_tokens` says otherwise."""
 SHOWN = ("exact_match", "token_f1", "rouge_l", "chrf")
 """Metrics that every row of written answers shows besides its score."""
 
@@ -85,9 +87,9 @@ def max_tokens(setting: Setting) -> int:
     from dizuo.models import load_tokenizer
 
     tokenizer: Tokenizer = load_tokenizer(setting.spec)
-    answers = [item.answer for item in setting.train[:2000]] or [""]
+    answers = [f"{item.thoughts}{item.answer}" for item in setting.train[:2000]] or [""]
     longest = max(len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"])
-    return min(256, max(8, longest + longest // 4))
+    return min(LONGEST_THOUGHT if setting.task.thinking else LONGEST, max(8, longest + longest // 4))
 
 
 def show_metrics(setting: Setting, entries: Sequence[Entry]) -> None:

@@ -69,8 +69,9 @@ def make_rows(entries: Sequence[Entry], *, options: EvaluateOptions) -> list[Row
     of different size are compared on the items that both have.
     """
     cheap = best_cheap(entries)
-    untuned = next((entry for entry in entries if entry.name == "untuned"), None)
-    return [_row(entry, cheap, untuned, options) for entry in entries]
+    named = {entry.name: entry for entry in entries}
+    scored = {"served": named.get("tuned")}
+    return [_row(entry, cheap, named.get("untuned"), scored.get(entry.name), options) for entry in entries]
 
 
 def compare(
@@ -118,10 +119,13 @@ def _against(entry: Entry, other: Entry | None, options: EvaluateOptions) -> Com
     return paired_permutation_figure(statistic, n, confidence=options.confidence, seed=options.seed)
 
 
-def _row(entry: Entry, cheap: Entry | None, untuned: Entry | None, options: EvaluateOptions) -> Row:
+def _row(
+    entry: Entry, cheap: Entry | None, untuned: Entry | None, scored: Entry | None, options: EvaluateOptions
+) -> Row:
     interval = interval_of(entry, options=options)
     against_cheap = _against(entry, cheap, options)
     against_untuned = _against(entry, untuned, options)
+    against_scored = _against(entry, scored, options)
     return Row(
         name=entry.name,
         title=entry.title,
@@ -135,6 +139,8 @@ def _row(entry: Entry, cheap: Entry | None, untuned: Entry | None, options: Eval
         vs_best_cheap=_difference(against_cheap),
         p_vs_untuned=against_untuned.p if against_untuned else None,
         vs_untuned=_difference(against_untuned),
+        p_vs_scored=against_scored.p if against_scored else None,
+        vs_scored=_difference(against_scored),
         seconds_train=entry.answers.seconds_train,
         ms_per_item=entry.answers.ms_per_item,
         mb_on_disk=entry.answers.mb_on_disk,

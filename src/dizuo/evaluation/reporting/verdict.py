@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dizuo.evaluation.reporting.report import Row
 from dizuo.significance import minimum_detectable_effect, smallest_p
 
-__all__ = ["verdict"]
+__all__ = ["SERVED_LEVEL", "verdict"]
 
 LEVEL = 0.05
+SERVED_LEVEL = 0.01
+"""Below it, what is served is not what was scored; the gate closes by the same."""
 
 
 def verdict(rows: Sequence[Row], *, metric: str) -> str:
@@ -25,7 +27,8 @@ def verdict(rows: Sequence[Row], *, metric: str) -> str:
         return _untuned_only(untuned, cheap, metric)
     first = _against_untuned(tuned, untuned, metric)
     second = _against_cheap(tuned, cheap)
-    return f"{first} {second}".strip()
+    third = _as_served(by_name.get("served"))
+    return " ".join(part for part in (first, second, third) if part)
 
 
 def _untuned_only(untuned: Row | None, cheap: Row | None, metric: str) -> str:
@@ -74,6 +77,16 @@ def _against_cheap(tuned: Row, cheap: Row | None) -> str:
     return (
         f"It cannot be told from {cheap.title} ({_percent(cheap.score)}, {_p(p)}){cost}: for this task alone the cheap "
         f"one would do{_blind(tuned, cheap)}."
+    )
+
+
+def _as_served(served: Row | None) -> str:
+    """Say that what is served is not what was scored, where the items show it."""
+    if served is None or served.vs_scored is None or served.p_vs_scored is None or served.p_vs_scored >= SERVED_LEVEL:
+        return ""
+    return (
+        f"Served, it is another model: {_percent(served.score)} against {_percent(served.score - served.vs_scored[0])} "
+        f"as scored on the same {_items(served.n)} ({_p(served.p_vs_scored)})."
     )
 
 

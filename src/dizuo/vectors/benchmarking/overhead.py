@@ -17,8 +17,7 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.vectors.benchmarking.raw import RAW, RawTable
-from dizuo.vectors.connecting.addresses import parse_url
-from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.connecting.connect import connect, find_store
 from dizuo.vectors.points import Floats, Hit
 from dizuo.vectors.vector_store import VectorStore
 
@@ -50,7 +49,8 @@ class Overhead:
 
 def open_raw(url: str, dim: int, table: str) -> RawTable:
     """Return the raw client of an address, over a table of its own."""
-    return RAW.load(parse_url(url).scheme).open(url, dim, table)
+    parts, _ = find_store(url)
+    return RAW.load(parts.scheme).open(url, dim, table)
 
 
 class Ours:

@@ -38,13 +38,16 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
+from dizuo.redaction import hide_logins, redact_errors
 from dizuo.vectors.knowledge.text_models import (
     bind_options,
     check_options,
+    check_texts,
     check_vectors,
     explain_import_error,
-    refuse_half_characters,
 )
+from dizuo.vectors.scores import METRICS
+from dizuo.vectors.writing.choices import check_address, check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,6 +123,7 @@ class CallableEmbedder:
         max_tokens: int | None = None,
         batch: int = 256,
     ) -> None:
+        check_choice(metric, METRICS, noun="metric", also={"euclidean": "l2", "ip": "dot", "inner_product": "dot"})
         self._function, self._batch = function, batch
         self.name, self.dim, self.digest, self.metric, self.max_tokens = name, dim, digest, metric, max_tokens
 
@@ -129,7 +133,7 @@ class CallableEmbedder:
         """Return float32 [N, D]; the kind makes no difference."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])
@@ -182,6 +186,8 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    hide_logins(address)
+    check_address(address, EMBEDDERS.names(), noun="embedder")
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")
     if head in ("http", "https"):
@@ -191,7 +197,8 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
     kind = EMBEDDERS.load(name)
     bound = bind_options(kind.options, options, f"the embedder {address}")
     try:
-        return kind.open(rest, bound, watch)
+        with redact_errors():
+            return kind.open(rest, bound, watch)
     except ImportError as error:
         if not kind.package:
             raise

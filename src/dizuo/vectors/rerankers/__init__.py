@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
+from dizuo.redaction import hide_logins, redact_errors
 from dizuo.vectors.knowledge.text_models import bind_options, check_options, explain_import_error
+from dizuo.vectors.writing.choices import check_address
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -83,6 +85,8 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    hide_logins(address)
+    check_address(address, RERANKERS.names(), noun="reranker")
     name, _, rest = address.partition(":")
     name = name.replace("-", "_")
     if name not in RERANKERS.names():
@@ -90,7 +94,8 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
     kind = RERANKERS.load(name)
     bound = bind_options(kind.options, options, f"the reranker {address}")
     try:
-        return kind.open(rest, bound, watch)
+        with redact_errors():
+            return kind.open(rest, bound, watch)
     except ImportError as error:
         if not kind.package:
             raise

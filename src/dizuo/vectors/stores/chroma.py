@@ -31,6 +31,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import KeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.sort_keys import order_bits
 from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
@@ -53,7 +54,7 @@ _ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(KeyOptions):
     """What the query of the URL may set."""
 
     tenant: str = "default_tenant"
@@ -431,4 +432,4 @@ def map_errors(address: str) -> Iterator[None]:
         raise
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="either", extras=("http", "https"))

@@ -7,6 +7,7 @@
     sending.py             an upsert: batch after batch, visible once at the end
     retrying.py            a call that fails for a moment is tried again
     queries.py             what is asked for: query vectors, k, ids
+    choices.py             words and lists that calls take: a misspelt one is refused with the near one
     arrow.py               blocks as Arrow record batches
     digests.py             a digest of every record, by which copies and exports are verified
     naming.py              the names of tables and indexes

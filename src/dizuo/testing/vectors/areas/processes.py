@@ -143,8 +143,12 @@ class Processes(Opening):
             "url": url, "options": self.options, "collection": name, "prefix": prefix, "batches": batches, "size": 50,
             "wait": wait,
         }  # fmt: skip
-        command = [sys.executable, "-m", "dizuo.testing.vectors.worker", json.dumps(order)]
-        return _Closing(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "dizuo.testing.vectors.worker"]
+        process = _Closing(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return process
 
 
 class _Closing(subprocess.Popen):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ import shutil
 from typing import Any
 
 from dizuo.vectors.benchmarking.raw import RawClient, RawRow
-from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.connecting.connect import find_store
 from dizuo.vectors.points import Floats
 
 __all__ = ["RAW"]
@@ -16,7 +16,8 @@ __all__ = ["RAW"]
 
 def open_raw(url: str, dim: int, table: str) -> RawLance:
     """Return a table in a folder of its own beside the folder that the address names."""
-    return RawLance(f"{parse_url(url).place.rstrip('/')}-{table}", dim)
+    parts, _ = find_store(url)
+    return RawLance(f"{parts.place.rstrip('/')}-{table}", dim)
 
 
 class RawLance:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from dizuo.vectors.benchmarking.raw import RawClient, RawRow
+from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.connect import find_store
 from dizuo.vectors.points import Floats
 
 __all__ = ["RAW"]
@@ -14,13 +16,13 @@ __all__ = ["RAW"]
 
 def open_raw(url: str, dim: int, table: str) -> RawPostgres:
     """Return a table of this name in the database."""
-    return RawPostgres(f"postgresql://{url.partition('://')[2].partition('?')[0]}", dim, table)
+    return RawPostgres(find_store(url)[0], dim, table)
 
 
 class RawPostgres:
     """A PostgreSQL table of vectors."""
 
-    def __init__(self, url: str, dim: int, table: str) -> None:
+    def __init__(self, url: Url, dim: int, table: str) -> None:
         self.url, self.dim = url, dim
         self.table = f'"{table}"'
         self.connect()
@@ -29,7 +31,10 @@ class RawPostgres:
         """Open a connection."""
         import psycopg
 
-        self.connection = psycopg.connect(self.url, autocommit=True)
+        named = {"host": self.url.host, "port": self.url.port, "dbname": self.url.path.strip("/")}
+        login = {"user": self.url.user, "password": self.url.password, "sslmode": self.url.query.get("sslmode")}
+        given = {key: value for key, value in {**named, **login}.items() if value}
+        self.connection = psycopg.connect(autocommit=True, **given)
         self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
     def recreate(self, *, words: bool = False) -> None:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOrKeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -61,7 +62,7 @@ NEVER: dict[str, Any] = {"match_none": {}}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOrKeyOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -464,4 +465,4 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
     raise AssertionError(condition)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))

@@ -475,4 +475,4 @@ def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Bloc
     )
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="folder", extras=())

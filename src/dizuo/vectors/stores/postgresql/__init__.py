@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
 from dizuo.vectors.lexical.word_counts import count_words
@@ -58,7 +59,7 @@ _OPS = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """How a PostgreSQL database is used."""
 
     schema: str | None = None
@@ -492,4 +493,4 @@ def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: in
             copy.write(piece)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="server", extras=())

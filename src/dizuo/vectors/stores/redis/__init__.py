@@ -32,6 +32,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, FlatMetadata, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -70,7 +71,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -482,4 +483,4 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="server", extras=("tls",))
