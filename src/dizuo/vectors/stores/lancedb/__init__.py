@@ -173,7 +173,7 @@ class LanceStore:
             self.capabilities = replace(self.capabilities, several_writers=False, notes={"several_writers": note})
         self.name = physical_name(spec.collection)
         self.generation = find_generations(self.name, [table.name])[table.name]
-        self.capabilities = with_words(self.capabilities, words)
+        self.capabilities = with_words(self.capabilities, words, local="://" not in place)
         self.hot: dict[str, str] = {}
         self.writes = 0
         self.mixed = False
