@@ -173,8 +173,8 @@ def test_the_command_says_how_many_records_are_in(file: Path, tmp_path: Path) ->
     run = CliRunner().invoke(dizuo, ["vectors", "import", f"{tmp_path}/store", str(file), "--skip-bad"])
     assert run.exit_code == 0, run.output
     assert " ".join(run.stdout.split()) == (
-        f"1 record is in lancedb://{tmp_path}/store, 1 of them new or changed; 3 rows were read, 1 with an id that comes again "
-        "later, 1 left out"
+        f"1 record is in lancedb://{tmp_path}/store, 1 of them new or changed; 3 rows were read, 1 with an id that "
+        "comes again later, 1 left out"
     )
     assert held(tmp_path).count() == 1
     run = CliRunner().invoke(dizuo, ["vectors", "import", f"{tmp_path}/store", str(file), "--skip-bad", "--json"])
