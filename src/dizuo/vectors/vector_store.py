@@ -342,7 +342,7 @@ class VectorStore:
         with self._guard:
             blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
         while True:
-            with self._guard, explain_by(self.store.check):
+            with self._guard, explain_by(self._check):
                 block = next(blocks, None)
             if block is None:
                 self._call(self.store.check)  # otherwise a collection that is dropped in the middle would seem short
@@ -416,8 +416,11 @@ class VectorStore:
         def waiting(pause: float, error: Transient) -> None:
             watch(Note(f"{error.message}; trying again in {pause:.1f} s"))
 
-        with self._guard, explain_by(self.store.check):
+        with self._guard, explain_by(self._check):
             return self._patience(call, waiting=waiting)
+
+    def _check(self) -> None:
+        self._patience(self.store.check)
 
     def _ask(self, call: Callable[[], T]) -> T:
         """Return an answer; an empty one only after the store has said that the collection is still there.
@@ -444,7 +447,7 @@ class VectorStore:
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
         try:
-            with self._guard, explain_by(self.store.check):
+            with self._guard, explain_by(self._check):
                 return send()
         except Transient as error:
             time.sleep(max(self._patience.first, min(error.after or 0.0, self._patience.longest)))
