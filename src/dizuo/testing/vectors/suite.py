@@ -5,6 +5,7 @@ from __future__ import annotations
 from dizuo.testing.vectors.areas.batches import Batches
 from dizuo.testing.vectors.areas.faults import Faults
 from dizuo.testing.vectors.areas.filtering import Filters
+from dizuo.testing.vectors.areas.handles import Handles
 from dizuo.testing.vectors.areas.hybrid import Hybrid
 from dizuo.testing.vectors.areas.namespaces import Namespaces
 from dizuo.testing.vectors.areas.processes import Processes
@@ -32,6 +33,7 @@ AREAS: dict[str, str] = {
     "Scans": "scan and Arrow",
     "Refusals": "wrong vectors and values",
     "Upkeep": "info, optimize",
+    "Handles": "dropped and made anew under a handle",
     "Processes": "writers, restart, kill -9",
     "Faults": "server missing, denied, killed",
 }
@@ -51,6 +53,7 @@ class VectorStoreSuite(
     Scans,
     Refusals,
     Upkeep,
+    Handles,
     Processes,
     Faults,
 ):

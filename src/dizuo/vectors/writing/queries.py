@@ -1,17 +1,20 @@
-"""What is asked for: the vectors of a search, how many hits, and ids, all checked."""
+"""What is asked for: the vectors of a search, how many hits, filters, ids and keywords, all checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Set
 
 import numpy as np
 
-from dizuo.errors import VectorError
+from dizuo.errors import VectorError, did_you_mean
+from dizuo.vectors.filters.parsing import parse
+from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.points import Floats, Vectors
+from dizuo.vectors.protocol.errors import Unsupported
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import id_fault, vector_faults
 
-__all__ = ["check_ids", "check_k", "check_queries"]
+__all__ = ["check_filter", "check_ids", "check_k", "check_keywords", "check_queries"]
 
 
 def check_queries(queries: Vectors, dim: int, metric: Metric) -> Floats:
@@ -52,6 +55,29 @@ def check_k(k: int) -> int:
     return k
 
 
+def check_filter(where: Filter | str | None, able: Set[str], url: str) -> Filter | None:
+    """Return a filter that the database can answer.
+
+    Args:
+        where: a filter or its text form.
+        able: the operators that the database has.
+        url: its address, for the message.
+
+    Raises:
+        VectorError: it is no filter, or its text form cannot be read.
+        Unsupported: the database lacks one of its operators.
+    """
+    parsed = parse(where) if isinstance(where, str) else where
+    if parsed is None:
+        return None
+    if not isinstance(parsed, Filter):
+        raise VectorError(f"where is {parsed!r}, and no filter", hint='compare a field: field("lang") == "zh"')
+    lacking = operators(parsed) - able
+    if lacking:
+        raise Unsupported(f"{url} cannot filter by {', '.join(sorted(lacking))}", details=[str(parsed)])
+    return parsed
+
+
 def check_ids(ids: Iterable[str] | str | None) -> list[str]:
     """Return the distinct ids that some record could have. A text that cannot be an id is left out: nothing has it.
 
@@ -63,3 +89,20 @@ def check_ids(ids: Iterable[str] | str | None) -> list[str]:
         if not isinstance(id, str):
             raise VectorError(f"an id is text, not {id!r}")
     return [id for id in distinct if id_fault(id) is None]
+
+
+def check_keywords(call: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse keyword arguments that nobody reads, where another project's interface lets all through.
+
+    Args:
+        call: what was called, for the message.
+        given: the names of the arguments.
+        known: those that are read.
+
+    Raises:
+        VectorError: lists those that are not.
+    """
+    strange = [f"{name}: no such argument{did_you_mean(name, known)}" for name in given if name not in known]
+    if strange:
+        takes = f"it takes {', '.join(known)}" if known else "it takes no further ones"
+        raise VectorError(f"{call} was given arguments that nobody reads", details=strange, hint=takes)
