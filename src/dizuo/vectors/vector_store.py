@@ -18,8 +18,8 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
-from dizuo.vectors.filters.parsing import parse
-from dizuo.vectors.filters.tree import Filter, operators
+from dizuo.vectors.exact.within_limits import WithinLimits
+from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
@@ -30,7 +30,7 @@ from dizuo.vectors.scores import Metric, top_k
 from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
 from dizuo.vectors.writing.naming import check_name
-from dizuo.vectors.writing.queries import check_ids, check_k, check_queries
+from dizuo.vectors.writing.queries import check_filter, check_ids, check_k, check_queries
 from dizuo.vectors.writing.retrying import Patience
 from dizuo.vectors.writing.sources import Source, read_blocks
 
@@ -51,7 +51,7 @@ class VectorStore:
     """
 
     def __init__(self, store: Store, *, namespace: str = "", patience: Patience | None = None, url: str = "") -> None:
-        self.store = store
+        self.store, self._within_limits = store, WithinLimits(store)
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
@@ -189,7 +189,7 @@ class VectorStore:
             raise VectorError("delete takes ids or a filter", hint="clear() removes all of the namespace")
         if where is not None:
             chosen = self._filter(where)
-            return self._call(lambda: self.store.delete(self.name, ids=None, where=chosen))
+            return self._call(lambda: self._within_limits.delete(self.name, ids=None, where=chosen))
         parts = _split(check_ids(ids), self.store.batch_rows)
         return sum(self._call(lambda part=part: self.store.delete(self.name, ids=part, where=None)) for part in parts)  # type: ignore[misc]
 
@@ -332,7 +332,7 @@ class VectorStore:
     def count(self, where: Filter | str | None = None) -> int:
         """Return the exact number of records that match."""
         chosen = self._filter(where)
-        return self._call(lambda: self.store.count(self.name, where=chosen))
+        return self._call(lambda: self._within_limits.count(self.name, where=chosen))
 
     def scan(
         self,
@@ -354,7 +354,8 @@ class VectorStore:
         asked = frozenset(columns)
         assert asked <= EVERYTHING, f"columns are {sorted(EVERYTHING)}"
         with self._guard:
-            blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
+            name = None if everywhere else self.name
+            blocks = self._within_limits.scan(name, where=chosen, columns=asked, rows=rows)
         while True:
             with self._guard:
                 block = next(blocks, None)
@@ -434,7 +435,7 @@ class VectorStore:
         """
 
         def send() -> list[SearchResult]:
-            return self.store.search(self.name, queries, k=k, where=where, exact=exact, columns=columns)
+            return self._within_limits.search(self.name, queries, k=k, where=where, exact=exact, columns=columns)
 
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
@@ -450,21 +451,8 @@ class VectorStore:
         ]
 
     def _filter(self, where: Filter | str | None) -> Filter | None:
-        """Return a filter that the database can answer.
-
-        Raises:
-            VectorError: it is no filter, or its text form cannot be read.
-            Unsupported: the database lacks one of its operators.
-        """
-        parsed = parse(where) if isinstance(where, str) else where
-        if parsed is None:
-            return None
-        if not isinstance(parsed, Filter):
-            raise VectorError(f"where is {parsed!r}, and no filter", hint='compare a field: field("lang") == "zh"')
-        lacking = operators(parsed) - self.capabilities.operators
-        if lacking:
-            raise Unsupported(f"{self.url} cannot filter by {', '.join(sorted(lacking))}", details=[str(parsed)])
-        return parsed
+        """Return a filter that the database can answer."""
+        return check_filter(where, self.capabilities, self.url)
 
     def _search_words(self, query: str, k: int, where: Filter | None) -> SearchResult:
         if not isinstance(query, str):
@@ -473,7 +461,7 @@ class VectorStore:
             raise Unsupported(
                 f"{self.url} cannot search by words", hint="connect(…, lexical=FILE) keeps them beside it"
             )
-        return self._call(lambda: self.store.lexical(self.name, query, k=k, where=where))
+        return self._call(lambda: self._within_limits.lexical(self.name, query, k=k, where=where))
 
     def _fetch(self, ids: Sequence[str], columns: Columns) -> Block:
         return self._call(lambda: self.store.fetch(self.name, ids, columns=columns))

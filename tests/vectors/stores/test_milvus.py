@@ -16,6 +16,7 @@ pytest.importorskip("pymilvus")
 @pytest.mark.slow
 class TestMilvusLite(VectorStoreSuite):
     examples = 5
+    many_queries = 16_400  # Milvus takes 16,384
     rows = 4000  # Lite compares in Python: a search in 20,000 rows takes about a second
 
     @pytest.fixture

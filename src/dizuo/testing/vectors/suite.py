@@ -6,6 +6,7 @@ from dizuo.testing.vectors.areas.batches import Batches
 from dizuo.testing.vectors.areas.faults import Faults
 from dizuo.testing.vectors.areas.filtering import Filters
 from dizuo.testing.vectors.areas.hybrid import Hybrid
+from dizuo.testing.vectors.areas.limits import Limits
 from dizuo.testing.vectors.areas.namespaces import Namespaces
 from dizuo.testing.vectors.areas.processes import Processes
 from dizuo.testing.vectors.areas.refusals import Refusals
@@ -29,6 +30,7 @@ AREAS: dict[str, str] = {
     "Hybrid": "BM25 and RRF",
     "Scans": "scan and Arrow",
     "Refusals": "wrong vectors and values",
+    "Limits": "past what engines allow",
     "Upkeep": "info, optimize",
     "Processes": "writers, restart, kill -9",
     "Faults": "server missing, denied, killed",
@@ -47,6 +49,7 @@ class VectorStoreSuite(
     Hybrid,
     Scans,
     Refusals,
+    Limits,
     Upkeep,
     Processes,
     Faults,

@@ -10,6 +10,7 @@ from dizuo.errors import PluginError
 from dizuo.plugins import check_fields
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.protocol.collection import CollectionRequest
+from dizuo.vectors.protocol.limits import Limit
 from dizuo.vectors.protocol.store import Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Database(Generic[OptionsT]):
     """A dataclass: what the query of the URL and keyword arguments may set. Every field has a default."""
     open: Callable[[Url, CollectionRequest, OptionsT], Store]
     """Connect, find or make the collection that is asked for, and return it."""
+    limits: tuple[Limit, ...] = ()
+    """What the database allows and what is done at it, for the table in the docs; of every kind in `limits.KINDS`."""
     name: str = ""
     """The scheme of its URLs. The loader fills it in; it is the name of the file or of the entry point."""
 

@@ -1,4 +1,4 @@
-"""What is asked for: the vectors of a search, how many hits, and ids, all checked."""
+"""What is asked for: the vectors of a search, how many hits, the filter, and ids, all checked."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from dizuo.errors import VectorError
+from dizuo.vectors.filters.normalising import check_depth, normalise
+from dizuo.vectors.filters.parsing import parse
+from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.points import Floats, Vectors
+from dizuo.vectors.protocol.capabilities import Capabilities
+from dizuo.vectors.protocol.errors import Unsupported
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import id_fault, vector_faults
 
-__all__ = ["check_ids", "check_k", "check_queries"]
+__all__ = ["check_filter", "check_ids", "check_k", "check_queries"]
 
 
 def check_queries(queries: Vectors, dim: int, metric: Metric) -> Floats:
@@ -50,6 +55,30 @@ def check_k(k: int) -> int:
     if type(k) is not int or k < 0:
         raise VectorError(f"k is {k!r}, and it is a number of answers")
     return k
+
+
+def check_filter(where: Filter | str | None, able: Capabilities, address: str) -> Filter | None:
+    """Return a filter that the database can answer, in the form of `normalise`.
+
+    Args:
+        where: a filter or its text form.
+        able: what the database can do.
+        address: of the database, for the messages.
+
+    Raises:
+        VectorError: it is no filter, nests too deep, or its text form cannot be read.
+        Unsupported: the database lacks one of its operators.
+    """
+    filter = parse(where) if isinstance(where, str) else where
+    if filter is None:
+        return None
+    if not isinstance(filter, Filter):
+        raise VectorError(f"where is {filter!r}, and no filter", hint='compare a field: field("lang") == "zh"')
+    check_depth(filter)
+    lacking = operators(filter) - able.operators
+    if lacking:
+        raise Unsupported(f"{address} cannot filter by {', '.join(sorted(lacking))}", details=[str(filter)])
+    return normalise(filter, lists="in" in able.operators)
 
 
 def check_ids(ids: Iterable[str] | str | None) -> list[str]:

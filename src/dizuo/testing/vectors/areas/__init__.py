@@ -10,6 +10,7 @@ batches.py        streams of any size, and errors by row
 hybrid.py         by words, and by words and vectors
 scans.py          every record once
 refusals.py       what must not be stored is refused
+limits.py         one past what engines allow
 upkeep.py         a store says what it is, and optimizes itself
 processes.py      several processes, a restart, a kill
 faults.py         no server, a wrong password, a server that dies

@@ -39,6 +39,7 @@ from dizuo.vectors.protocol.errors import Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
 from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
+from dizuo.vectors.stores.lancedb.limits import FILTERS, LIMITS
 from dizuo.vectors.writing.metadata_columns import read_columns, sort_key_column
 from dizuo.vectors.writing.naming import physical_name
 
@@ -137,7 +138,7 @@ class LanceStore:
     batch_rows = 20_000
     batch_bytes = 64 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(atomic_batches=True, lexical="own")
+    capabilities = Capabilities(atomic_batches=True, filters=FILTERS, lexical="own")
 
     def __init__(
         self,
@@ -470,4 +471,4 @@ def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Bloc
     )
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, limits=LIMITS)

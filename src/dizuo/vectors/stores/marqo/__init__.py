@@ -39,6 +39,7 @@ from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreacha
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.marqo import rows as marqo_rows
+from dizuo.vectors.stores.marqo.limits import FILTERS, LIMITS, TOP
 from dizuo.vectors.stores.marqo.rows import PLACES, field_names, read_rows, record_key, space_name, write_filter
 from dizuo.vectors.writing.naming import physical_name
 from dizuo.vectors.writing.retrying import Patience
@@ -46,8 +47,6 @@ from dizuo.vectors.writing.retrying import Patience
 __all__ = ["STORE"]
 
 SPACES = {"cosine": "angular", "dot": "dotproduct", "l2": "euclidean"}
-TOP = 1000
-"""Most answers of one search (MARQO_MAX_SEARCH_LIMIT)."""
 ONCE = Patience(attempts=1)
 REGISTRY = "registry"
 """The space of the records that name the namespaces."""
@@ -89,7 +88,7 @@ class Marqo:
     batch_rows = 128
     batch_bytes = 4 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(max_dim=3000, notes={"lexical": "Marqo's BM25 has tokens of its own"})
+    capabilities = Capabilities(max_dim=3000, filters=FILTERS, notes={"lexical": "Marqo's BM25 has tokens of its own"})
     spec: CollectionSpec
     index: str
 
@@ -385,4 +384,4 @@ class Marqo:
             raise VectorError("the store was closed", hint="connect again") from error
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, limits=LIMITS)

@@ -44,6 +44,7 @@ from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.pinecone import rows as pinecone_rows
 from dizuo.vectors.stores.pinecone.errors import map_errors
+from dizuo.vectors.stores.pinecone.limits import FILTERS, LIMITS, TOP
 from dizuo.vectors.stores.pinecone.rows import (
     HELD,
     NUMBER,
@@ -59,8 +60,6 @@ from dizuo.vectors.writing.retrying import Patience
 __all__ = ["STORE"]
 
 METRICS = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
-TOP = 10_000
-"""Most answers of one query."""
 ANSWER = 3_500_000
 """Bytes that an answer may have at worst; Pinecone's limit is 4 MB."""
 ONCE = Patience(attempts=1)
@@ -114,7 +113,9 @@ class Pinecone:
     batch_rows = 1000
     batch_bytes = 2 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(max_dim=19_999, notes={"lexical": "Pinecone's dense indexes have no words"})
+    capabilities = Capabilities(
+        max_dim=19_999, filters=FILTERS, notes={"lexical": "Pinecone's dense indexes have no words"}
+    )
     spec: CollectionSpec
     index: Any
 
@@ -488,4 +489,4 @@ def _read_lsn(answer: Any, names: Sequence[str]) -> int | None:
     return None
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, limits=LIMITS)

@@ -42,6 +42,7 @@ from dizuo.vectors.stores.postgresql.filters import (
     to_facts_texts,
     unescape_nul,
 )
+from dizuo.vectors.stores.postgresql.limits import FILTERS, LIMITS
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -153,7 +154,7 @@ class PostgresStore:
     batch_rows = 10_000
     batch_bytes = 32 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, lexical="portable")
+    capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, filters=FILTERS, lexical="portable")
 
     def __init__(self, pool: Any, spec: CollectionSpec, options: Options, table: str) -> None:
         self.pool, self.spec, self.options, self.table = pool, spec, options, table
@@ -493,4 +494,4 @@ def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: in
             copy.write(piece)
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, limits=LIMITS)

@@ -32,8 +32,7 @@ from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import Condition, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
@@ -42,14 +41,13 @@ from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.chroma.filters import as_integers, write_condition
+from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
 
 SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
-NEVER: dict[str, Any] = {"m": {"$eq": ""}}
-"""A condition that no record meets: metadata is never the empty text."""
-_ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +112,7 @@ class Chroma:
         self.held: dict[str, Any] = {}
         self.capabilities = Capabilities(
             several_writers=folder is None,
+            filters=FILTERS,
             notes={
                 "several_writers": "a folder is safe for one process; use `chroma run`",
                 "lexical": "Chroma has no BM25",
@@ -149,7 +148,7 @@ class Chroma:
             held: dict[str, Any] = {"t": flat.tags, "m": text, "d": "" if document is None else f"={document}"}
             if self.spec.metric == "cosine":
                 held["v"] = base64.b64encode(vector.tobytes()).decode("ascii")
-            rows.append(held | _as_integers(flat.numbers))
+            rows.append(held | as_integers(flat.numbers))
         with self._map_errors():
             self._open_namespace(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
 
@@ -160,7 +159,7 @@ class Chroma:
         with self._map_errors():
             there = set(space.get(ids=block.ids, include=[])["ids"])
             rows = {
-                id: {"t": (flat := flatten(row)).tags, "m": text} | _as_integers(flat.numbers)
+                id: {"t": (flat := flatten(row)).tags, "m": text} | as_integers(flat.numbers)
                 for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True)
                 if id in there
             }
@@ -219,7 +218,7 @@ class Chroma:
         include = ["distances", *self._include(columns)]
         with self._map_errors():
             got = space.query(
-                query_embeddings=query[None], n_results=number, where=_write_condition(condition), include=include
+                query_embeddings=query[None], n_results=number, where=write_condition(condition), include=include
             )
         first: dict[str, Any] = {"ids": got["ids"][0]}
         first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
@@ -250,7 +249,7 @@ class Chroma:
         while True:
             with self._map_errors():
                 got = space.get(
-                    where=_write_condition(condition), include=self._include(needed), limit=rows, offset=start
+                    where=write_condition(condition), include=self._include(needed), limit=rows, offset=start
                 )
             if not got["ids"]:
                 return
@@ -380,32 +379,6 @@ class _Closed:
         raise VectorError("the store was closed", hint="connect again")
 
 
-def _write_condition(condition: Condition) -> dict[str, Any] | None:
-    """Return a condition in Chroma's language; None is true for all records."""
-    match condition:
-        case Has(tag):
-            return {"t": {"$contains": tag}}
-        case Lacks(tag):
-            return {"t": {"$not_contains": tag}}
-        case Number(column, order, value):
-            return {column: {_ORDERS[order]: _order_number(value)}}
-        case AllOf(parts):
-            inner = [_write_condition(part) for part in parts]
-            return None if not inner else {"$and": inner}
-        case AnyOf(parts):
-            return NEVER if not parts else {"$or": [_write_condition(part) for part in parts]}
-    raise AssertionError(condition)
-
-
-def _order_number(value: float) -> int:
-    """Return a float64 as a signed integer of 64 bits; these are in the order of the numbers."""
-    return order_bits(value) - 2**63
-
-
-def _as_integers(numbers: Mapping[str, float]) -> dict[str, Any]:
-    return {name: _order_number(value) for name, value in numbers.items()}
-
-
 @contextmanager
 def map_errors(address: str) -> Iterator[None]:
     """Turn Chroma's exceptions into ours."""
@@ -431,4 +404,4 @@ def map_errors(address: str) -> Iterator[None]:
         raise
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, limits=LIMITS)
