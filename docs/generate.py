@@ -20,6 +20,7 @@ import pictures
 from dizuo import recipe
 from dizuo.cli import dizuo
 from dizuo.steps.settings import tables
+from dizuo.vectors.protocol.database import Database
 
 HERE = Path(__file__).parent / "reference"
 
@@ -131,6 +132,11 @@ def vectors_page() -> str:
         "## What each can do",
         _capabilities(results),
         *_lacking(results),
+        "## Limits",
+        "What the makers of a database state, or what we measured (marked *), and what dizuo does at it. Each limit "
+        "has a test of the suite that goes past it, named in the first table; it runs on every store.",
+        _limit_tests(),
+        *(f"### Limits of {name}\n\n{_limits(database)}" for name, database in STORES.all().items() if database.limits),
         "## Options",
         "In the URL's query, as in `lancedb://./index?hot=lang,year`, or as keyword arguments of `connect`.",
     ]
@@ -139,6 +145,22 @@ def vectors_page() -> str:
         table = "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
         parts.append(f"### {name}://\n\n{table}")
     return "\n\n".join(parts) + "\n"
+
+
+def _limit_tests() -> str:
+    from dizuo.vectors.protocol.limits import KINDS
+
+    return "\n".join(["| limit | test |", "|---|---|", *(f"| {title} | `{test}` |" for title, test in KINDS.values())])
+
+
+def _limits(database: Database[Any]) -> str:
+    from dizuo.vectors.protocol.limits import KINDS
+
+    lines = ["| limit | the database's | what dizuo does |", "|---|---|---|"]
+    for limit in database.limits:
+        star = " *" if limit.measured else ""
+        lines.append(f"| {KINDS[limit.kind][0]} | {limit.theirs}{star} | {limit.ours} |")
+    return "\n".join(lines)
 
 
 def _conformance(results: dict[str, Any]) -> str:

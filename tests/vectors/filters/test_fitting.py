@@ -18,13 +18,16 @@ from dizuo.vectors.filters.normalising import normalise
 from dizuo.vectors.filters.tree import And, Exists, Filter, In, Not, Or
 
 X, Y = field("x"), field("y")
-some = st.one_of(st.none(), st.integers(1, 6))
+few = st.one_of(st.none(), st.integers(1, 6))
 limits = st.builds(
-    lambda depth, conditions, values, lists, text: FilterLimits(
-        depth=depth, conditions=conditions, values=values, lists=lists, text_order=text
-    ),
-    st.one_of(st.none(), st.integers(0, 4)), some, some, st.booleans(), st.integers(1, 3),
-)  # fmt: skip
+    FilterLimits,
+    depth=st.one_of(st.none(), st.integers(0, 4)),
+    conditions=few,
+    values=few,
+    listed=st.one_of(st.none(), st.integers(1, 12)),
+    lists=st.booleans(),
+    text_order=st.integers(1, 3),
+)
 
 
 def check(where: Filter, rows: list[dict[str, Any]], most: FilterLimits) -> None:
@@ -34,6 +37,7 @@ def check(where: Filter, rows: list[dict[str, Any]], most: FilterLimits) -> None
         assert most.depth is None or depth(part.filter) <= most.depth
         assert most.conditions is None or count_conditions(part.filter, most) <= most.conditions
         assert most.values is None or max(lengths(part.filter), default=0) <= most.values
+        assert most.listed is None or sum(lengths(part.filter)) <= most.listed
     for row in rows:
         right = matches(where, row)
         within = [part for part in parts if matches(part.filter, row)]

@@ -24,7 +24,7 @@ from dizuo.vectors.filters.tree import And, Compare, Exists, Filter, In, Not, Or
 
 __all__ = ["NO_LIMITS", "FilterLimits", "FilterPart", "count_conditions", "depth", "fit"]
 
-PARTS = 256
+PARTS = 32
 """Most parts that a list is cut into: beyond it, reading records and looking at them is the lesser work."""
 MULTIPLIED = 10_000
 """Most conditions that multiplying out may make, where a database has no limit of its own."""
@@ -40,6 +40,8 @@ class FilterLimits:
     """Conditions; what one counts for, `lists` and `text_order` say."""
     values: int | None = None
     """Values in one list of `in` or `not in`."""
+    listed: int | None = None
+    """Values in all lists of a filter together."""
     lists: bool = True
     """A list of values counts as one condition; otherwise it counts for as many as it has values."""
     text_order: int = 1
@@ -98,6 +100,7 @@ def count_conditions(filter: Filter, limits: FilterLimits) -> int:
 def _is_within(filter: Filter, limits: FilterLimits) -> bool:
     return (
         (limits.values is None or _longest(filter) <= limits.values)
+        and (limits.listed is None or _count_listed(filter) <= limits.listed)
         and (limits.depth is None or depth(filter) <= limits.depth)
         and (limits.conditions is None or count_conditions(filter, limits) <= limits.conditions)
     )
@@ -109,6 +112,15 @@ def _longest(filter: Filter) -> int:
         return max((_longest(operand) for operand in filter.filters), default=0)
     if isinstance(filter, Not):
         return _longest(filter.filter)
+    return len(filter.values) if isinstance(filter, In) else 0
+
+
+def _count_listed(filter: Filter) -> int:
+    """Return the number of values of all lists."""
+    if isinstance(filter, And | Or):
+        return sum(map(_count_listed, filter.filters))
+    if isinstance(filter, Not):
+        return _count_listed(filter.filter)
     return len(filter.values) if isinstance(filter, In) else 0
 
 
@@ -125,7 +137,7 @@ def _cut(filter: Filter, limits: FilterLimits) -> tuple[list[Filter], Filter]:
     longest = conjuncts[place]
     rest = [conjunct for index, conjunct in enumerate(conjuncts) if index != place]
     if isinstance(longest, In):
-        size = len(longest.values) if limits.values is None else limits.values
+        size = min(most for most in (len(longest.values), limits.values, limits.listed) if most is not None)
         if limits.conditions is not None and not limits.lists:
             asked = sum(count_conditions(conjunct, limits) for conjunct in rest)
             size = min(size, max(1, limits.conditions - min(asked, limits.conditions // 2)))
@@ -198,6 +210,9 @@ def _multiply_out(
 def _shrink(values: Filter, rest: Filter, limits: FilterLimits, same: bool) -> FilterPart:
     """Return the part of these values (or `TRUE`), with a rest that is wider where it cannot be within the limits."""
     short, exact = _shorten_lists(rest, limits)
+    listed = None if limits.listed is None else limits.listed - _count_listed(values)
+    if listed is not None and _count_listed(short) > listed:
+        short, exact = _without_lists(short), False
     room = limits.conditions
     if room is not None and values != TRUE:
         room -= count_conditions(values, limits)
@@ -222,6 +237,18 @@ def _shorten_lists(filter: Filter, limits: FilterLimits) -> tuple[Filter, bool]:
         case Not(In(key, values)):
             return And(tuple(Not(_in(key, part)) for part in _pieces(values, limits.values))), True
     raise AssertionError(filter)
+
+
+def _without_lists(filter: Filter) -> Filter:
+    """Return a wider filter without lists."""
+    match filter:
+        case And(filters):
+            return both(map(_without_lists, filters), lists=False)
+        case Or(filters):
+            return either(map(_without_lists, filters), lists=False)
+        case In() | Not(In()):
+            return _widen(filter)
+    return filter
 
 
 def _pieces(values: Sequence[object], size: int) -> Iterable[Sequence[object]]:

@@ -152,7 +152,7 @@ class Limits(Opening):
     @pytest.mark.slow
     def test_a_full_batch_of_wide_vectors(self, connect: Connect) -> None:
         dim = min(4096, connect(dim=2).capabilities.max_dim or 4096)
-        store = connect(dim=dim, metric="dot")
+        store = connect(dim=dim)
         rows = min(store.store.batch_rows, store.store.batch_bytes // (4 * dim)) + 10
         vectors = np.random.default_rng(9).standard_normal((rows, dim)).astype(np.float32)
         ids = [f"w{n}" for n in range(rows)]

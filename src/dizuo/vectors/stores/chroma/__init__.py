@@ -101,7 +101,7 @@ class Chroma:
     """A collection in Chroma; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
-    batch_bytes = 16 * 2**20
+    batch_bytes = 8 * 2**20
 
     spec: CollectionSpec
     root: str

@@ -31,7 +31,11 @@ LIMITS = (
     Limit("queries", "none known", "one after the other"),
     Limit("namespaces", "none known: each is a collection of Chroma", "as it is"),
     Limit("ids", "5,461 in one write (get_max_batch_size)", "1,000 in one call"),
-    Limit("request", "40 MiB at a server (max_payload_size_bytes)", "a batch is cut by what it takes as JSON"),
+    Limit(
+        "request",
+        "40 MiB at a server (max_payload_size_bytes)",
+        "8 MiB of records in one call, three times that as JSON",
+    ),
     Limit("statement", "32,766 parameters (SQLITE_MAX_VARIABLE_NUMBER)", "1,000 ids in one call, 256 conditions"),
     Limit("id", "none known", "up to 512 bytes, as everywhere"),
     Limit("keys", "none known", "their hashes are held, and the JSON text"),

@@ -91,7 +91,7 @@ class Elasticsearch:
     """A collection in Elasticsearch; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
-    batch_bytes = 16 * 2**20
+    batch_bytes = 8 * 2**20
     sidecar_folder: Path | None = None
     capabilities = Capabilities(lexical="own", max_dim=4096, filters=FILTERS)
     spec: CollectionSpec

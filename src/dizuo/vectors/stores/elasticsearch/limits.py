@@ -40,7 +40,7 @@ LIMITS = (
         "listed in pages of 1,000 (a composite aggregation)",
     ),
     Limit("ids", "bytes of a request", "1,000 in one call"),
-    Limit("request", "100 MB (http.max_content_length)", "a batch is cut by what it takes as JSON"),
+    Limit("request", "100 MB (http.max_content_length)", "8 MiB of records in one call, six times that as JSON"),
     Limit("statement", "bytes of a request", "as it is"),
     Limit("id", "512 bytes (_id)", "up to 512 bytes, as everywhere; `_id` is a hash"),
     Limit("keys", "1,000 fields of a mapping", "keys are none: tags and numbers are values of two fields"),

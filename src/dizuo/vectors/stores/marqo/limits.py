@@ -7,7 +7,7 @@ from dizuo.vectors.protocol.limits import IN_PARTS, MULTIPLIED_OUT, Limit
 
 __all__ = ["FILTERS", "LIMITS", "TOP"]
 
-FILTERS = FilterLimits(depth=16, conditions=500, values=5000, text_order=8)
+FILTERS = FilterLimits(depth=16, conditions=500, values=5000, listed=20_000, text_order=8)
 """Nothing is stated of levels and conditions; an emulator cannot tell."""
 TOP = 1000
 """Most answers of one search (MARQO_MAX_SEARCH_LIMIT)."""

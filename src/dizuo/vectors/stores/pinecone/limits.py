@@ -7,7 +7,7 @@ from dizuo.vectors.protocol.limits import IN_PARTS, MULTIPLIED_OUT, Limit
 
 __all__ = ["FILTERS", "LIMITS", "TOP"]
 
-FILTERS = FilterLimits(depth=32, conditions=1000, values=10_000, text_order=8)
+FILTERS = FilterLimits(depth=32, conditions=1000, values=10_000, listed=50_000, text_order=8)
 """Nothing is stated of levels and conditions; an emulator cannot tell."""
 TOP = 10_000
 """Most answers of one query."""
@@ -23,7 +23,11 @@ LIMITS = (
         "not stated",
         f"up to 32: {MULTIPLIED_OUT}",
     ),
-    Limit("values", "10,000 in one `$in` or `$nin`", "longer lists go in parts"),
+    Limit(
+        "values",
+        "10,000 in one `$in` or `$nin`",
+        "longer lists go in parts, 50,000 values in one filter (2 MB of a request)",
+    ),
     Limit(
         "answers",
         "10,000 (top_k); 4 MB of an answer",
