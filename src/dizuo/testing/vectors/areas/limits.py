@@ -59,7 +59,7 @@ class Limits(Opening):
             (even == False) | x.in_(wanted),  # noqa: E712
             ~(t.in_(texts) & (x > 5_000)) & even.exists(),
         ]
-        for where in trees:
+        for where in trees if values <= 10_000 else trees[:3]:
             assert_agrees(store, points, where)
         is_first, is_third = matcher(trees[0]), matcher(trees[2])
         right = [point for point in points if is_first(point.metadata)]
@@ -88,7 +88,7 @@ class Limits(Opening):
             with pytest.raises(VectorError, match="levels deep"):
                 store.count(text)
 
-    @pytest.mark.parametrize("conditions", [300, pytest.param(5_000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("conditions", [100, pytest.param(5_000, marks=pytest.mark.slow)])
     def test_and_and_or_of_any_number_of_conditions(self, connect: Connect, conditions: int) -> None:
         points = tree_points()
         store = connect(dim=3)

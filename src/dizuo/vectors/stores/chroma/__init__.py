@@ -39,10 +39,10 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.chroma.filters import as_integers, write_condition
-from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS
+from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS, find_fault
 from dizuo.vectors.writing.naming import physical_name
 
 __all__ = ["STORE"]
@@ -140,31 +140,46 @@ class Chroma:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        rows = []
-        for vector, row, text, document in zip(
-            block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
+        rows: list[dict[str, Any]] = []
+        refused: dict[str, str] = {}
+        for id, vector, row, text, document in zip(
+            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
         ):
             flat = flatten(row)
+            if fault := find_fault(flat):
+                refused[id] = fault
+                continue
             held: dict[str, Any] = {"t": flat.tags, "m": text, "d": "" if document is None else f"={document}"}
             if self.spec.metric == "cosine":
                 held["v"] = base64.b64encode(vector.tobytes()).decode("ascii")
             rows.append(held | as_integers(flat.numbers))
+        if refused:
+            block = block.take([row for row, id in enumerate(block.ids) if id not in refused])
         with self._map_errors():
-            self._open_namespace(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+            space = self._open_namespace(namespace, make=True)
+            if rows:
+                space.upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+        if refused:
+            raise RowErrors(refused)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         space = self._open_namespace(namespace)
         if space is None:
             return 0
+        rows: dict[str, dict[str, Any]] = {}
+        refused: dict[str, str] = {}
         with self._map_errors():
             there = set(space.get(ids=block.ids, include=[])["ids"])
-            rows = {
-                id: {"t": (flat := flatten(row)).tags, "m": text} | as_integers(flat.numbers)
-                for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True)
-                if id in there
-            }
+            for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
+                flat = flatten(row)
+                if id in there and (fault := find_fault(flat)):
+                    refused[id] = fault
+                elif id in there:
+                    rows[id] = {"t": flat.tags, "m": text} | as_integers(flat.numbers)
             if rows:
                 space.update(ids=list(rows), metadatas=list(rows.values()))
+        if refused:
+            raise RowErrors(refused)
         return len(there)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dizuo.vectors.exact.tags_and_numbers import FlatMetadata
 from dizuo.vectors.filters.fitting import FilterLimits
 from dizuo.vectors.protocol.limits import IN_PARTS, MULTIPLIED_OUT, Limit
 
-__all__ = ["FILTERS", "LIMITS"]
+__all__ = ["FILTERS", "LIMITS", "find_fault"]
 
 FILTERS = FilterLimits(depth=24, conditions=256, lists=False, text_order=8)
 """A value of a list is an alternative of its own: Chroma has no list of tags. One with 20,000 ended the process."""
+WIDEST = 5000
+"""Tags, and numbers, of one record. From 5,461 on (32,766 parameters, six for each) Chroma takes the record and fails
+at the next write or read, and from then on the collection fails for ever (measured)."""
 
 LIMITS = (
     Limit(
@@ -38,6 +42,19 @@ LIMITS = (
     ),
     Limit("statement", "32,766 parameters (SQLITE_MAX_VARIABLE_NUMBER)", "1,000 ids in one call, 256 conditions"),
     Limit("id", "none known", "up to 512 bytes, as everywhere"),
-    Limit("keys", "none known", "their hashes are held, and the JSON text"),
-    Limit("text", "none known", "as it is"),
+    Limit(
+        "keys",
+        "5,461 values of a record (SQLITE_MAX_VARIABLE_NUMBER); one with more spoils the collection for ever",
+        "a record with more than 5,000 facts, or numbers, is refused by its id",
+        measured=True,
+    ),
+    Limit("text", "5,461 elements of a list", "a longer list is refused by its record's id", measured=True),
 )
+
+
+def find_fault(flat: FlatMetadata) -> str | None:
+    """Return why Chroma cannot hold a record with these tags and numbers, or None."""
+    for noun, held in (("facts", flat.tags), ("numbers", flat.numbers)):
+        if len(held) > WIDEST:
+            return f"filters need {len(held):,} {noun} of its metadata, and Chroma holds {WIDEST:,} in a record"
+    return None

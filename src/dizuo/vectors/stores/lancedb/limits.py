@@ -7,13 +7,13 @@ from dizuo.vectors.protocol.limits import IN_PARTS, MULTIPLIED_OUT, Limit
 
 __all__ = ["FILTERS", "LIMITS"]
 
-FILTERS = FilterLimits(depth=16, conditions=1000)
+FILTERS = FilterLimits(depth=16, conditions=300)
 
 LIMITS = (
     Limit(
         "conditions",
         "none known; planning takes 3 s for 2,000",
-        f"up to 1,000: {IN_PARTS}",
+        f"up to 300: {IN_PARTS}",
         measured=True,
     ),
     Limit(
