@@ -19,6 +19,7 @@ pytest.importorskip("elasticsearch")
 @pytest.mark.slow
 @pytest.mark.exhaustive
 class TestElasticsearch(VectorStoreSuite):
+    namespaces_at_once = 10_500  # a `terms` aggregation lists 10,000
     kind = "real" if os.environ.get("DIZUO_TEST_ELASTICSEARCH_URL") else "emulator"
     examples = 10
 

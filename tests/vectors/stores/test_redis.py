@@ -21,6 +21,8 @@ pytest.importorskip("redis")
 
 @pytest.mark.slow
 class TestRedis(VectorStoreSuite):
+    namespaces_at_once = 300  # each is an index of 470 KB
+
     @pytest.fixture
     def url(self, engine_redis: Any) -> str:
         return str(engine_redis.url)

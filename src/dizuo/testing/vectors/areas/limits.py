@@ -28,8 +28,8 @@ __all__ = ["Limits"]
 class Limits(Opening):
     """Past what engines allow."""
 
-    namespaces_at_once: ClassVar[int] = 10_500
-    """Namespaces of the test that makes so many; Elasticsearch's `terms` lists 10,000."""
+    namespaces_at_once: ClassVar[int] = 1_050
+    """Namespaces of the test that makes so many, one write each; more where an engine lists more of them at once."""
     many_queries: ClassVar[int] = 200
     """Queries of one call; a store that sends them together has more in its class."""
     many_rows: ClassVar[int] = 20_050
@@ -39,6 +39,7 @@ class Limits(Opening):
         self.check_lists(connect, 1_000)
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     @pytest.mark.parametrize("values", [10_000, 20_000, 70_000])
     def test_a_list_of_any_number_of_values(self, connect: Connect, values: int) -> None:
         self.check_lists(connect, values)
@@ -105,6 +106,7 @@ class Limits(Opening):
         assert_agrees(store, points, And((level.exists(), *(~one for one in parts[0]))))
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     def test_all_of_many_namespaces_are_listed_and_read(self, connect: Connect) -> None:
         store = connect(dim=2)
         names = [f"space {n:05}" for n in range(self.namespaces_at_once)]
@@ -121,6 +123,7 @@ class Limits(Opening):
         assert store.store.count(None, where=None) == len(names)
 
     @pytest.mark.slow
+    @pytest.mark.timeout(900)
     def test_k_may_be_more_than_an_engine_answers_at_once(self, connect: Connect) -> None:
         store = connect(dim=2)
         size, k = self.many_rows, self.many_rows - 50
