@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from dizuo.errors import VectorError
-from dizuo.vectors.filters.tree import And, Compare, Filter, In, Not, Or, Scalar, negations_inside
+from dizuo.vectors.filters.tree import And, Compare, Contains, Filter, In, Not, Or, Scalar, negations_inside
 
 __all__ = ["DEEPEST", "FALSE", "TRUE", "both", "check_depth", "either", "normalise"]
 
@@ -126,8 +126,8 @@ def _identity(value: Any) -> Any:
             return Compare, key, operator, _identity(right)
         case In(key, values):
             return In, key, tuple(map(_identity, values))
-        case Filter():
-            return type(value), *(_identity(getattr(value, name)) for name in value.__slots__)
+        case Contains(key, element):
+            return Contains, key, _identity(element)
     return value
 
 

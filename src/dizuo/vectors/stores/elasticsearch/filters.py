@@ -49,7 +49,10 @@ def _write_condition(condition: Condition) -> dict[str, Any]:
             return {"term": {"k": at}} if order == "==" else {"range": {"k": bounds[order]}}
         case AllOf(parts):
             lacking, others = split_tags(parts, Lacks)
-            inner = {"filter": [_write_condition(part) for part in others], "must_not": _write_tags(lacking)}
+            inner: dict[str, Any] = {
+                "filter": [_write_condition(part) for part in others],
+                "must_not": _write_tags(lacking),
+            }
             return {"bool": inner} if parts else {"match_all": {}}
         case AnyOf(parts):
             having, others = split_tags(parts, Has)
