@@ -186,6 +186,8 @@ def _conformance(results: dict[str, Any]) -> str:
 _ABLE = {
     "index": "approximate index",
     "lexical": "BM25",
+    "words": "its words are",
+    "words_cover": "its words count the",
     "persistent": "outlives the process",
     "several_writers": "several writing processes",
     "durable": "survives kill -9",

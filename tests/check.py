@@ -26,6 +26,7 @@ QUICK = {
     "data": (
         "tests/data/test_broken_data.py",
         "tests/data/test_datasets.py",
+        "tests/data/test_keys.py",
         "tests/data/test_places.py",
         "tests/data/test_reading_files.py",
         "tests/data/test_record_formats.py",
@@ -48,12 +49,14 @@ QUICK = {
     ),
     "pages": ("tests/pages",),
     "recipe": ("tests/test_recipe.py",),
+    "redaction": ("tests/redaction/test_redacting.py",),
     "serving": (
         "tests/serving/test_bad_requests.py",
         "tests/serving/test_detokenizing.py",
         "tests/serving/test_serving_security.py",
         "tests/serving/test_stop_strings.py",
     ),
+    "significance": ("tests/test_significance.py",),
     "steps": ("tests/steps/test_manifest.py",),
     "testing": ("tests/vectors/stores/test_memory_store.py",),
     "training": (
@@ -64,7 +67,8 @@ QUICK = {
     ),
     "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
     "vectors": (
-        "tests/vectors/connecting",
+        "tests/vectors/connecting/test_connect.py",
+        "tests/vectors/connecting/test_forms.py",
         "tests/vectors/exact/test_sort_keys.py",
         "tests/vectors/exact/test_ties.py",
         "tests/vectors/filters",
@@ -72,6 +76,7 @@ QUICK = {
         "tests/vectors/knowledge/test_knowledge_base.py",
         "tests/vectors/lexical/test_bm25.py",
         "tests/vectors/lexical/test_tokenizer.py",
+        "tests/vectors/lexical/test_word_counts.py",
         "tests/vectors/stores/test_memory_store.py",
         "tests/vectors/test_asynchronous.py",
         "tests/vectors/test_points.py",
@@ -85,12 +90,11 @@ EVERYWHERE = (
     "tests/test_house.py",
     "tests/test_plugins.py",
     "tests/test_public_surface.py",
-    "tests/test_significance.py",
 )
 """Tests of no room, run where no room is named."""
 HOUSE = ("tests/test_house.py", "--deselect", "tests/test_house.py::test_the_layers_hold")
 """Front pages, circles, the number of entries: run for one room, too. Layers are a job of their own."""
-LIGHT = ("artifacts", "pages", "recipe", "vectors")
+LIGHT = ("artifacts", "pages", "recipe", "significance", "vectors")
 """Rooms that load no torch: with `EVERYWHERE` about half of the work, and so one of the two test jobs."""
 
 Job = tuple[str, list[str]]

@@ -82,7 +82,7 @@ SIGNATURES = {
     "deploy": "run, *, name, alias='default', data=None, require=None, include_samples=False, include_base=False, "
     "out=None, force=False, watch=ignore",
     "evaluate": "run, data, *, against=None, out=None, force=False, watch=ignore, **options",
-    "plan": "recipe, *, folder='runs', measure=True, watch=ignore",
+    "plan": "recipe, *, until='deploy', folder='runs', measure=True, watch=ignore",
     "prepare": "source, *, out=None, force=False, watch=ignore, **options",
     "run": "recipe, *, until='deploy', force=(), folder='runs', watch=ignore",
     "select": "address, *, watch=ignore",

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from dizuo.significance import (
+    FEW,
     bootstrap_figure,
     bootstrap_mean,
     bootstrap_statistic,
+    bounded_figure,
+    bounded_mean,
     mcnemar_exact,
     minimum_detectable_effect,
-    paired_bootstrap,
-    paired_bootstrap_figure,
+    paired_permutation,
+    paired_permutation_figure,
     paired_power,
+    smallest_p,
     wilson,
 )
+from dizuo.significance.resampling import bca_quantiles
 
 
 @pytest.mark.parametrize(
@@ -92,6 +99,44 @@ def test_the_bootstrap_intervals_are_scipys() -> None:
         assert ours.high == pytest.approx(theirs.high, abs=0.04 * width)
 
 
+def test_an_estimate_that_most_samples_fall_short_of_has_scipys_interval() -> None:
+    """The standard deviation of a sample is biased, so that the correction for it moves the interval by much."""
+    from scipy.stats import bootstrap
+
+    data = np.random.default_rng(6).exponential(size=60)
+    ours = bootstrap_figure(lambda rows: float(data[rows].std()), 60, resamples=2000, method="bca", seed=1)
+    theirs = bootstrap((data,), np.std, method="BCa", n_resamples=5000, rng=2).confidence_interval
+    plain = bootstrap_figure(lambda rows: float(data[rows].std()), 60, resamples=2000, method="percentile", seed=1)
+    width = theirs.high - theirs.low
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+    assert plain.high < ours.high - 0.1 * width
+
+
+@pytest.mark.parametrize("left_out", [(-1.0, 0.0, 1.0), (0.0, 0.0, 0.0, 9.0), (5.0, 1.0, 5.0, 5.5, 5.0)], ids=str)
+@pytest.mark.parametrize(
+    ("drawn", "estimate", "below"),
+    [
+        (range(1000), 199.5, 0.2),
+        (range(1000), 499.5, 0.5),
+        (range(1000), 700.5, 0.701),
+        ((0, 1, 1, 1, 1, 1), 1.0, 7 / 12),
+    ],
+    ids=["few below", "half below", "most below", "level ones count half"],
+)
+def test_bca_gives_efrons_quantiles(
+    drawn: Sequence[int], estimate: float, below: float, left_out: tuple[float, ...]
+) -> None:
+    """Efron & Tibshirani 1993, An Introduction to the Bootstrap, section 14.3, with the jackknife's acceleration."""
+    z, deviation = NormalDist().inv_cdf, [sum(left_out) / len(left_out) - value for value in left_out]
+    acceleration = sum(d**3 for d in deviation) / (6 * sum(d * d for d in deviation) ** 1.5)
+    expected = []
+    for tail in (0.025, 0.975):
+        moved = z(below) + z(tail)
+        expected.append(NormalDist().cdf(z(below) + moved / (1 - acceleration * moved)))
+    found = bca_quantiles(np.array(left_out), np.array(drawn, float), estimate, 0.025)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_bca_leans_towards_the_long_tail_and_the_percentile_interval_less() -> None:
     data = np.random.default_rng(4).exponential(size=30) ** 2
     plain, corrected = bootstrap_mean(data, method="percentile"), bootstrap_mean(data, method="bca")
@@ -138,10 +183,12 @@ def test_a_figure_that_is_a_mean_has_the_interval_and_the_test_of_a_mean(method:
     mean = bootstrap_mean(a, method=method, seed=3)  # type: ignore[arg-type]
     assert (figure.low, figure.high) == pytest.approx((mean.low, mean.high), rel=1e-12)
     assert (figure.estimate, figure.n, figure.method) == (pytest.approx(mean.estimate), 80, method)
-    ours = paired_bootstrap_figure(lambda rows: float(a[rows].mean()), lambda rows: float(b[rows].mean()), 80, seed=3)
-    theirs = paired_bootstrap(a, b, seed=3)
-    assert (ours.difference, ours.low, ours.high) == pytest.approx((theirs.difference, theirs.low, theirs.high))
-    assert ours.p == theirs.p
+    both = np.concatenate((a, b))
+    ours = paired_permutation_figure(lambda rows: float(both[rows].mean()), 80, seed=3)
+    theirs = paired_permutation(a, b, seed=3)
+    assert ours.difference == pytest.approx(theirs.difference)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+    assert ours.p == pytest.approx(theirs.p, abs=0.03)
 
 
 def test_the_interval_of_a_median_covers_it() -> None:
@@ -173,7 +220,8 @@ def test_a_figure_of_very_few_items_has_an_interval_and_of_none_is_refused(n: in
     assert found.low <= found.estimate <= found.high
     for call in (
         lambda: bootstrap_figure(lambda rows: 0.0, 0),
-        lambda: paired_bootstrap_figure(lambda rows: 0.0, lambda rows: 0.0, 0),
+        lambda: bounded_figure(lambda rows: 0.0, 0),
+        lambda: paired_permutation_figure(lambda rows: 0.0, 0),
     ):
         with pytest.raises(ValueError, match="at least one item"):
             call()
@@ -181,30 +229,105 @@ def test_a_figure_of_very_few_items_has_an_interval_and_of_none_is_refused(n: in
 
 def test_equal_systems_have_p_one_and_a_constant_gain_the_smallest_p() -> None:
     a = np.random.default_rng(8).random(50)
-    assert paired_bootstrap(a, a).p == 1.0
-    better = paired_bootstrap(a + 0.1, a, resamples=999)
+    assert paired_permutation(a, a).p == 1.0
+    better = paired_permutation(a + 0.1, a, resamples=999)
     assert better.p == pytest.approx(1 / 1000)
     assert better.difference == pytest.approx(0.1)
     assert better.low == pytest.approx(0.1)
 
 
-def test_the_paired_bootstrap_sees_what_unpaired_intervals_hide() -> None:
+def test_a_paired_test_sees_what_unpaired_intervals_hide() -> None:
     random = np.random.default_rng(9)
     hard = random.random(80)
     a, b = hard + 0.05 + 0.05 * random.normal(size=80), hard
     first, second = bootstrap_mean(a), bootstrap_mean(b)
     assert first.low < second.high  # the intervals overlap
-    assert paired_bootstrap(a, b).p < 0.001
+    assert paired_permutation(a, b).p < 0.001
 
 
-def test_the_paired_p_value_is_uniform_where_there_is_no_difference() -> None:
-    random = np.random.default_rng(10)
-    ps = [
-        paired_bootstrap(random.normal(size=40), random.normal(size=40), resamples=300, seed=turn).p
-        for turn in range(300)
-    ]
-    assert 0.015 < np.mean(np.array(ps) < 0.05) < 0.1
-    assert 0.4 < np.mean(ps) < 0.6
+def test_the_exact_test_is_the_binomial_for_right_and_wrong_and_scipys_for_scores() -> None:
+    from scipy.stats import permutation_test
+
+    a, b = np.array([1, 1, 1, 1, 0, 1, 1, 0, 1.0]), np.array([0, 0, 0, 0, 0, 0, 1, 1, 0.0])
+    assert paired_permutation(a, b).p == mcnemar_exact(6, 1)
+    random = np.random.default_rng(3)
+    for n in (2, 5, 9, 13):
+        a, b = random.random(n), random.random(n)
+        theirs = permutation_test(
+            (a, b), lambda x, y: float(np.mean(x - y)), permutation_type="samples", n_resamples=np.inf
+        )
+        assert paired_permutation(a, b).p == pytest.approx(theirs.pvalue, rel=1e-9)
+
+
+def test_many_items_are_exchanged_at_random_and_agree_with_the_normal_test() -> None:
+    from scipy.stats import ttest_1samp
+
+    random = np.random.default_rng(4)
+    for shift in (0.0, 0.02, 0.05):
+        d = random.normal(shift, 0.3, 400)
+        theirs = ttest_1samp(d, 0.0)
+        ours = paired_permutation(d, np.zeros(400), largest=None)
+        assert ours.p == pytest.approx(theirs.pvalue, abs=0.02)
+        interval = theirs.confidence_interval(0.95)
+        assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=0.003)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_so_few_items_cannot_show_a_difference_and_their_interval_says_so(n: int) -> None:
+    found = paired_permutation(np.ones(n), np.zeros(n))
+    assert found.p == smallest_p(n) > 0.05
+    assert (found.difference, found.low, found.high) == (1.0, -1.0, 1.0)
+    figure = paired_permutation_figure(lambda rows: float((rows < n).mean()), n, resamples=200)
+    assert figure.p == smallest_p(n)
+    assert (figure.low, figure.high) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [6, 9, 14, 15, 30, 60])
+def test_the_interval_of_a_difference_excludes_nothing_exactly_where_the_test_finds_one(n: int) -> None:
+    random, disagreed = np.random.default_rng(n), 0
+    for turn in range(200):
+        a, b = random.beta(2, 3, n), random.beta(2.4, 2.6, n)
+        found = paired_permutation(a, b, resamples=999, seed=turn)
+        disagreed += (found.p <= 0.05) != (found.low > 0 or found.high < 0)
+    assert disagreed <= (0 if n <= 14 else 8)  # drawn exchanges differ near the level
+
+
+def test_clusters_are_exchanged_whole() -> None:
+    random = np.random.default_rng(22)
+    groups = np.repeat(np.arange(12), 10).tolist()
+    shift = np.repeat(random.normal(0.08, 0.2, 12), 10)
+    base = random.random(120)
+    ignored = paired_permutation(base + shift, base, largest=None)
+    held = paired_permutation(base + shift, base, clusters=groups, largest=None)
+    assert held.p > 0.2
+    assert ignored.p < 0.05
+    assert held.high - held.low > 2 * (ignored.high - ignored.low)
+
+
+def test_the_score_interval_is_wilsons_for_right_and_wrong_and_leans_away_from_the_bound() -> None:
+    values = np.repeat([1.0, 0.0], [90, 10])
+    ours, theirs = bounded_mean(values), wilson(90, 100)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.002)
+    high = bounded_mean(np.repeat([1.0, 0.8], [95, 5]))
+    assert high.high - high.estimate < high.estimate - high.low
+    assert bounded_mean(np.ones(60)).low < 0.96
+    assert bounded_mean(np.ones(60)).high == 1.0
+
+
+def test_other_bounds_stretch_the_interval_and_scores_outside_are_refused() -> None:
+    values = np.random.default_rng(1).random(80)
+    plain, stretched = bounded_mean(values), bounded_mean(2 * values - 1, lower=-1)
+    assert (stretched.low, stretched.high) == pytest.approx((2 * plain.low - 1, 2 * plain.high - 1))
+    assert bounded_mean([0.5, 1 + 1e-12]).n == 2  # rounding is no fault
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        bounded_mean([0.5, 1.1])
+
+
+def test_a_figure_of_few_items_has_the_wider_of_two_intervals() -> None:
+    values = np.random.default_rng(2).beta(8, 2, FEW - 1)
+    found = bounded_figure(lambda rows: float(values[rows].mean()), FEW - 1, resamples=500)
+    assert found.method == "conservative"
+    assert (found.low, found.high) == pytest.approx((bounded_mean(values).low, bounded_mean(values).high))
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -221,7 +344,7 @@ def test_values_that_are_not_finite_are_refused(values: list[float]) -> None:
 
 def test_pairs_of_different_items_are_refused() -> None:
     with pytest.raises(ValueError, match="same items"):
-        paired_bootstrap([1, 0, 1], [1, 0])
+        paired_permutation([1, 0, 1], [1, 0])
 
 
 def test_the_power_formula_agrees_with_simulated_mcnemar_tests() -> None:

@@ -46,6 +46,13 @@ from sides import GROUPS, REPOSITORY, Side, end_all, fingerprint, needed, prepar
 
 LAUNCH = "plan.json has no launch any more, which nobody read"
 TYPED = "contracts are typed, and documentation is in plain sentences; values are held by the other groups"
+KEYS = "the card says what was not read, and prepare has the options that go with it"
+NEW_IN_CARDS = (
+    "unread",
+    "ignored",
+    *(f"options.{name}" for name in ("ignore", "label_separator", "missing", "spellings")),
+)
+OPENED = "the parts of a Report are dataclasses, and Run.finished has its keys in the order of its fields"
 ALLOWED: dict[str, str] = {
     "surface: dizuo: annotations": TYPED,
     "surface: dizuo: documentation of names": TYPED,
@@ -54,8 +61,19 @@ ALLOWED: dict[str, str] = {
     "surface: dizuo.vectors: documentation of names": TYPED,
     "surface: dizuo.vectors: parameters and defaults": "an argument of Block is called after what it holds",
     "surface: documented imports": "files have moved (docs/decisions/004-rooms.md); the old paths were not released",
+    "surface: recipe schema": KEYS,
+    **{
+        f"{group}: {name}: data set and splits @ dataset.json.{place}": KEYS
+        for group, names in (("training", samples.FULL), ("methods", samples.SHORT))
+        for name in names
+        for place in NEW_IN_CARDS
+    },
     "plans: on the command line, JSON @ [0].training.launch": LAUNCH,
     **{f"training: {name}: plan @ plan.json.launch": LAUNCH for name in samples.FULL},
+    **{
+        f"opening: {name}: opened in Python": OPENED
+        for name in ("questions", "papers", "pairs", "plays", "restaurants")
+    },
     **{f"methods: {name}: plan @ plan.json.launch": LAUNCH for name in samples.SHORT},
 }
 """Differences that are meant, and why: the name of a thing as it is printed, or `NAME @ PLACE` for one place of it."""

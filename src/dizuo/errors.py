@@ -20,8 +20,10 @@ The command line prints `str(error)`; no error here ends in a traceback.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dizuo.redaction import redact
 
 __all__ = [
     "ArtifactError",
@@ -40,20 +42,9 @@ __all__ = [
     "redact",
 ]
 
-_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/]*@", re.IGNORECASE)
-
-
-def redact(text: str) -> str:
-    """Return the text with the user and password of every URL taken out.
-
-    >>> redact("https://me:secret@example.org/a.csv")
-    'https://***@example.org/a.csv'
-    """
-    return _LOGIN.sub(r"\1***@", text)
-
 
 class DizuoError(Exception):
-    """A fault a user can act on. Logins inside URLs never stand in one: errors end up in logs.
+    """A fault a user can act on. No password and no key ever stands in one: errors end up in logs.
 
     Args:
         message: what is wrong, with the value and its place; no full stop needed.
@@ -69,11 +60,27 @@ class DizuoError(Exception):
         self.hint = None if hint is None else redact(hint)
         super().__init__(self.message)
 
+    def redact_again(self) -> None:
+        """Take out secrets that became known after the error was made."""
+        self.message, self.details = redact(self.message), tuple(redact(line) for line in self.details)
+        self.hint = None if self.hint is None else redact(self.hint)
+        self.args = (self.message,)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what another process makes the same error of; not every kind of error is made of a message alone."""
+        return _make_again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         lines = [self.message, *(f"  {line}" for line in self.details)]
         if self.hint:
             lines += ["", f"hint: {self.hint}"]
         return "\n".join(lines)
+
+
+def _make_again(kind: type[DizuoError], arguments: tuple[Any, ...], state: dict[str, Any]) -> DizuoError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class RecipeError(DizuoError):

@@ -1,7 +1,7 @@
 """The events that a long piece of work sends to its watcher.
 
 The library never prints. Long functions take `watch: Watcher = ignore` and call it with events; the command
-line draws them, a notebook may collect them, a test asserts on them.
+line draws them, a notebook may collect them, a test asserts on them. An event is redacted as it is made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dizuo.records import Json
+from dizuo.redaction import redact, redact_values
 
 __all__ = ["Event", "Finished", "Metric", "Note", "Progress", "Started", "Warned", "Watcher", "ignore"]
 
@@ -25,6 +26,9 @@ class Started:
     total: float | None = None
     """Size of the work in `unit`, where known."""
     unit: str = "items"
+
+    def __post_init__(self) -> None:
+        _redact(self, "work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class Progress:
     seconds_left: float | None = None
     values: Mapping[str, float] = field(default_factory=dict)
     """Live figures, such as `{"loss": 0.41, "tokens/s": 812}`."""
+
+    def __post_init__(self) -> None:
+        _redact(self, "work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +64,18 @@ class Note:
 
     text: str
 
+    def __post_init__(self) -> None:
+        _redact(self, "text")
+
 
 @dataclass(frozen=True, slots=True)
 class Warned:
     """A fact that the user should know of, such as a value of theirs that was overridden."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        _redact(self, "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +87,18 @@ class Finished:
     summary: str = ""
     values: Mapping[str, Json] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _redact(self, "work", "summary")
+        object.__setattr__(self, "values", redact_values(self.values))
+
 
 Event: TypeAlias = Started | Progress | Metric | Note | Warned | Finished
 Watcher: TypeAlias = Callable[[Event], None]
+
+
+def _redact(event: Event, *names: str) -> None:
+    for name in names:
+        object.__setattr__(event, name, redact(getattr(event, name)))
 
 
 def ignore(event: Event) -> None:

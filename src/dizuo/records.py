@@ -63,6 +63,15 @@ class Message:
     tool_calls: tuple[Mapping[str, Json], ...] = ()
     """OpenAI form: `{"id", "type": "function", "function": {"name", "arguments"}}`."""
     tool_call_id: str | None = None
+    reasoning_content: str = ""
+    """What an assistant thinks before its answer, where a row keeps it apart from `content`; empty for none."""
+
+    def thoughts_and_answer(self) -> tuple[str, str]:
+        """Return what an assistant thinks and what it answers; thoughts may also open the content, in `<think>`."""
+        if self.reasoning_content or not self.content.lstrip().startswith("<think>"):
+            return self.reasoning_content, self.content
+        thoughts, mark, answer = self.content.partition("</think>")
+        return (thoughts.partition("<think>")[2].strip(), answer.lstrip("\n")) if mark else ("", self.content)
 
     def as_template_dict(self) -> dict[str, Json]:
         """Return the mapping that a chat template reads."""
@@ -73,6 +82,8 @@ class Message:
             out["tool_calls"] = [dict(call) for call in self.tool_calls]
         if self.tool_call_id is not None:
             out["tool_call_id"] = self.tool_call_id
+        if self.reasoning_content:
+            out["reasoning_content"] = self.reasoning_content
         return out
 
 
@@ -169,8 +180,16 @@ def kind_of(example: Example) -> str:
 
 
 def to_json(example: Example) -> dict[str, Json]:
-    """Return the example as plain JSON values with its `kind`; `from_json` is the inverse."""
-    return {"kind": kind_of(example), **asdict(example)}
+    """Return the example as plain JSON values with its `kind`; `from_json` is the inverse.
+
+    Turns without thoughts do not mention them, so that ids do not change with what a turn can hold.
+    """
+    value: dict[str, Any] = asdict(example)
+    for name in _MESSAGE_FIELDS & value.keys():
+        for turn in value[name] if not isinstance(value[name], str) else ():
+            if not turn["reasoning_content"]:
+                del turn["reasoning_content"]
+    return {"kind": kind_of(example), **value}
 
 
 def from_json(value: Mapping[str, Json]) -> Example:

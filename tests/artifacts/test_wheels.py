@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,18 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "unrecorded": (with_extra("bad/extra.txt"), "bad/extra.txt is not named in RECORD"),
     "duplicate": (with_extra("bad/data.txt"), "bad/data.txt is in it twice"),
     "case": (with_extra("bad/DATA.txt"), "bad/DATA.txt and bad/data.txt differ only in case"),
+    "case of a letter that has two": (
+        lambda shop: write_wheel(shop, "bad", "1.0", {**GOOD, "bad/stra\u00dfe.txt": b"", "bad/STRASSE.txt": b""}),
+        "bad/STRASSE.txt and bad/stra\u00dfe.txt differ only in case",
+    ),
+    "accent in two forms": (
+        lambda shop: write_wheel(shop, "bad", "1.0", {**GOOD, "bad/\u00e9.txt": b"", "bad/e\u0301.txt": b""}),
+        "bad/e\u0301.txt and bad/\u00e9.txt differ only in case",
+    ),
+    "folder with an accent in two forms": (
+        lambda shop: write_wheel(shop, "bad", "1.0", {**GOOD, "bad/\u00e9/a.txt": b"", "bad/e\u0301/b.txt": b""}),
+        "bad/e\u0301 and bad/\u00e9 differ only in case",
+    ),
     "folder case": (with_extra("Bad/other.txt"), "Bad and bad differ only in case"),
     "file and folder": (with_extra("bad/data.txt/inner"), "bad/data.txt is both a file and a folder"),
     "content": (flipped, "the content of bad/data.txt is not what RECORD says"),
@@ -103,6 +116,25 @@ def test_limits_on_entries_and_size_are_kept(shop: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(wheels, "MAX_ENTRIES", 9)
     monkeypatch.setattr(wheels, "MAX_BYTES", 100)
     with pytest.raises(ArtifactError, match="bytes, more than 100"), wheels.open_wheel(path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["METADATA", "RECORD"])
+def test_what_is_read_whole_is_refused_above_64_mib_before_it_is_unpacked(shop: Path, name: str) -> None:
+    path = write_wheel(shop, "bad", "1.0", GOOD)
+
+    def claim(size: int) -> None:
+        """Write that size, and one when packed that makes it no bomb, into the table of contents."""
+        content = bytearray(path.read_bytes())
+        start = content.rfind(b"PK\x01\x02", 0, content.rfind(f"{INFO}/{name}".encode()))
+        struct.pack_into("<II", content, start + 20, 2**20, size)
+        path.write_bytes(content)
+
+    claim(64 * 2**20)
+    with wheels.open_wheel(path):
+        pass
+    claim(64 * 2**20 + 1)
+    with pytest.raises(ArtifactError, match=f"{INFO}/{name} has 67,108,865 bytes"), wheels.open_wheel(path):
         pass
 
 

@@ -40,7 +40,8 @@ def test_info_says_what_the_store_is(folder: str) -> None:
     assert "other" in text
     facts = json.loads(run("info", folder, "--json").stdout)
     assert (facts["dim"], facts["count"], facts["namespaces"]) == (2, 4, {"": 4, "other": 1})
-    assert facts["capabilities"]["lexical"] == "own"
+    assert facts["capabilities"]["lexical"] == "side-car"
+    assert (facts["capabilities"]["words"], facts["capabilities"]["words_cover"]) == ("exact", "namespace")
 
 
 def test_search_by_words_vector_and_likeness(folder: str) -> None:

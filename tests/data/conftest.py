@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dizuo.data import Dataset, PrepareOptions, prepare
+from dizuo.events import ignore
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,8 @@ class Workbench:
 
     def prepare(self, source: Any, **options: Any) -> Dataset:
         self._count += 1
-        return prepare(source, self.folder / f"out{self._count}", options=PrepareOptions(**options))
+        watch = options.pop("watch", ignore)
+        return prepare(source, self.folder / f"out{self._count}", options=PrepareOptions(**options), watch=watch)
 
 
 @pytest.fixture

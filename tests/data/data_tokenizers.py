@@ -29,6 +29,18 @@ QWEN3 = (
     "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+R1 = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}<|im_start|>assistant\n"
+    "{{ m.content.split('</think>')[-1] if '</think>' in m.content else m.content }}<|im_end|>"
+    "{% else %}<|im_start|>{{ m.role }}\n{{ m.content }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+"""As DeepSeek-R1's: the generation prompt begins a thought, and no thought stands in what was answered."""
+HARMONY = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}{% if m.role == 'assistant' %}<|start|>final{% endif %}<|end|>"
+    "{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
+)
+"""As gpt-oss's: what stands before an answer names its channel."""
 DATED = "Today is {{ strftime_now('%d %b %Y') }}.\n" + CHATML
 TOOLS = "{% if tools %}Tools: {{ tools | tojson }}\n{% endif %}" + CHATML.replace(
     "{{ m.content }}",
@@ -42,7 +54,8 @@ TWO_BOS = "{{ bos_token }}{{ bos_token }}" + CHATML
 LOSSY = CHATML.replace("{% for m in messages %}", "{% for m in messages if m.role != 'developer' %}")
 SHIFTY = CHATML.replace("<|im_start|>assistant\n{% endif %}", "<|im_start|>assistant: {% endif %}")
 TEMPLATES = {
-    "chatml": CHATML, "llama3": LLAMA3, "gemma": GEMMA, "qwen3": QWEN3, "dated": DATED, "tools": TOOLS,
+    "chatml": CHATML, "llama3": LLAMA3, "gemma": GEMMA, "qwen3": QWEN3, "r1": R1, "harmony": HARMONY, "dated": DATED,
+    "tools": TOOLS,
     "endless": ENDLESS, "two_bos": TWO_BOS, "lossy": LOSSY, "shifty": SHIFTY,
 }  # fmt: skip
 SPECIAL = [

@@ -35,7 +35,8 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         GOOD + '{"text": "four", "lable": "a"}\n',
         {},
         "misspelt_key.jsonl has 1 bad row of 4\n"
-        f"  line 4: has no 'label' (did you mean 'lable'?); its keys: text, lable\n\nhint: {FIX}",
+        "  line 4: has no 'label' (did you mean 'lable'?); its keys: text, lable\n"
+        f'    corrected: {{"text": "four", "label": "a"}}\n\nhint: {FIX}',
     ),
     (
         "misspelt_everywhere.jsonl",
@@ -103,6 +104,7 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         GOOD + '{"text": 7, "label": "a"}\n{"text": "x", "label": 1.5}\n{"text": null, "label": "a"}\n',
         {},
         "wrong_type.jsonl has 3 bad rows of 6\n  line 4: text is the number 7, not a string\n"
+        '    corrected: {"text": "7", "label": "a"}\n'
         "  line 5: label is the number 1.5, not a string or a whole number\n"
         f"  line 6: text is null\n\nhint: {FIX}",
     ),
@@ -126,6 +128,7 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "  line 7: messages has no assistant turn\n"
         "  line 8: turn 2 of messages has the role 'asistant' (did you mean 'assistant'?); "
         "known: system, developer, user, assistant, tool\n"
+        '    corrected: {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}\n'
         "  line 9: turn 2 of messages (assistant) is empty\n"
         "  line 10: turn 1 of messages has a part of type 'image'; dizuo reads text parts\n"
         "  line 11: messages begins with an assistant turn; there is nothing it answers\n\n"
@@ -143,10 +146,33 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
     (
         "pairs.jsonl",
         '{"prompt": "p", "chosen": "c", "rejected": "r"}\n{"prompt": "p", "chosen": "c", "rejected": "c"}\n'
-        '{"prompt": "p", "chosen": "", "rejected": "c"}\n{"chosen": "c", "rejected": "r"}\n',
+        '{"prompt": "p", "chosen": "", "rejected": "c"}\n{"chosen": "c", "rejected": "r"}\n'
+        '{"prompt": "p", "chosen": "c", "rejected": "r", "score_chosen": 1, "score_rejected": 2.5}\n',
         {"format": "preference"},
-        "pairs.jsonl has 3 bad rows of 4\n  line 2: chosen and rejected are equal\n  line 3: chosen is empty\n"
-        f"  line 4: chosen is a string without turns, and there is no prompt\n\nhint: {FIX}",
+        "pairs.jsonl has 4 bad rows of 5\n  line 2: chosen and rejected are equal\n  line 3: chosen is empty\n"
+        "  line 4: chosen is a string without turns, and there is no prompt\n"
+        f"  line 5: score_chosen is 1 and score_rejected 2.5: chosen is the worse answer\n\nhint: {FIX}",
+    ),
+    (
+        "weights.jsonl",
+        TURNS * 2
+        + TURNS.replace('"a"}]', '"a", "weight": -1}]')
+        + TURNS.replace('"a"}]', '"a", "weight": 1, "train": false}]')
+        + TURNS.replace('"a"}]', '"a", "loss": "perhaps"}]'),
+        {},
+        "weights.jsonl has 3 bad rows of 5\n"
+        "  line 3: turn 2 of messages has the weight -1, not a number from 0 or true or false\n"
+        "  line 4: turn 2 of messages has weight 1 and train False, which contradict each other\n"
+        f"  line 5: turn 2 of messages has loss 'perhaps', not a number from 0 or true or false\n\nhint: {FIX}",
+    ),
+    (
+        "one_at_a_time.jsonl",
+        TURNS
+        + json.dumps({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "tool_calls": [
+            {"function": {"name": "f"}}, {"function": {"name": "g"}}]}], "parallel_tool_calls": False}) + "\n",
+        {},
+        "one_at_a_time.jsonl has 1 bad row of 2\n  line 2: an answer makes several calls at once, and "
+        f"parallel_tool_calls is false\n\nhint: {FIX}",
     ),
     (
         "judged.jsonl",
@@ -225,16 +251,17 @@ TABLE: list[tuple[str, str | bytes, dict[str, Any], str]] = [
         "text,label\none,a\n",
         {"format": "clasification"},
         "no format is called 'clasification' (did you mean 'classification'?)\n\n"
-        "hint: choose one of: alpaca, classification, feedback, messages, preference, prompt_completion, "
-        "question_answer, sharegpt, text",
+        "hint: choose one of: alpaca, classification, feedback, messages, multiple_choice, preference, "
+        "prompt_completion, question_answer, sharegpt, text",
     ),
     (
         "unknown_role.csv",
         "text,label\none,a\n",
         {"columns": {"promt": "text"}},
         "columns names unknown roles: 'promt' (did you mean 'prompt'?)\n\n"
-        "hint: roles are: messages, conversations, tools, system, instruction, input, output, instances, history, "
-        "prompt, completion, question, answer, context, text, label, chosen, rejected, desirable, paragraphs, qas",
+        "hint: roles are: messages, conversations, tools, parallel, system, instruction, input, output, instances, "
+        "history, prompt, completion, question, answer, context, text, text_pair, label, options, answer_key, chosen, "
+        "rejected, chosen_score, rejected_score, desirable, paragraphs, qas",
     ),
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -132,6 +133,22 @@ def test_a_cut_is_whole_disjoint_and_never_too_large(rows: list[tuple[int, int, 
     assert not {inputs[row] for row in held} & {inputs[row] for row in rest}
     assert not {groups[row] for row in held if groups[row]} & {groups[row] for row in rest if groups[row]}
     assert cut(units_of(every, inputs=inputs, groups=groups, strata=strata, orders=orders), count) == (taken, left)
+
+
+@QUICK
+@given(ROWS, st.randoms(use_true_random=False))
+def test_rows_and_units_stand_in_the_seeded_order_however_they_were_read(
+    rows: list[tuple[int, int, int, int]], random: Random
+) -> None:
+    inputs, groups, strata, orders = (list(column) for column in zip(*rows))
+    every = list(range(len(rows)))
+    units = units_of(every, inputs=inputs, groups=groups, strata=strata, orders=orders)
+    for unit in units:
+        assert list(unit.rows) == sorted(unit.rows, key=lambda row: (orders[row], row))
+        assert (unit.stratum, unit.order) == (strata[unit.rows[0]], min(orders[row] for row in unit.rows))
+    assert [unit.order for unit in units] == sorted(unit.order for unit in units)
+    random.shuffle(every)
+    assert units_of(every, inputs=inputs, groups=groups, strata=strata, orders=orders) == units
 
 
 @QUICK

@@ -33,6 +33,8 @@ class TestFeedback(FormatSuite):
     rows = (
         {"prompt": "a", "completion": "b", "label": True},
         {"prompt": [{"role": "user", "content": "c"}], "completion": "d", "label": False},
+        {"instruction": "e", "input": "f", "output": "g", "kto_tag": "yes"},
+        {"conversations": [{"from": "human", "value": "h"}, {"from": "gpt", "value": "i"}], "label": 0},
     )
 
 
@@ -56,12 +58,32 @@ class TestMessages(FormatSuite):
     )
 
 
+class TestMultipleChoice(FormatSuite):
+    name = "multiple_choice"
+    rows = (
+        {"question": "Which is a colour?", "choices": {"text": ["red", "dog"], "label": ["A", "B"]}, "answerKey": "A"},
+        {"question": "Which runs?", "A": "tree", "B": "dog", "answer": "B", "context": "In the park."},
+        {"question": "Which is late?", "options": ["noon", "night"], "answer": 1},
+        {"question": "Which is green?", "options": {"a": "grass", "b": "sky"}, "answer": "grass"},
+    )
+
+
 class TestPreference(FormatSuite):
     name = "preference"
     rows = (
         {"prompt": "a", "chosen": "b", "rejected": "c"},
         {"chosen": "\n\nHuman: a\n\nAssistant: d", "rejected": "\n\nHuman: a\n\nAssistant: e"},
         {"prompt": "f", "chosen": [{"role": "assistant", "content": "g"}], "rejected": "h"},
+        {
+            "messages": [{"role": "user", "content": "i"}, {"role": "assistant", "content": "j"}],
+            "rejected_response": "k",
+        },
+        {"instruction": "l", "input": "m", "chosen": "n", "rejected": "o", "system": "p"},
+        {
+            "input": {"messages": [{"role": "user", "content": "q"}], "parallel_tool_calls": True},
+            "preferred_output": [{"role": "assistant", "content": "r"}],
+            "non_preferred_output": [{"role": "assistant", "content": "s"}],
+        },
     )
 
 
@@ -76,6 +98,7 @@ class TestPromptCompletion(FormatSuite):
 
 class TestQuestionAnswer(FormatSuite):
     name = "question_answer"
+    unread = frozenset({"answer.answer_start"})
     rows = (
         {"question": "a", "answer": "b", "context": "c"},
         {"question": "d", "answer": ["e", "f"]},

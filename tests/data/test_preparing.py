@@ -71,7 +71,7 @@ def test_duplicates_are_found_after_folding_case_space_and_punctuation(bench: An
 def test_one_text_with_two_labels_follows_the_stated_policy(
     bench: Any, policy: str, left: list[str], conflicts: int
 ) -> None:
-    rows = [{"text": "same", "label": "x"}, {"text": "Same.", "label": "y"}, *labelled(4, labels=("x", "y"))]
+    rows = [{"text": "same", "label": "x"}, {"text": "same ", "label": "y"}, *labelled(4, labels=("x", "y"))]
     data = bench.prepare(bench.write("a.jsonl", rows), test=0, conflicts=policy)
     assert sorted(e.labels[0] for e in data.train if e.text.lower().startswith("same")) == left
     assert data.card.ledger.removed["conflicts"] == conflicts
@@ -209,7 +209,7 @@ def test_bad_rows_go_to_the_quarantine_with_their_reasons(bench: Any) -> None:
 
 def test_several_answers_to_one_test_prompt_become_references(bench: Any) -> None:
     bench.write("train.csv", "question,answer\nwho,me\nwho,you\n")
-    bench.write("test.csv", "question,answer\nwhat,this\nWhat?,that\nwhat,this\nwhere,here\n")
+    bench.write("test.csv", "question,answer\nwhat,this\nwhat,that\nwhat,this\nwhere,here\n")
     data = bench.prepare("train.csv", test="test.csv")
     found = {e.messages[-1].content: e.references for e in data.test}
     assert found == {"this": ("that",), "here": ()}

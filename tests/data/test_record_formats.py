@@ -107,6 +107,94 @@ CASES: list[tuple[str, dict[str, Any], Any]] = [
      Feedback((Message(U, "p"),), (Message(A, "c"),), False)),
     ("feedback", {"prompt": "p", "completion": "c", "kto_tag": 1},
      Feedback((Message(U, "p"),), (Message(A, "c"),), True)),
+    ("feedback",
+     {"messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}], "label": False},
+     Feedback((Message(U, "p"),), (Message(A, "c"),), False)),
+    ("feedback", {"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": "c"}], "kto_tag": "True",
+                  "system": "s"},
+     Feedback((Message("system", "s"), Message(U, "p")), (Message(A, "c"),), True)),
+    ("feedback", {"instruction": "i", "input": "x", "output": "c", "kto_tag": 0},
+     Feedback((Message(U, "i\n\nx"),), (Message(A, "c"),), False)),
+    ("feedback", {"prompt": "p", "response": "c", "label": "no"},
+     Feedback((Message(U, "p"),), (Message(A, "c"),), False)),
+    ("feedback", {"question": "p", "answer": "c", "label": True, "context": "x"},
+     Feedback((Message(U, "x\n\np"),), (Message(A, "c"),), True)),
+    (
+        "preference",
+        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"},
+                      {"role": "assistant", "content": "c"}], "rejected_response": "r"},
+        Preference((Message("system", "s"), Message(U, "p")), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": "c"}], "rejected_response": "r"},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}],
+         "rejected_messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "r"}]},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"instruction": "i", "input": "x", "chosen": "c", "rejected": "r", "system": "s", "history": [["q", "a"]]},
+        Preference((Message("system", "s"), Message(U, "q"), Message(A, "a"), Message(U, "i\n\nx")),
+                   (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"question": "p", "system": "s", "chosen": "c", "rejected": "r"},
+        Preference((Message("system", "s"), Message(U, "p")), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "preference",
+        {"input": {"messages": [{"role": "user", "content": "p"}], "tools": [TOOL], "parallel_tool_calls": True},
+         "preferred_output": [{"role": "assistant", "content": "c"}],
+         "non_preferred_output": [{"role": "assistant", "content": "r"}]},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),), tools=(TOOL,)),
+    ),
+    (
+        "preference",
+        {"prompt": "p", "chosen": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}],
+         "rejected": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "r"}],
+         "messages": [{"role": "user", "content": "p"}, {"role": "assistant", "content": "c"}],
+         "score_chosen": 8.0, "score_rejected": 2.0},
+        Preference((Message(U, "p"),), (Message(A, "c"),), (Message(A, "r"),)),
+    ),
+    (
+        "messages",
+        {"messages": [{"role": "user", "content": [{"type": "text", "value": "u"}]},
+                      {"role": "assistant", "content": [{"type": "thinking", "thinking": "h"}, {"text": "a"}]}]},
+        chat(Message(U, "u"), Message(A, "a", reasoning_content="h")),
+    ),
+    (
+        "messages",
+        {"messages": [{"role": "user", "content": "u"},
+                      {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{\"x\": 1}"}},
+                      {"role": "function", "name": "f", "content": "r"},
+                      {"role": "assistant", "content": "a", "reasoning_content": "h"}],
+         "functions": [{"name": "f"}]},
+        chat(Message(U, "u"), Message(A, "", tool_calls=(CALL,)), Message("tool", "r", name="f"),
+             Message(A, "a", reasoning_content="h"), tools=(TOOL,)),
+    ),
+    ("messages", {"messages": [{"from": "user", "value": "u"}, {"from": "assistant", "value": "a"}]},
+     chat(Message(U, "u"), Message(A, "a"))),
+    ("sharegpt", {"conversations": [{"role": "user", "value": "u"}, {"role": "assistant", "value": "a"}]},
+     chat(Message(U, "u"), Message(A, "a"))),
+    ("alpaca", {"instruction": "i", "context": "x", "response": "o", "category": "open_qa"},
+     chat(Message(U, "i\n\nx"), Message(A, "o"))),
+    ("alpaca", {"instruction": "", "input": "x", "output": "o"}, chat(Message(U, "x"), Message(A, "o"))),
+    ("question_answer", {"query": "q", "response": "a", "system": "s", "history": [["b", "c"]]},
+     chat(Message("system", "s"), Message(U, "b"), Message(A, "c"), Message(U, "q"), Message(A, "a"))),
+    ("multiple_choice", {"question": "q", "A": "x", "B": "y", "answer": "B"},
+     chat(Message(U, "q\n\nA. x\nB. y"), Message(A, "B"))),
+    ("multiple_choice", {"question": "q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"},
+     chat(Message(U, "q\n\n1. x\n2. y"), Message(A, "2"))),
+    ("multiple_choice", {"question": "q", "choices": ["x", "y"], "answer": 1},
+     chat(Message(U, "q\n\nA. x\nB. y"), Message(A, "B"))),
+    ("classification", {"premise": "p", "hypothesis": "h", "label": 1}, Labelled("p\n\nh", ("1",))),
+    ("classification", {"text": "p", "text_pair": "h", "label": 1}, Labelled("p\n\nh", ("1",))),
 ]  # fmt: skip
 
 
@@ -152,7 +240,8 @@ def test_a_bigger_format_takes_the_place_of_one_inside_it(bench: Any) -> None:
     rows = [{"prompt": "p", "completion": "c", "label": bool(i)} for i in range(2)]
     assert bench.prepare(bench.write("a.jsonl", rows), test=0).card.format == "feedback"
     rows = [{"prompt": "p", "completion": "c", "label": "spam"}]
-    assert bench.prepare(bench.write("b.jsonl", rows), test=0).card.format == "prompt_completion"
+    data = bench.prepare(bench.write("b.jsonl", rows), test=0, ignore=("label",))
+    assert data.card.format == "prompt_completion"
 
 
 def test_several_fitting_formats_are_refused_until_one_is_named(bench: Any) -> None:

@@ -19,15 +19,20 @@ from dizuo.data.rendering.conversations import (
     render_completions,
     render_prompt,
     render_text,
+    without_thoughts,
 )
 from dizuo.errors import DataError
 from dizuo.records import Chat, Labelled, Message, Preference, Text
 
-USABLE = ["chatml", "llama3", "gemma", "qwen3", "dated", "tools"]
+USABLE = ["chatml", "llama3", "gemma", "qwen3", "r1", "harmony", "dated", "tools"]
 ENDS = {
     "chatml": "<|im_end|>", "llama3": "<|eot|>", "gemma": "<end_of_turn>", "qwen3": "<|im_end|>",
-    "dated": "<|im_end|>", "tools": "<|im_end|>",
+    "r1": "<|im_end|>", "harmony": "<|im_end|>", "dated": "<|im_end|>", "tools": "<|im_end|>",
 }  # fmt: skip
+OPENINGS = {
+    "qwen3": "<think>\n\n</think>\n\n", "r1": "<think>\n\n</think>\n\n", "harmony": "<|start|>final<|end|>",
+}  # fmt: skip
+"""With what the prompt of an answer without thoughts ends."""
 
 
 def say(*turns: str, weights: dict[int, float] | None = None) -> tuple[Message, ...]:
@@ -86,7 +91,69 @@ def test_a_template_that_drops_earlier_thoughts_gives_one_sequence_per_turn() ->
     assert trained(tokenizer, first) == "<think>\nhm\n</think>\n\nworld<|im_end|>"
     assert trained(tokenizer, second) == "<think>\nso\n</think>\n\nsport<|im_end|>"
     assert "hm" not in tokenizer.decode(second.ids)
-    assert second.ids[: second.num_prompt].tolist() == render_prompt(tokenizer, messages[:3])
+    assert second.ids[: second.num_prompt].tolist() == render_prompt(tokenizer, messages[:3], thinking=True)
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_what_the_template_writes_before_an_answer_is_in_the_prompt_and_not_trained(name: str) -> None:
+    tokenizer = build_tokenizer(TEMPLATES[name])
+    messages = say("hello", "world", "and", "sport")
+    sequences = render_chat(tokenizer, Chat(messages))
+    assert "".join(trained(tokenizer, sequence) for sequence in sequences) == f"world{ENDS[name]}sport{ENDS[name]}"
+    for turn in (1, 3):
+        prompt = render_prompt(tokenizer, messages[:turn])
+        assert tokenizer.decode(prompt).endswith(OPENINGS.get(name, ""))
+        assert any(sequence.ids[: len(prompt)].tolist() == prompt for sequence in sequences)
+    # A label is scored, and an answer given, after the same ids.
+    for rendered in render_completions(tokenizer, messages[:1], ["world", "sport"]):
+        assert rendered.ids[: rendered.num_prompt].tolist() == render_prompt(tokenizer, messages[:1])
+        assert trained(tokenizer, rendered) in (f"world{ENDS[name]}", f"sport{ENDS[name]}")
+    assert trained(tokenizer, render_completion(tokenizer, messages[:3], "sport")) == f"sport{ENDS[name]}"
+
+
+@pytest.mark.parametrize("kept", ["apart", "in the content"])
+@pytest.mark.parametrize("name", ["qwen3", "r1"])
+def test_thoughts_are_trained_and_answers_are_told_from_them(name: str, kept: str) -> None:
+    tokenizer = build_tokenizer(TEMPLATES[name])
+    if kept == "apart" and name == "qwen3":
+        tokenizer.chat_template = TEMPLATES[name].replace(
+            "if '</think>' in m.content else ''", "if '</think>' in m.content else m.reasoning_content or ''"
+        )
+    question = Message("user", "hello")
+    apart = kept == "apart"
+    answer = Message("assistant", "sport" if apart else "<think>\nhm\n</think>\n\nsport",
+                     reasoning_content="hm" if apart else "")  # fmt: skip
+    assert answer.thoughts_and_answer() == ("hm", "sport")
+    (rendered,) = render_chat(tokenizer, Chat((question, answer)))
+    prompt = render_prompt(tokenizer, [question], thinking=True)
+    assert rendered.ids[: rendered.num_prompt].tolist() == prompt
+    begun = "<think>\n" if name == "r1" else ""
+    assert tokenizer.decode(prompt).endswith(f"assistant\n{begun}")
+    written = trained(tokenizer, rendered)
+    assert begun + written == "<think>\nhm\n</think>\n\nsport<|im_end|>"
+    assert without_thoughts(tokenizer, written) == "sport<|im_end|>"
+    # Another turn behind it: its thoughts are gone, as they will be when the model is asked.
+    later = say("and", "world")
+    sequences = render_chat(tokenizer, Chat((question, answer, *later)))
+    assert [trained(tokenizer, sequence) for sequence in sequences] == [written, "world<|im_end|>"]
+    assert "hm" not in tokenizer.decode(sequences[1].ids)
+    served = render_prompt(tokenizer, [question, answer, later[0]])
+    assert sequences[1].ids[: len(served)].tolist() == served
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "answer"),
+    [
+        ("qwen3", "<think>\nhm\n</think>\n\nsport", "sport"),
+        ("qwen3", "sport", "sport"),
+        ("qwen3", "<think>\nhm, and so on without an end", ""),
+        ("r1", "hm\n</think>\n\nsport", "sport"),
+        ("r1", "sport", "sport"),
+        ("chatml", "<think>\nhm\n</think>\n\nsport", "<think>\nhm\n</think>\n\nsport"),
+    ],
+)
+def test_an_answer_is_what_stands_behind_the_thoughts_of_the_template(name: str, text: str, answer: str) -> None:
+    assert without_thoughts(build_tokenizer(TEMPLATES[name]), text) == answer
 
 
 def test_an_answer_that_merges_with_the_prompt_starts_a_sequence_of_its_own(smollm2: Any) -> None:
@@ -192,6 +259,22 @@ def test_text_is_trained_whole_with_its_eos_and_without_a_template() -> None:
     bare = render_text(build_tokenizer(None), Text("hello world"))
     assert bare.weights[0] == 0  # nothing stands before the first token
     assert (bare.weights[1:] == 1).all()
+
+
+@pytest.mark.parametrize("text", ["hello world", "hello world</s>", "hello</s>world", "hello world</s></s>"])
+def test_a_text_ends_in_eos_and_one_that_is_there_is_not_written_again(text: str) -> None:
+    """Texts with a template of their own written out may bring their end with them."""
+    tokenizer = build_tokenizer(None)
+    rendered = render_text(tokenizer, Text(text))
+    assert tokenizer.decode(rendered.ids) == (text if text.endswith("</s>") else text + "</s>")
+    assert rendered.ids[-1] == tokenizer.eos_token_id
+    assert rendered.weights[-1] == 1
+
+
+def test_a_text_of_a_model_without_eos_ends_where_it_ends() -> None:
+    tokenizer = build_tokenizer(None)
+    tokenizer.eos_token = None
+    assert tokenizer.decode(render_text(tokenizer, Text("hello world")).ids) == "hello world"
 
 
 def test_the_prompt_of_a_text_is_read_and_not_trained() -> None:

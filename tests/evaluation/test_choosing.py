@@ -13,12 +13,15 @@ from sklearn.metrics import f1_score
 from dizuo.data import Dataset, Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, evaluate, probe
-from dizuo.evaluation.choosing import check_metric, choose_kind, choose_score, usable_metrics
+from dizuo.evaluation.answering.cheap import choose_baselines
+from dizuo.evaluation.baselines import BASELINES, CheapModel
+from dizuo.evaluation.choosing import check_rows, check_wanted, choose_kind, choose_score, usable_metrics
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.metrics import METRICS
 from dizuo.evaluation.setting import Item, items_of
 from dizuo.models.heads import HeadFacts
+from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text
 
 TASKS = {
     "labels": Task("classification", labels=("a", "b")),
@@ -39,6 +42,7 @@ EVALUATED = {
     ("several", "regression"): "regression",
     ("written", None): "generation",
     ("written", "regression"): "regression",
+    ("running text", None): "generation",
     ("pairs", None): "preference",
     ("pairs", "reward"): "reward",
 }
@@ -147,16 +151,92 @@ def test_a_metric_that_does_not_exist_is_told_with_the_near_name() -> None:
         ("several", "chrf", True, "the metric 'chrf' cannot be used for classification with several labels"),
         ("pairs", "accuracy", False, "the metric 'accuracy' cannot be used for preferences"),
         ("pairs", "accuracy", True, "the metric 'accuracy' cannot be used for a reward model"),
-        ("running text", "accuracy", False, ""),  # is not evaluated at all, which the evaluation itself says
+        ("running text", "accuracy", False, ""),
+        ("votes", "accuracy", False, ""),  # is not evaluated at all, which the evaluation itself says
     ],
 )
 def test_a_metric_is_refused_before_training(task: str, asked: str, headed: bool, refused: str) -> None:
     if not refused:
-        check_metric(TASKS[task], asked=asked, headed=headed)
+        check_wanted(TASKS[task], metric=asked, baselines=("auto",), headed=headed)
         return
     with pytest.raises(EvaluationError) as raised:
-        check_metric(TASKS[task], asked=asked, headed=headed)
+        check_wanted(TASKS[task], metric=asked, baselines=("auto",), headed=headed)
     assert raised.value.message == refused
+
+
+CHEAP = [name for name, baseline in BASELINES.all().items() if isinstance(baseline.how, CheapModel)]
+
+
+@pytest.mark.parametrize("baseline", CHEAP)
+@pytest.mark.parametrize("kind", KINDS.names())
+def test_a_baseline_is_used_or_refused_for_every_kind(kind: str, baseline: str) -> None:
+    loaded = KINDS.load(kind)
+    task = next(TASKS[task] for (task, _), evaluated in EVALUATED.items() if evaluated == kind)
+    headed = kind in ("regression", "reward")
+    if loaded.answers in BASELINES.load(baseline).answers:
+        assert [found.name for found in choose_baselines([baseline], answers=loaded.answers)] == [baseline]
+        check_wanted(task, metric="auto", baselines=[baseline], headed=headed)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        choose_baselines([baseline], answers=loaded.answers)
+    assert raised.value.message.startswith(f"the baseline {baseline!r} answers with ")
+    assert raised.value.message.endswith(f"but this task wants {loaded.answers}")
+    assert raised.value.hint is not None
+    assert raised.value.hint.startswith("baselines for this task: ")
+
+
+@pytest.mark.parametrize(
+    ("task", "baselines", "headed", "refused"),
+    [
+        ("labels", ["majority"], False, ""),
+        ("labels", ["majority"], True, ""),
+        ("labels", ["nearest"], False, "the baseline 'nearest' answers with text or labels, but this task wants label"),
+        ("pairs", ["majority"], False, "the baseline 'majority' answers with label, but this task wants pair"),
+        ("votes", ["majority"], False, ""),
+    ],
+)
+def test_a_baseline_is_refused_before_training(task: str, baselines: list[str], headed: bool, refused: str) -> None:
+    if not refused:
+        check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
+    assert raised.value.message == refused
+
+
+ROWS: dict[str, list[Example]] = {
+    "labels": [Labelled("a text", ("a",))],
+    "several": [Labelled("a text", ("a", "b"))],
+    "written": [Chat((Message("user", "q"), Message("assistant", "a")))],
+    "pairs": [
+        Preference((Message("user", "q"),), (Message("assistant", "a"),), (Message("assistant", "b"),)),
+    ],
+    "running text": [Text("a story without a question")],
+    "votes": [Feedback((Message("user", "q"),), (Message("assistant", "a"),), True)],
+}
+NO_ANSWER = {
+    "running text": "an example is running text without a question and its right answer",
+    "votes": "the data set has the kind 'feedback'; classification, generation and preferences can be evaluated",
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_rows_without_a_right_answer_are_refused_before_training(task: str) -> None:
+    if task not in NO_ANSWER:
+        check_rows(TASKS[task], ROWS[task], headed=False)
+        return
+    with pytest.raises(EvaluationError) as raised:
+        check_rows(TASKS[task], ROWS[task], headed=False)
+    assert raised.value.message == NO_ANSWER[task]
+    assert str(raised.value.hint).endswith("dizuo train, and dizuo plan --until train, go without a report")
+
+
+def test_one_row_of_running_text_among_prompts_is_found_and_named() -> None:
+    rows: list[Example] = [Text("an answer", prompt=f"question {i}: ") for i in range(300)]
+    check_rows(TASKS["running text"], rows, headed=False)
+    rows[200] = Text("a story", origin=Origin("rows.jsonl", 201))
+    with pytest.raises(EvaluationError, match=r"rows\.jsonl:201 is running text"):
+        check_rows(TASKS["running text"], rows, headed=False)
 
 
 # The score of a report.
@@ -169,7 +249,7 @@ def test_accuracy_is_what_classes_are_scored_by_unless_asked(spec: Any, news: Da
     options = EvaluateOptions(**QUICK, metric=metric, curve=False, max_items=8)
     report = evaluate(spec, news, options=options)
     assert report.metric == title
-    assert {row.interval for row in report.rows} == {"wilson"}
+    assert {row.interval for row in report.rows} == {"clopper-pearson"}
 
 
 def test_macro_f1_is_the_score_with_its_own_interval_and_tests(spec: Any, news: Dataset, adapter: Path) -> None:
@@ -182,7 +262,7 @@ def test_macro_f1_is_the_score_with_its_own_interval_and_tests(spec: Any, news: 
         assert other is not None
         assert row.score == other.metrics["macro F1"] == row.metrics["macro F1"]
         assert row.metrics["accuracy"] == other.score
-        assert row.interval == "bca"
+        assert row.interval == "conservative"
         assert row.low <= row.score <= row.high
         assert row.n == other.n
     tuned, untuned = report.tuned, report.untuned
@@ -221,7 +301,7 @@ def test_models_are_compared_item_by_item_whatever_the_report_shows(spec: Any, n
     one = probe(spec, news, sample=10, options=options)
     assert one.metric == "accuracy"
     assert one.row.score == np.mean(one.values)
-    assert {row.interval for row in cheap_rows(news, sample=10, options=options)[0]} == {"wilson"}
+    assert {row.interval for row in cheap_rows(news, sample=10, options=options)[0]} == {"clopper-pearson"}
     with pytest.raises(EvaluationError, match="cannot be used for classification"):
         probe(spec, news, options=EvaluateOptions(metric="chrf"))
 

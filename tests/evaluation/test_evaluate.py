@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_samples import LABELS, labelled, questions, write_data
+import torch
+from evaluation_samples import LABELS, labelled, questions, with_identity, write_data
 
 from dizuo import models
 from dizuo.data import Dataset, Task
 from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, Report, cheap_rows, evaluate, probe, recommend
 from dizuo.evaluation.answering.likelihood import score_labels
+from dizuo.evaluation.baselines import five_shot
 from dizuo.evaluation.setting import items_of
 from dizuo.events import Event, Progress
 from dizuo.models import adapters
-from dizuo.records import Feedback, Labelled, Message, Origin
+from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Text
 from dizuo.trees import Runner
 
 FAST = {"embedder": "none", "five_shot_items": 12, "served_items": 16, "samples": 3}
@@ -309,3 +312,62 @@ def test_importing_the_options_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+# Raw prompts with completions: read and answered without a template, as they were trained.
+
+
+def raw_rows(count: int, *, seed: int = 0) -> list[Example]:
+    """Return prompts that are continued by two words of theirs."""
+    chats = [row for row in questions(count, seed=seed) if isinstance(row, Chat)]
+    rows = [Text(chat.messages[1].content, prompt=f"{chat.messages[0].content} ->") for chat in chats]
+    return [with_identity(row) for row in rows]
+
+
+def test_raw_prompts_are_answered_and_scored_without_a_template(spec: Any, adapter: Path, tmp_path: Path) -> None:
+    data = write_data(tmp_path, train=raw_rows(30), test=raw_rows(12, seed=1), task=Task("text"))
+    options = EvaluateOptions(embedder="none", max_tokens=6, shots=3)
+    report = evaluate(spec, data, adapter=adapter, options=options)
+    assert (report.kind, report.metric) == ("text", "exact match")
+    assert [row.name for row in report.rows] == ["nearest", "untuned", "five_shot", "tuned"]
+    model = models.load(spec)
+    tokenizer = model.tokenizer
+    texts = [(item.prompt, item.text) for item in data.test]
+    totals = [0.0, 0]
+    for prompt, completion in texts:
+        before = [tokenizer.bos_token_id] if tokenizer("")["input_ids"] else []
+        start = [*before, *tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+        ids = [*start, *tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        with torch.no_grad():
+            logs = torch.log_softmax(model.module(input_ids=torch.tensor([ids])).logits[0].double(), -1)
+        totals[0] -= sum(float(logs[place - 1, ids[place]]) for place in range(len(start), len(ids)))
+        totals[1] += len(completion.encode())
+    untuned = report.row("untuned")
+    assert untuned is not None
+    assert untuned.metrics["bits per byte of the right answers"] == pytest.approx(
+        totals[0] / math.log(2) / totals[1], rel=1e-4
+    )
+    # What it wrote is what transformers writes greedily after the same tokens, up to the end of text.
+    prompt = texts[0][0]
+    start = tokenizer(prompt, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        written = model.module.generate(
+            start, max_new_tokens=6, do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=0
+        )
+    assert report.samples[0].answers["untuned"] == tokenizer.decode(written[0, start.shape[1] :], True).strip()[:300]
+
+
+def test_raw_examples_stand_before_a_raw_prompt_with_their_answers() -> None:
+    rows = [("2 + 2 =", " 4"), ("3 + 3 =", " 6")]
+    ask = five_shot.prompts(rows, labels=(), options=EvaluateOptions(shots=2))
+    text = ask("5 + 1 =")
+    assert sorted(str(text).split("\n\n")) == ["2 + 2 = 4", "3 + 3 = 6", "5 + 1 ="]
+    assert str(text).endswith("\n\n5 + 1 =")
+    assert ask("2 + 2 =") == "3 + 3 = 6\n\n2 + 2 ="
+
+
+def test_running_text_is_refused(spec: Any, tmp_path: Path) -> None:
+    rows = [with_identity(Text(f"a story {i}", origin=Origin("book.txt", i + 1))) for i in range(6)]
+    data = write_data(tmp_path, train=rows, test=rows, task=Task("text"))
+    with pytest.raises(EvaluationError, match=r"book\.txt:1 is running text without a question"):
+        evaluate(spec, data)

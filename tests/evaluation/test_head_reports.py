@@ -22,7 +22,7 @@ from dizuo.evaluation.kinds.regression import spearman
 from dizuo.models import adapters
 from dizuo.models.heads import Head, HeadFacts
 from dizuo.records import Labelled, Message, Origin, Preference, with_identity
-from dizuo.significance import mcnemar_exact, wilson
+from dizuo.significance import mcnemar_exact, proportion
 
 OPTIONS = EvaluateOptions(served_items=6, five_shot_items=4, baselines=("majority",), curve=False, embedder="none")
 
@@ -60,7 +60,7 @@ def test_a_classification_is_what_the_head_says_of_each_question_alone(spec: Any
     right = sum(said == example.labels[0] for said, example in zip(expected, data.test, strict=True))
     tuned, served = report.tuned, report.row("served")
     assert (tuned.score, tuned.n, served.n) == (right / 20, 20, 6)
-    interval = wilson(right, 20)
+    interval = proportion(right, 20)
     assert (tuned.low, tuned.high) == (interval.low, interval.high)
     assert served.metrics["largest difference from as scored"] < 1e-5
     matrix = np.array(report.confusion["tuned"].matrix)
@@ -144,7 +144,7 @@ def test_a_reward_model_is_scored_by_the_pairs_it_ranks_right(spec: Any, tmp_pat
     assert tuned.metrics["mean margin"] == pytest.approx(np.mean(margins), abs=1e-5)
     ours, theirs = np.array(margins) > 0, np.array(likelier) > 0
     assert tuned.p_vs_untuned == pytest.approx(mcnemar_exact(int((ours & ~theirs).sum()), int((theirs & ~ours).sum())))
-    interval = wilson(int(ours.sum()), 18)
+    interval = proportion(int(ours.sum()), 18)
     assert (tuned.low, tuned.high) == (interval.low, interval.high)
     assert report.row("served").score == np.mean(ours[:4])
 

@@ -13,7 +13,7 @@ from dizuo.data.rendering.conversations import render_completions
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.answering.likelihood import contextual_bias, question_sequences, score_labels, softmax
 from dizuo.records import Message
-from dizuo.trees import Runner
+from dizuo.trees import Runner, Sequences, common_prefix, count_packed
 
 LABELS = ("sport", "sports news", "sport and music", "政治", "music")
 
@@ -61,6 +61,42 @@ def test_questions_share_their_prompt_and_more_so_in_larger_passes(model: models
     large = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, tokens_per_block=100_000)
     assert small.sum_lengths == large.sum_lengths > 2 * small.packed_tokens
     assert large.packed_tokens < small.packed_tokens
+
+
+@pytest.mark.parametrize("budget", [1, 40, 90, 200, 100_000])
+def test_tokens_are_counted_as_the_runner_reads_them_and_passes_are_filled(
+    model: models.Model, runner: Runner, monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    labels = (
+        "sport",
+        "business",
+        "a song",
+        "a story",
+        "sports",
+        "a",
+    )  # not sorted: neighbours share less than the tree
+    passes: list[tuple[int, int]] = []
+    forward = runner.forward
+
+    def recorded(sequences: Sequences, **options: Any) -> Any:
+        outputs = forward(sequences, **options)
+        passes.append((len(sequences) // len(labels), outputs.num_tokens))
+        return outputs
+
+    monkeypatch.setattr(runner, "forward", recorded)
+    found = score_labels(runner, model.tokenizer, QUESTIONS, labels, tokens_per_block=budget)
+    assert found.packed_tokens == sum(size for _, size in passes)
+    assert all(size <= budget or questions == 1 for questions, size in passes)
+    read = [
+        [sequence.ids[:-1] for sequence in sequences]
+        for sequences in question_sequences(model.tokenizer, QUESTIONS, labels)
+    ]
+    for end, (_, size) in zip(np.cumsum([questions for questions, _ in passes])[:-1], passes, strict=False):
+        # A pass ends where the next question, less what it shares with the one before, would not have fitted.
+        assert size + count_packed(read[end]) - common_prefix(read[end - 1][0], read[end][0]) > budget
+    every = question_sequences(model.tokenizer, QUESTIONS, labels)
+    # The end of turn is predicted and never read.
+    assert found.sum_lengths == sum(len(sequence.ids) - 1 for sequences in every for sequence in sequences)
 
 
 def test_the_end_of_turn_is_scored_so_that_a_label_is_not_its_own_beginning(model: models.Model) -> None:
@@ -140,6 +176,62 @@ def test_one_label_and_repeated_labels_are_refused(model: models.Model, runner: 
 def test_a_label_without_text_is_refused(model: models.Model, runner: Runner) -> None:
     with pytest.raises(EvaluationError, match="no tokens of its own"):
         score_labels(runner, model.tokenizer, QUESTIONS, ("a", ""))
+
+
+def test_labels_that_are_the_same_tokens_to_the_model_are_refused_by_their_names(spec: Any) -> None:
+    from tokenizers import normalizers
+
+    tokenizer = models.load(spec).tokenizer
+    assert len(list(question_sequences(tokenizer, QUESTIONS[:1], ("sport", "music", "Sport")))) == 1
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer = type(tokenizer)(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token=tokenizer.bos_token, eos_token=tokenizer.eos_token,
+        chat_template=tokenizer.chat_template,
+    )  # fmt: skip
+    with pytest.raises(EvaluationError) as caught:
+        list(question_sequences(tokenizer, QUESTIONS[:1], ("sport", "music", "Sport")))
+    assert str(caught.value) == (
+        "the labels 'sport' and 'Sport' are the same tokens to this model\n\nhint: rename one of them"
+    )
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_refused(spec: Any, value: float) -> None:
+    broken = models.load(spec)
+    runner = Runner(broken.module, layout="padded")
+    with torch.no_grad():
+        next(reversed(list(broken.module.parameters()))).fill_(value)
+    with pytest.raises(EvaluationError) as caught:
+        score_labels(runner, broken.tokenizer, QUESTIONS[:2], LABELS)
+    assert str(caught.value) == (
+        "the model gives label scores that are not finite\n\nhint: check its weights: dizuo doctor"
+    )
+
+
+def test_a_question_fits_until_its_longest_label_is_longer_than_the_context(
+    model: models.Model, runner: Runner
+) -> None:
+    longest = [
+        max(len(sequence.ids) for sequence in sequences)
+        for sequences in question_sequences(model.tokenizer, QUESTIONS, LABELS)
+    ]
+    limit = sorted(longest)[2]
+    assert max(longest) > limit > min(longest)
+    for context_length in (limit, limit - 1):
+        found = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, context_length=context_length)
+        assert found.too_long.tolist() == [length > context_length for length in longest]
+    assert not score_labels(runner, model.tokenizer, QUESTIONS, LABELS).too_long.any()
+
+
+@pytest.mark.parametrize("budget", [1, 100_000])
+def test_the_tokens_of_a_label_are_counted_with_its_end_of_turn_and_without_the_question(
+    model: models.Model, runner: Runner, budget: int
+) -> None:
+    (sequences,) = question_sequences(model.tokenizer, QUESTIONS[:1], LABELS)
+    expected = [len(sequence.ids) - sequence.num_prompt for sequence in sequences]
+    assert len(set(expected)) > 1
+    found = score_labels(runner, model.tokenizer, QUESTIONS, LABELS, tokens_per_block=budget)
+    assert found.num_tokens.tolist() == expected
 
 
 def test_softmax_survives_large_scores() -> None:

@@ -17,7 +17,7 @@ from dizuo.data.rendering.conversations import render_answer
 from dizuo.evaluation import EvaluateOptions, Report, evaluate
 from dizuo.models import adapters
 from dizuo.records import Message, Origin, Preference, with_identity
-from dizuo.significance import mcnemar_exact, wilson
+from dizuo.significance import mcnemar_exact, proportion
 
 TASK = Task("preference")
 
@@ -76,8 +76,8 @@ def test_rows_are_what_single_sequences_give(report: Report, spec: Any, adapter:
         right = sums[:, 0] > sums[:, 1]
         assert row is not None
         assert row.score == right.mean()
-        interval = wilson(int(right.sum()), 24)
-        assert (row.low, row.high, row.interval) == (interval.low, interval.high, "wilson")
+        interval = proportion(int(right.sum()), 24)
+        assert (row.low, row.high, row.interval) == (interval.low, interval.high, "clopper-pearson")
         assert row.metrics["the likelier per token"] == (means[:, 0] > means[:, 1]).mean()
     tuned = report.tuned
     assert tuned is not None

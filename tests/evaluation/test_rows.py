@@ -47,18 +47,20 @@ def test_right_and_wrong_get_wilson_and_mcnemar() -> None:
     assert rows["tuned"].vs_untuned[0] == pytest.approx(0.2)
 
 
-def test_graded_answers_get_a_bootstrap() -> None:
+def test_graded_answers_get_the_interval_of_a_bounded_mean() -> None:
     random = np.random.default_rng(0)
     rows = table(random.random(50), random.random(50), random.random(50))
-    assert {row.interval for row in rows} == {"bca"}
+    assert {row.interval for row in rows} == {"score"}
+    few = table(random.random(49), random.random(49), random.random(49))
+    assert {row.interval for row in few} == {"conservative"}
     assert all(row.low < row.score < row.high for row in rows)
 
 
 def test_rows_of_different_size_are_compared_on_the_items_that_both_have() -> None:
     short, long = mixed(10, 10), np.concatenate((mixed(10, 0), mixed(90, 90)))
-    p, (gain, _, _) = compare(short, long, options=OPTIONS)
-    assert gain == 1.0
-    assert p == mcnemar_exact(10, 0)
+    found = compare(short, long, options=OPTIONS)
+    assert found.difference == 1.0
+    assert found.p == mcnemar_exact(10, 0)
 
 
 def test_the_best_cheap_row_is_the_one_compared_with() -> None:
@@ -131,6 +133,57 @@ def test_the_gate_says_why_it_stays_closed(
 ) -> None:
     (reason,) = unmet(report(mixed(100, tuned), mixed(100, untuned), mixed(100, cheap)), **asked)
     assert said in reason
+
+
+@pytest.mark.parametrize(
+    ("scored", "served", "count", "closed"),
+    [
+        (100, 0, 16, True),  # 100 % as scored and 0 % as served
+        (95, 70, 100, True),
+        (70, 95, 100, True),  # better, but another model all the same
+        (95, 94, 100, False),
+        (100, 0, 5, False),  # five items cannot tell
+        (90, 84, 100, False),  # 6 of 6: p = 0.03
+        (90, 82, 100, True),  # 8 of 8: p = 0.008
+    ],
+)
+def test_the_gate_is_closed_for_a_model_that_is_served_otherwise_than_scored(
+    scored: int, served: int, count: int, closed: bool
+) -> None:
+    as_scored, as_served = mixed(100, scored), mixed(100, served)[:count]
+    entries = [
+        entry("untuned", "untuned", mixed(100, 10)), entry("tuned", "tuned", as_scored),
+        entry("served", "tuned", as_served),
+    ]  # fmt: skip
+    rows = make_rows(entries, options=OPTIONS)
+    row = rows[2]
+    a, b = as_served, as_scored[:count]
+    assert row.p_vs_scored == mcnemar_exact(int((a > b).sum()), int((b > a).sum()))
+    assert (rows[1].p_vs_scored, rows[1].vs_scored) == (None, None)
+    found = report(mixed(100, 1), mixed(100, 1), mixed(100, 1), rows=tuple(rows))
+    line = verdict(rows, metric="accuracy")
+    for asked in ({}, {"better_than_untuned": False}):
+        reasons = unmet(found, **asked)
+        assert len(reasons) == closed
+        assert all("as served the model is not what was scored" in reason for reason in reasons)
+    assert ("Served, it is another model" in line) == closed
+    if closed:
+        assert f"{100 * as_served.mean():.1f} % against {100 * as_scored[:count].mean():.1f} % as scored" in line
+        assert f"{as_served.mean():.3f} as served and {as_scored[:count].mean():.3f} as scored" in unmet(found)[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_so_few_items_open_no_gate_and_the_verdict_says_that_they_are_too_few(count: int) -> None:
+    found = report(np.ones(count), np.zeros(count), np.zeros(count))
+    (reason,) = unmet(found)
+    assert reason == f"{count} item{'s' * (count > 1)} are too few to say whether the model is better than the " + (
+        "untuned model (untuned)"
+    )
+    line = verdict(found.rows, metric="accuracy")
+    assert "are too few to say whether that is chance" in line
+    assert "p <" not in line
+    assert "p =" not in line
+    assert unmet(report(np.ones(6), np.zeros(6), np.zeros(6))) == ()
 
 
 def test_a_report_on_training_rows_opens_no_gate() -> None:

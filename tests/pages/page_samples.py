@@ -150,6 +150,8 @@ _CARD: dict[str, Any] = {
         "unused": 0, "shortened": 9,
         "reasons": [{"why": "duplicates", "file": "tickets.csv", "line": 17, "reason": "reads the same as line 3"}],
     },
+    "unread": {"messages[assistant].rating": 1234},
+    "ignored": {"images": 7},
     "notes": ["2 texts carry two labels"],
     "sources": [{"file": "tickets.csv", "format": "csv", "rows": 2225, "encodings": {"latin-1": 1}}],
     "examples": [{"text": "今年的比赛", "answer": "体育"}],

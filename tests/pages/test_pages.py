@@ -67,7 +67,10 @@ def keys_of(value: Any) -> set[str]:
     return {key for item in value for key in keys_of(item)} if isinstance(value, list) else set()
 
 
-FREE = {"business", "体育", "tech", "encoder", "torch", "untuned model", "title", "latin-1"}
+FREE = {
+    "business", "体育", "tech", "encoder", "torch", "untuned model", "title", "latin-1", "messages[assistant].rating",
+    "images",
+}  # fmt: skip
 KEYS = (keys_of(report()) | keys_of(card())) - FREE | {"title"}
 
 
@@ -208,7 +211,15 @@ def test_the_data_card_accounts_for_every_row() -> None:
         assert name in text
 
 
-@pytest.mark.parametrize("missing", ["ledger", "splits", "sources", "examples", "task", "notes", "options"])
+def test_the_data_card_says_what_was_not_read() -> None:
+    text = " ".join(" ".join(parsed(pages.data_card(card())).text).split())
+    assert "messages[assistant].rating 1,234 the format does not know it" in text
+    assert "images 7 the recipe ignores it" in text
+
+
+@pytest.mark.parametrize(
+    "missing", ["ledger", "splits", "sources", "examples", "task", "notes", "options", "unread", "ignored"]
+)
 def test_a_card_without_a_part_has_a_page_without_it(missing: str) -> None:
     value = card()
     del value[missing]

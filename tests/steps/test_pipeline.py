@@ -257,3 +257,49 @@ def test_the_gate_and_the_release_take_the_metric_that_was_asked_for(place: Path
     assert str(outcome.release) == "things@1"
     (reason,) = unmet(outcome.report, better_than_untuned=False, min_score=outcome.report.tuned.score + 0.01)
     assert reason.startswith("macro F1 is ")
+
+
+TEXTS = {
+    "prompts.jsonl": "".join(json.dumps({"prompt": f"say {i}:", "completion": f" {i}"}) + "\n" for i in range(60)),
+    "stories.jsonl": "".join(json.dumps({"text": f"a story about the number {i}"}) + "\n" for i in range(60)),
+}
+
+
+@pytest.fixture
+def texts(place: Path) -> Path:
+    for name, content in TEXTS.items():
+        (place / name).write_text(content, "utf-8")
+    tiny = (place / "tiny.yaml").read_text("utf-8").replace('  instruction: "fruit or metal?"\n', "")
+    (place / "tiny.yaml").write_text(tiny, "utf-8")
+    return place
+
+
+def test_what_cannot_be_evaluated_is_refused_before_it_is_trained(texts: Path) -> None:
+    wanted = recipe.read("tiny.yaml", overrides=("prepare.source=stories.jsonl", "prepare.test=0.2"), strict=False)
+    with pytest.raises(EvaluationError, match=r"stories\.jsonl:\d+ is running text without a question") as raised:
+        dizuo.plan(wanted, measure=False)
+    assert "dizuo train" in str(raised.value.hint)
+    with pytest.raises(EvaluationError, match="is running text without a question"):
+        dizuo.run(wanted)
+    assert not (texts / "runs" / "tiny" / "3-train").exists()
+    assert dizuo.plan(wanted, until="train", measure=False).rows["test"] == 12
+    assert ran(dizuo.run(wanted, until="train")) == ["train"]
+
+
+def test_a_split_without_rows_is_refused_before_training(texts: Path) -> None:
+    wanted = recipe.read("tiny.yaml", overrides=("prepare.source=prompts.jsonl", "prepare.test=0"), strict=False)
+    with pytest.raises(EvaluationError, match="the test split has no rows"):
+        dizuo.run(wanted)
+    assert not (texts / "runs" / "tiny" / "3-train").exists()
+
+
+def test_plain_prompts_and_completions_go_through_the_five_steps(texts: Path) -> None:
+    wanted = recipe.read(
+        "tiny.yaml",
+        overrides=("prepare.source=prompts.jsonl", "prepare.test=12", "evaluate.max_tokens=4", "train.max_steps=2"),
+        strict=False,
+    )
+    outcome = dizuo.run(wanted)
+    assert ran(outcome)[:4] == STEPS[:4]
+    assert outcome.report.metric == "exact match"
+    assert "bits per byte of the right answers" in outcome.report.tuned.metrics

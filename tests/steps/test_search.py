@@ -11,9 +11,10 @@ from dizuo import recipe as recipes
 from dizuo.data import Split
 from dizuo.errors import MissingPackage, PlanError, TrainingError
 from dizuo.events import Metric, Note
-from dizuo.steps.search import search
+from dizuo.steps.search import _space, search
 from dizuo.steps.settings import bind
 from dizuo.training import Run
+from dizuo.training.methods import METHODS
 
 optuna = pytest.importorskip("optuna")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -123,6 +124,50 @@ def test_no_trial_reads_the_test_rows(place, monkeypatch):
     monkeypatch.setattr(Split, "__getitem__", guarded(Split.__getitem__))
     monkeypatch.setattr(Split, "read_from", guarded(Split.read_from))
     assert len(search(recipe(), trials=2, folder="before").trials) == 2
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS.names() if name != "kto"])
+def test_a_search_begins_at_what_the_plan_of_the_method_says(place, tmp_path, method):
+    from dizuo import models, training
+    from dizuo.data import open as open_data
+    from dizuo.steps import pipeline
+
+    rows = {
+        "chat": [{"question": f"q {i}", "answer": f"a {i}"} for i in range(40)],
+        "preference": [{"prompt": f"q {i}", "chosen": "good", "rejected": "bad"} for i in range(40)],
+        "text": [{"text": f"a story about the number {i}"} for i in range(40)],
+        "labelled": [{"text": f"a text {i}", "label": str(i % 3)} for i in range(40)],
+    }  # fmt: skip
+    kind = next(kind for kind in METHODS.load(method).kinds if kind in rows)
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[kind]), "utf-8")
+    wanted = [
+        *(change for change in CHANGES if not change.startswith(("train.rank", "train.epochs", "train.learning_rate"))),
+        "prepare.source=rows.jsonl", "prepare.validation=8", "prepare.test=8", f"train.method={method}",
+    ]  # fmt: skip
+    left_out = (
+        ("learning_rate", "epochs", "rank") if kind == "labelled" else ("learning_rate", "epochs", "rank", "instr")
+    )
+    lines = Path("tiny.yaml").read_text("utf-8").splitlines()
+    Path("tiny.yaml").write_text("\n".join(line for line in lines if not line.strip().startswith(left_out)), "utf-8")
+    read = recipes.read("tiny.yaml", overrides=wanted, strict=False)
+    settings = bind(read)
+    prepared = pipeline.run(read, until="prepare")
+    spec = models.inspect("model")
+    planned = training.plan(
+        spec, open_data(prepared.data.folder), out=tmp_path / "plan", options=settings.train,
+        method_options=settings.method, measure=False,
+    ).use  # fmt: skip
+    space = _space(spec, prepared.data, settings, tmp_path)
+    assert space["first"] == {
+        "learning_rate": planned.learning_rate, "epochs": round(planned.epochs), "rank": planned.rank,
+    }  # fmt: skip
+    low, high = space["learning_rate"]
+    assert low < planned.learning_rate < high
+    assert planned.rank in space["rank"]
+    rates = METHODS.load(method).rates
+    if rates is not None:
+        assert planned.learning_rate == rates.peak(adapter="lora", parameters=spec.parameters)
+    assert not list(tmp_path.glob("plan-*"))
 
 
 def test_full_training_searches_no_rank(place):

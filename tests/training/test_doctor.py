@@ -336,6 +336,22 @@ def test_a_question_that_is_trained_and_tested_is_found(model, tmp_path):
     assert found.lines == ("rows.csv:6: asks the same as test test.csv:9",)
 
 
+def test_parts_of_a_tested_conversation_that_are_trained_are_found(model, tmp_path):
+    def chat(line, *words):
+        turns = tuple(Message(("user", "assistant")[i % 2], word) for i, word in enumerate(words))
+        return Chat(turns, origin=Origin("chats.jsonl", line))
+
+    whole = ("card?", "card", "pin?", "pin", "pay?", "pay")
+    train = [chat(1, *whole[:2]), chat(2, *whole), chat(3, "pay?", "pay")]
+    held = [chat(9, *whole[:4])]
+    data = Rows(train=train, validation=[], test=held).write(tmp_path / "data")
+    found = looked(model, data, only=["duplicates"])["duplicates"]
+    assert found.lines == (
+        "chats.jsonl:1: begins the conversation of test chats.jsonl:9",
+        "chats.jsonl:2: goes on from test chats.jsonl:9",
+    )
+
+
 def test_members_of_one_group_on_both_sides_are_found(model, tmp_path):
     def of(example, group):
         return Labelled(example.text, example.labels, group=group, origin=example.origin)

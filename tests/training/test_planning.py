@@ -262,7 +262,25 @@ REFUSED = {
         + "".join(f"  pairs.jsonl:{n}: a preference row, but sft takes chat, labelled, text\n" for n in range(1, 11))
         + "  … and 4 more rows\n"
         "\n"
-        "hint: fix or remove the rows",
+        "hint: choose a method that takes preference rows, or prepare the data as another format",
+    ),
+    "thoughts that the model's template leaves out": (
+        {
+            "train": [
+                Chat(
+                    (Message("user", f"hi {line}"), Message("assistant", "yes", reasoning_content="they ask")),
+                    origin=Origin("chats.jsonl", line),
+                )
+                for line in (1, 2)
+            ],
+            "task": None,
+        },
+        {},
+        "2 of 2 training rows cannot be trained\n"
+        "  chats.jsonl:1: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
+        "  chats.jsonl:2: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
+        "\n"
+        "hint: write them into the content as the model would, or train without them: ignore: [reasoning_content]",
     ),
     "no rows": (
         {"train": [], "validation": []},

@@ -11,10 +11,12 @@ from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
 from dizuo.training.building.build import build_network, build_stepper
+from dizuo.training.ranks.drift import refuse_drift
 from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, is_launched, join
 from dizuo.training.resuming import seed_step
-from dizuo.training.tokens.batching import count_packed, take_share
+from dizuo.training.tokens.batching import take_share
 from dizuo.training.tokens.tokenizing import TokenStore
+from dizuo.trees import count_packed
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +151,26 @@ def test_what_a_rank_draws_depends_on_seed_step_and_rank_alone():
     assert drawn(0, 5, 1) == drawn(0, 5, 1)
     others = [drawn(*place) for place in ((0, 5, 0), (0, 6, 1), (1, 5, 1), (5, 0, 1))]
     assert all(other != drawn(0, 5, 1) for other in others)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.5, -0.5, 0.9, 1.1, -1.1, 2.0, 1e5])
+def test_weights_of_ranks_may_differ_by_1e_minus_5_of_themselves_given_a_fake_group(apart):
+    class Fake(Ranks):
+        def gather(self, value):
+            return [value, value, {**value, "b": value["b"] * (1 + apart * 1e-5)}]
+
+    weights = {name: torch.nn.Parameter(torch.full((2, 3), size)) for name, size in (("a", 0.0), ("b", -50.0))}
+    if abs(apart) <= 1:
+        refuse_drift(weights, ranks=Fake(0, 3), step=7)
+        return
+    with pytest.raises(TrainingError) as caught:
+        refuse_drift(weights, ranks=Fake(0, 3), step=7)
+    assert str(caught.value) == (
+        "rank 2 has other weights than rank 0 after step 7\n"
+        f"  b: Σ|w| is {300 * (1 + apart * 1e-5):.9g}, 300 on rank 0\n"
+        "\n"
+        "hint: the last whole checkpoint is kept; check the machines' memory and library versions"
+    )
 
 
 def test_ranks_that_differ_are_named_with_what_differs_given_a_fake_group():

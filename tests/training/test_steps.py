@@ -12,6 +12,7 @@ from dizuo import models
 from dizuo.errors import TrainingError
 from dizuo.training import TrainOptions, plan
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
+from dizuo.training.stepping.figures import Figures
 from dizuo.training.tokens.batching import Stream, count_packed, cut_blocks, find_worst_block
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import Sequences, build
@@ -146,6 +147,48 @@ def one_by_one_without_noise(planned, model, store):
             losses = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")[trained[1:]]
             total, count = total + float(losses.sum()), count + len(losses)
     return total / count, None, None
+
+
+def test_dropout_is_off_wherever_the_model_is_only_read(planned, model, store):
+    found = []
+    for dropout in (0.0, 0.5):
+        network, stepper = stepper_for(planned, model, dropout=dropout, layout="padded", backend="padded")
+        try:
+            generator = torch.Generator().manual_seed(5)
+            with torch.no_grad():
+                for parameter in network.parameters.values():  # B is zero at first, and dropout would not show
+                    parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+            trained = stepper.accumulate(store, [3, 7, 11, 12]).loss  # turns dropout on
+            validation = stepper.evaluate(store, batch_size=40).loss
+            stepper.accumulate(store, [3])
+            reference = stepper.log_probabilities(store, [3, 7, 11, 12])
+        finally:
+            network.release()
+        found.append((trained, validation, reference))
+    (plain, validation, reference), (dropped, other_validation, other_reference) = found
+    assert abs(dropped - plain) > 1e-3
+    assert other_validation == validation
+    np.testing.assert_array_equal(other_reference, reference)
+    assert np.isfinite(reference[[3, 7, 11, 12]]).all()
+
+
+@pytest.mark.parametrize("adapter", ["lora", "full"])
+def test_decay_shrinks_matrices_and_leaves_norms_and_biases_alone(planned, model, adapter):
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    network, stepper = stepper_for(planned, model, adapter=adapter, weight_decay=0.5)
+    try:
+        started = {name: value.clone() for name, value in network.weights().items()}
+        for parameter in network.parameters.values():
+            parameter.grad = torch.zeros_like(parameter)
+        stepper.apply(Figures(0.0, 0.0, 0, 0, 0.0), learning_rate=0.1)
+        for name, parameter in network.parameters.items():
+            kept = 1 - 0.1 * 0.5 if parameter.ndim >= 2 else 1.0
+            torch.testing.assert_close(parameter.detach(), started[name] * kept, rtol=1e-6, atol=0)
+        kinds = {parameter.ndim for parameter in network.parameters.values()}
+    finally:
+        network.release()
+        model.module.load_state_dict(before)
+    assert kinds == ({1, 2} if adapter == "full" else {2})
 
 
 def test_gradients_are_clipped_to_the_norm_after_normalisation(planned, model, store):

@@ -28,14 +28,23 @@ def whole(hidden, weight, bias, row, token, form):
     return torch.log_softmax(logits, -1)[row, token]
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["frozen", "trained"])
-@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("keep_bytes", [0, head.KEEP_BYTES], ids=["computed again", "kept"])
+@pytest.mark.parametrize(
+    ("biased", "trained"),
+    [
+        (False, "nothing"), (False, "weight"),
+        (True, "nothing"), (True, "weight"), (True, "bias"), (True, "weight and bias"),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("form", FORMS)
-def test_values_and_gradients_are_those_of_the_whole_matrix(form, biased, trained, monkeypatch):
+def test_values_and_gradients_are_those_of_the_whole_matrix(form, biased, trained, keep_bytes, monkeypatch):
     monkeypatch.setattr(head, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(head, "KEEP_BYTES", keep_bytes)
     form = HeadForm(**FORMS[form])
     hidden, weight, bias, row, token = drawn(torch.float64, biased=biased)
-    leaves = [hidden.requires_grad_(), weight.requires_grad_(trained)]
+    leaves = [hidden.requires_grad_(), weight.requires_grad_("weight" in trained)]
+    if bias is not None:
+        leaves.append(bias.requires_grad_("bias" in trained))
     upstream = torch.randn(len(ROW), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     found = []
     for function in (selected_logprobs, lambda *a, row_E, token_E, form: whole(*a, row_E, token_E, form)):

@@ -95,6 +95,7 @@ def embedder() -> Embedder:
 FOLDERS = {
     "memory": "memory://scifact",
     "lancedb": "lancedb://{folder}/index",
+    "lancedb with its own words": "lancedb://{folder}/index?words=engine",
     "chroma": "chroma://{folder}/chroma",
     "clickhouse": "clickhouse:///{folder}/clickhouse",
     "milvus lite": "milvus://{folder}/lite.db",
@@ -113,8 +114,13 @@ SERVERS = {
 PACKAGES = {
     "clickhouse": "chdb", "clickhouse over HTTP": "clickhouse_connect", "milvus lite": "pymilvus",
     "milvus standalone": "pymilvus", "postgresql": "psycopg", "chroma server": "chromadb", "chroma": "chromadb",
+    "lancedb with its own words": "lancedb",
     "marqo": "httpx",
 }  # fmt: skip
+ENGINE_WORDS = {"elasticsearch", "lancedb with its own words"}
+"""Measured with the engine's own BM25."""
+NEAR = 0.002
+"""nDCG@10 that an engine's own BM25 may be apart from the exact one, in one namespace after one load."""
 EXHAUSTIVE = {"elasticsearch", "milvus standalone"}
 """Measured on one busy core of two: the emulator of Elasticsearch takes 0.24 s for a dense query and 0.6 s for one by
 words, 329 s in all; Milvus' server 106 s, 82 of them for the 300 hybrid searches. Every other store takes 9 to 62 s."""
@@ -178,7 +184,9 @@ def answers(
         engine = request.getfixturevalue(f"session_{SERVERS[name]}")
         if not engine.alive:  # an earlier test killed it
             had(engine.start)
-        url, options = engine.url, {"lexical": str(folder / "words")}
+        url = engine.url
+        if name not in ENGINE_WORDS:
+            options = {"lexical": str(folder / "words")}
     queries, _ = judged()
     times = [time.monotonic()]
     with KnowledgeBase.open(url, embedder, name="scifact", size=0, **options) as kb:
@@ -228,11 +236,28 @@ def test_the_fused_hits_are_those_of_memory_where_the_words_are_ours(
     same = sum(hits.ids == right.ids for hits, right in zip(answers.hybrid, fused, strict=True))
     told = f"{same} of {len(fused)} hybrid answers have memory's ids in memory's order"
     print(f"{answers.store}: {told}")
-    if answers.knowledge_base.chunks.capabilities.lexical == "own":
+    if answers.store in ENGINE_WORDS:
         pytest.skip(f"the engine's own BM25: {told}")
     for hits, right in zip(answers.hybrid, legs, strict=True):
         assert len(hits) == 10
         assert_same_fusion(hits, right, depth=50)
+
+
+def test_words_are_exact_or_nearly_where_they_are_the_engines_own(
+    answers: Answers, legs: list[dict[str, Hits]]
+) -> None:
+    chunks, (queries, _) = answers.knowledge_base.chunks, judged()
+    assert chunks.capabilities.words == ("engine" if answers.store in ENGINE_WORDS else "exact")
+    words = [chunks.words(query, 10) for query in queries.values()]
+    exact = figures([Hits(leg["lexical"][:10]) for leg in legs]).ndcg.estimate
+    found = figures(words).ndcg.estimate
+    same = sum(hits.ids == leg["lexical"].ids[:10] for hits, leg in zip(words, legs, strict=True))
+    print(f"{answers.store}: nDCG@10 of words {found:.4f}, exact {exact:.4f}; {same} of {len(legs)} in memory's order")
+    if answers.store in ENGINE_WORDS:
+        assert found == pytest.approx(exact, abs=NEAR)
+    else:
+        for hits, leg in zip(words, legs, strict=True):
+            assert_same_answer(hits, leg["lexical"])
 
 
 def test_a_question_is_answered_as_the_vectors_are(answers: Answers) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import dizuo.vectors as public
-from dizuo.events import Event, Note, Progress
+from dizuo.events import Event, Finished, Note, Progress
 from dizuo.vectors import Patience, Point, Refused, RowErrors, Transient, Unreachable, connect
 from dizuo.vectors.points import Block
 
@@ -168,11 +169,94 @@ def test_an_iterator_that_fails_is_the_callers_error_and_what_it_gave_is_in() ->
     assert store.count() == 30
 
 
+class Recording:
+    """The real store, which remembers what it was asked to write and to show."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.calls = inner, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        self.calls.append(f"upsert {len(block)}{' and show' if wait else ''}")
+        self.inner.upsert(namespace, block, wait=wait)
+
+    def delete(self, namespace: str, **which: Any) -> int:
+        self.calls.append("delete")
+        return int(self.inner.delete(namespace, **which))
+
+    def set_metadata(self, namespace: str, block: Block) -> int:
+        self.calls.append("change")
+        return int(self.inner.set_metadata(namespace, block))
+
+    def refresh(self) -> None:
+        self.calls.append("show")
+
+
+def broken_stream(size: int) -> Iterator[Point]:
+    yield from stream(size)
+    raise KeyError("the caller's own")
+
+
+@pytest.mark.parametrize(
+    ("write", "calls"),
+    [
+        (lambda store: store.upsert(stream(10)), ["upsert 10 and show"]),
+        (lambda store: store.upsert(stream(25)), ["upsert 10", "upsert 10", "upsert 5", "show"]),
+        (lambda store: store.upsert(stream(25), wait=False), ["upsert 10", "upsert 10", "upsert 5"]),
+        (lambda store: store.upsert(broken_stream(25)), ["upsert 10", "upsert 10", "show"]),
+        (lambda store: store.upsert([*stream(20), Point("bad", [1])]), ["upsert 10", "upsert 10", "show"]),
+        (lambda store: store.upsert([]), []),
+        (lambda store: store.delete([str(n) for n in range(25)]), ["delete", "delete", "delete", "show"]),
+        (lambda store: store.delete(where="x == 1"), ["delete", "show"]),
+        (lambda store: store.clear(), ["delete", "show"]),
+        (lambda store: store.update_metadata({str(n): {} for n in range(15)}), ["change", "change", "show"]),
+    ],
+)  # fmt: skip
+def test_a_call_shows_what_it_wrote_once_at_its_end(write: Any, calls: list[str]) -> None:
+    store = connect("memory://", dim=2, patience=QUICK)
+    store.upsert(stream(30))
+    store.store.batch_rows = 10
+    store.store = recording = Recording(store.store)  # type: ignore[assignment]
+    with suppress(KeyError, Refused):
+        write(store)
+    assert recording.calls == calls
+
+
+def test_what_is_in_before_the_server_went_away_is_not_waited_for() -> None:
+    store = failing_fake(None, Unreachable("gone"))
+    store.store.refresh = lambda: pytest.fail("a server that is gone shows nothing")
+    with pytest.raises(Unreachable) as caught:
+        store.upsert(stream(30))
+    assert caught.value.written == 10
+
+
 def test_progress_is_told_batch_by_batch() -> None:
     store = failing_fake()
     events: list[Event] = []
     store.upsert(stream(35), watch=events.append)
     assert [event.done for event in events if isinstance(event, Progress)] == [10, 20, 30, 35]
+
+
+def test_a_side_car_that_comes_late_is_filled_with_what_is_there(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from dizuo.vectors.lexical.sidecar_store import WithSidecar
+    from dizuo.vectors.vector_store import VectorStore
+
+    inner = connect("memory://", dim=2).store
+    inner.capabilities = replace(inner.capabilities, lexical="none")
+    for name in ("", "租户"):
+        VectorStore(inner, namespace=name).upsert(Point(f"{n}", [1, n], {}, f"tea {n}") for n in range(30))
+    events: list[Event] = []
+    store = VectorStore(WithSidecar(inner, tmp_path, watch=events.append))
+    assert [event.summary for event in events if isinstance(event, Finished)] == ["60 of 60 rows were indexed"]
+    assert len(store.words("tea", k=50)) == len(store.namespace("租户").words("tea", k=50)) == 30
+    store.close()
+    events.clear()
+    WithSidecar(inner, tmp_path, watch=events.append).close()
+    assert events == [], "it is filled once"
 
 
 def test_a_side_car_gives_words_to_a_store_that_has_none(tmp_path: Path) -> None:

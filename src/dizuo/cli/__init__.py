@@ -29,6 +29,7 @@ from typing import Any
 import click
 
 from dizuo.errors import DizuoError, did_you_mean
+from dizuo.redaction import hide_logins, redact_errors
 
 __all__ = ["VERBS", "Verbs", "dizuo", "main"]
 
@@ -83,6 +84,8 @@ class Verbs(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in arguments
         arguments = [argument for argument in arguments if argument != "--debug"]
+        for argument in arguments:  # click quotes what it does not understand
+            hide_logins(argument)
         run = super().main
         sys.exit(_answer(lambda: run(arguments, prog_name or "dizuo", standalone_mode=False), debug=debug))
 
@@ -110,7 +113,8 @@ def _answer(call: Callable[[], Any], *, debug: bool) -> int:
         return 141
     except Exception as error:
         if debug:
-            raise
+            with redact_errors():
+                raise
         from dizuo.cli.crash import report
 
         return _say(report(error), status=1)
@@ -121,7 +125,7 @@ def _say(message: str, *, hint: str | None = None, status: int) -> int:
     from dizuo.cli.clean import clean, redact
 
     text = message.rstrip(".") if hint else message
-    click.echo(f"error: {redact(clean(text))}", err=True)
+    click.echo(f"error: {clean(redact(text))}", err=True)
     if hint:
         click.echo(f"\nhint: {hint}", err=True)
     return status

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from dizuo.errors import redact
+from dizuo.redaction import redact, redact_values
 
-__all__ = ["clean", "excerpt", "redact"]
+__all__ = ["clean", "excerpt", "redact", "redact_values"]
 
 # C0 and C1 controls except tab and newline, lone surrogates, and the marks that reorder what a person reads.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

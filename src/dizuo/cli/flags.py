@@ -160,8 +160,9 @@ def read_recipe(
 
 # What a recipe says about the shape of its own data, which says nothing about other data.
 _ABOUT_THE_DATA = (
-    "source", "train", "format", "reader", "text_column", "label_column", "group_column", "columns", "header",
-    "delimiter", "encoding", "instruction", "input_template", "labels", "as_chat", "text_words", "max_chars", "name",
+    "source", "train", "format", "reader", "text_column", "label_column", "group_column", "columns", "ignore",
+    "header", "delimiter", "encoding", "instruction", "input_template", "labels", "spellings", "missing",
+    "label_separator", "as_chat", "text_words", "max_chars", "name",
 )  # fmt: skip
 
 

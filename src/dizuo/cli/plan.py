@@ -20,8 +20,14 @@ __all__ = ["command"]
 @click.argument("recipe", metavar="RECIPE")
 @recipe_flags(MODEL, DATA, ROWS, SET)
 @click.option("--no-measure", is_flag=True, help="Do not run a block of training for memory and time.")
+@click.option(
+    "--until",
+    type=click.Choice(["train", "deploy"]),
+    default="deploy",
+    help="Data that cannot be evaluated is refused unless it is only trained on.",
+)
 @flags(JSON)
-def command(given: RecipeFlags, no_measure: bool) -> None:
+def command(given: RecipeFlags, no_measure: bool, until: str) -> None:
     """Show what RECIPE would do and why; nothing is trained.
 
     The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
@@ -32,7 +38,7 @@ def command(given: RecipeFlags, no_measure: bool) -> None:
 
     recipe = given.read()
     with watching(as_json=given.as_json) as watch:
-        planned = plan(recipe, folder=runs_root(), measure=not no_measure, watch=watch)
+        planned = plan(recipe, until=until, folder=runs_root(), measure=not no_measure, watch=watch)
     if given.as_json:
         emit(_json(planned))
     else:

@@ -69,6 +69,9 @@ def _show(data: Dataset, folder: str) -> None:
             items.append(("instruction", excerpt(data.task.instruction, 200)))
     counted = {name: count for name, count in card.ledger.counts().items() if count or name == "kept"}
     items.append(("rows", ", ".join(f"{count:,} {name}" for name, count in counted.items())))
+    for what, keys in (("not read", card.unread), ("ignored", card.ignored)):
+        if keys:
+            items.append((what, ", ".join(f"{key} ({count:,})" for key, count in keys.items())))
     items.append(("splits", ", ".join(f"{name} {figures.rows:,}" for name, figures in card.splits.items())))
     pairs(items)
     labels = sorted({label for figures in card.splits.values() for label in figures.labels})

@@ -1,7 +1,8 @@
 """This is the only file that draws: progress goes to stderr, results go to stdout.
 
 On a terminal rich draws live bars; elsewhere there is one line every few seconds; with `--json` every event and
-every result is one line of JSON. Whatever comes from data, models or files is cleaned of control characters.
+every result is one line of JSON. Whatever comes from data, models or files is cleaned of control characters, and
+nothing shows a password: prose has no part of one, data no whole one (`dizuo.redaction`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from dizuo.cli.clean import clean
+from dizuo.cli.clean import clean, redact, redact_values
 from dizuo.events import Event, Finished, Note, Started, Warned, Watcher
 from dizuo.events import Progress as Done
 
@@ -71,12 +72,12 @@ def _draw(*renderables: RenderableType) -> None:
 
 def line(text: str = "", *, style: str = "") -> None:
     """Print one line."""
-    _out().print(Text(clean(text), style=style), soft_wrap=True)
+    _out().print(Text(clean(redact(text)), style=style), soft_wrap=True)
 
 
 def heading(text: str) -> None:
     """Print a heading with a rule under it where there is a terminal."""
-    title = Text(clean(text), style="bold")
+    title = Text(clean(redact(text)), style="bold")
     _draw(Text(""), Rule(title, align="left", style="dim") if _out().is_terminal else title)
 
 
@@ -94,7 +95,7 @@ def table(
         numeric = index in right
         grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for index, row in enumerate(rows):
-        first, *rest = row
+        first, *rest = (str(cell) for cell in redact_values(list(row)))  # type: ignore[union-attr]
         marked = Text(clean(first), style=(styles or {}).get(first, ""))
         grid.add_row(marked, *(Text(clean(cell)) for cell in rest), style="bold" if index in strong else "")
     _draw(grid)
@@ -106,7 +107,7 @@ def pairs(items: Sequence[tuple[str, str]]) -> None:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in items:
-        grid.add_row(Text(clean(name)), Text(clean(value)))
+        grid.add_row(Text(clean(name)), Text(clean(redact(value))))
     _draw(grid)
 
 
@@ -117,8 +118,8 @@ def side_by_side(items: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, answer in answers:
-            grid.add_row(Text(clean(name)), Text(clean(answer)))
-        _draw(Group(Text(clean(text), style="bold"), Padding(grid, (0, 0, 0, 2))))
+            grid.add_row(Text(clean(name)), Text(clean(str(redact_values(answer)))))
+        _draw(Group(Text(clean(str(redact_values(text))), style="bold"), Padding(grid, (0, 0, 0, 2))))
 
 
 def stream(pieces: Iterator[str]) -> None:
@@ -131,7 +132,7 @@ def stream(pieces: Iterator[str]) -> None:
 
 def emit(value: Any) -> None:
     """Print one value as a line of JSON."""
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(redact_values(_plain(value)), ensure_ascii=False, allow_nan=False)
     sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
     sys.stdout.flush()
 

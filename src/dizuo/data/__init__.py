@@ -11,6 +11,7 @@ A row passes through these files, in this order:
     reading/          finds the files and the record format, and turns rows into examples
     readers/          container formats, one file each: CSV, JSON lines, Parquet, …
     formats/          record formats, one file each: a text and its label, messages, preference pairs, …
+    reviewing.py      what of the rows was not read, and labels that are no classes
     splitting.py      which row goes to which split, and which rows go to none
     checks/           copies, leaks, conflicts, the account of every row, characters that a tokenizer cannot write
     stratifying.py    cuts rows in the labels' proportions, with groups whole

@@ -91,6 +91,10 @@ class Card:
     ledger: Account = field(default_factory=Account)
     notes: tuple[str, ...] = ()
     """What a person should know of."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """How often each key stands in the rows that holds something and was not read, the most frequent first."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """The same of the keys that `prepare.ignore` names."""
     sources: tuple[Mapping[str, Json], ...] = ()
     """A file each: its name, digest, licence, number of rows, and what its reader found, such as the delimiter."""
     examples: tuple[Mapping[str, str], ...] = ()
@@ -111,6 +115,8 @@ class Card:
             "splits": {name: _figures_to_json(figures) for name, figures in self.splits.items()},
             "ledger": ledger,
             "notes": self.notes,
+            "unread": self.unread,
+            "ignored": self.ignored,
             "sources": self.sources,
             "examples": self.examples,
             "options": self.options,
@@ -140,6 +146,8 @@ class Card:
             splits={name: _figures_from_json(split) for name, split in value.get("splits", {}).items()},
             ledger=account,
             notes=tuple(value.get("notes", ())),
+            unread=value.get("unread", {}),
+            ignored=value.get("ignored", {}),
             sources=tuple(value.get("sources", ())),
             examples=tuple(value.get("examples", ())),
             options=value.get("options", {}),

@@ -41,6 +41,8 @@ class PrepareOptions:
     """Column whose equal values (a user, a document) never straddle a split."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further roles and their columns, such as `{"prompt": "mr", "completion": "ref"}`."""
+    ignore: tuple[str, ...] = ()
+    """Keys of rows, or of their turns, that are not read, such as `[images]`; or paths: `["messages[user].weight"]`."""
     header: str = "auto"
     """Whether the first row of CSV and TSV names the columns: `auto`, `yes` or `no`."""
     delimiter: str = ""
@@ -53,6 +55,12 @@ class PrepareOptions:
     """How the input is written, with `{text}` once."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Names of the labels in the file, such as `{"0": "negative", "1": "positive"}`; must then name all of them."""
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """Other spellings of labels and the label that they mean, such as `{"Billing": "billing"}`; others stay."""
+    missing: tuple[str, ...] | None = None
+    """Values of the label column that stand for none; their rows are bad rows. Unset: `nan`, `None`, … are refused."""
+    label_separator: str = ""
+    """Stands between several labels of one cell, such as `;`; `list` reads cells such as `['x', 'y']`."""
     as_chat: bool = False
     """Write prompt/completion strings with the chat template; an `instruction` implies it."""
     rows: int | str = "all"
@@ -62,11 +70,14 @@ class PrepareOptions:
     max_chars: int = 0
     """Keep this many characters from the start of a text, cut at white space where there is some; 0 keeps all."""
     duplicates: str = "remove"
-    """Rows equal after normalising (Unicode NFKC, white space, case): `remove` all but the first, or `keep`."""
+    """Rows that teach the same for questions that read the same (case and typography folded): `remove` all but the
+    first, or `keep`."""
     conflicts: str = "remove"
-    """One text with two labels: `remove` all its rows, keep the `first`, or `keep` all. Given tests are not touched."""
+    """One text, as it stands, with two labels: `remove` all its rows, keep the `first`, or `keep` all. Given tests are
+    not touched."""
     references: str = "merge"
-    """Several answers to one prompt in validation and test: `merge` into one row with references, or `keep` rows."""
+    """Several answers in words to one question, as it stands, in validation and test: `merge` into one row with
+    references, or `keep` rows."""
     quarantine: str = ""
     """File (JSONL) that bad rows go to with their reasons; without it a bad row is an error."""
     seed: int = 0

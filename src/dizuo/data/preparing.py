@@ -3,6 +3,7 @@
     find the sources      reading/sources.py      split files that are given stay the splits they are
     find the format       reading/detection.py    from keys and value types of all rows
     read and check        reading/staging.py      bad rows: an error that lists them, or the quarantine file
+    look at what was read reviewing.py            keys that nobody reads, labels that are no classes
     assign to splits      splitting.py            copies, leaks and conflicts go first; groups stay whole
     write                 dataset.py, card.py     Arrow, the card, and the list of what was removed
 
@@ -19,6 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from dizuo.artifacts import digest_file, digest_tree, whole_folder, write_json
+from dizuo.artifacts.writing import check_place
 from dizuo.data import readers
 from dizuo.data.card import Card, SplitFigures
 from dizuo.data.checks.ledger import Ledger
@@ -26,10 +28,13 @@ from dizuo.data.dataset import SPLITS, Dataset, Split, SplitWriter
 from dizuo.data.dataset import open as open_dataset
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import ALIASES, Columns
+from dizuo.data.reading.keys import Ignored
+from dizuo.data.reading.reporting import corrected_line, report_faults
 from dizuo.data.reading.sources import Part, find_parts
-from dizuo.data.reading.staging import Staged, choose_readers, find_format, report_faults, stage
+from dizuo.data.reading.staging import Staged, choose_readers, find_format, stage
 from dizuo.data.rendering.prompts import default_instruction
 from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_rows
 from dizuo.data.splitting import Assignment, assign
 from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task
@@ -71,21 +76,25 @@ def prepare(
     parts = find_parts(source, options, watch=watch)
     names = choose_readers(parts, options)
     columns = Columns(_asked_columns(options))
-    format_name, why = find_format(parts, names, options, columns)
+    format_name, why = find_format(parts, names, options, columns, Ignored(options.ignore))
     watch(Note(f"format: {format_name} ({why})"))
+    ignored = Ignored(options.ignore)
     with whole_folder(Path(out), replace=True) as folder, Ledger(folder / "removed.jsonl") as ledger:
         staging = folder / "staging.arrow"
-        staged = stage(parts, names, format_name, columns, options, staging, watch)
+        staged = stage(parts, names, format_name, columns, options, ignored, staging, watch)
+        tell_rows(staged, ignored, watch)
         if staged.faults and not options.quarantine:
-            raise report_faults(parts, staged)
+            raise report_faults(parts, staged, format_name, columns, options)
+        check_keys(parts, staged, ignored, format_name)
         ledger.read = len(staged) + len(staged.faults)
         ledger.shortened = staged.shortened
-        _quarantine(parts, staged, options, ledger)
+        _quarantine(parts, staged, format_name, columns, options, ledger)
         if not len(staged):
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
+        check_labels(parts, staged, rows, options)
         assignment = assign(parts, staged, rows, options, ledger)
-        task = _task_of(staged, assignment.splits, options)
+        task = _task_of(staged, rows, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
         ledger.kept = sum(len(rows) for rows in assignment.splits.values())
         del rows
@@ -99,7 +108,9 @@ def prepare(
             evidence=why,
             splits=figures,
             ledger=ledger.account(),
-            notes=assignment.notes,
+            notes=(*remarks(parts), *assignment.notes),
+            unread=staged.unread.by_count(),
+            ignored=ignored.counts.by_count(),
             sources=tuple(_lineage(part, reader, i, staged) for i, (part, reader) in enumerate(zip(parts, names))),
             examples=tuple(examples),
             options=json.loads(json.dumps(asdict(options), default=str)),
@@ -127,21 +138,25 @@ def _asked_columns(options: PrepareOptions) -> dict[str, str]:
     return asked
 
 
-def _quarantine(parts: list[Part], staged: Staged, options: PrepareOptions, ledger: Ledger) -> None:
+def _quarantine(
+    parts: list[Part], staged: Staged, format_name: str, columns: Columns, options: PrepareOptions, ledger: Ledger
+) -> None:
     if not staged.faults:
         return
-    path = Path(options.quarantine)
+    path = check_place(options.quarantine)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for number, fault in staged.faults:
             name = fault.file or parts[number].source.name
             origin = {"file": name, "line": fault.line, **({"path": fault.path} if fault.path else {})}
             entry = {**origin, "reason": fault.reason, "row": fault.raw}
+            if line := corrected_line(fault, parts[number], format_name, columns, options):
+                entry["corrected"] = line
             file.write(json.dumps(entry, ensure_ascii=True) + "\n")
             ledger.remove("quarantined", file=name, line=fault.line, path=fault.path, reason=fault.reason)
 
 
-def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: PrepareOptions) -> Task:
+def _task_of(staged: Staged, rows: Split, splits: Mapping[str, Sequence[int]], options: PrepareOptions) -> Task:
     """Return the task that the rows of the splits set.
 
     Raises:
@@ -155,13 +170,14 @@ def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: Prepa
         unseen = sorted(every - train)
         if unseen:
             raise DataError(
-                f"{len(unseen)} labels have no training row: {', '.join(unseen[:8])}",
-                hint="check the spelling of the labels, or keep more training rows",
+                f"{len(unseen)} label{' has' if len(unseen) == 1 else 's have'} no training row: "
+                f"{', '.join(unseen[:8])}",
+                hint="check the spelling of the labels, or keep more training rows: a smaller test, as in test: 0",
             )
-        rows = sum(len(rows) for rows in splits.values())
-        if len(every) > 50 and len(every) > rows / 2:
+        total = sum(len(rows) for rows in splits.values())
+        if len(every) > 50 and len(every) > total / 2:
             raise DataError(
-                f"the label has {len(every):,} different values in {rows:,} rows; these are answers, not classes",
+                f"the label has {len(every):,} different values in {total:,} rows; these are answers, not classes",
                 hint="choose another label_column, or generate: columns: {prompt: …, completion: …}",
             )
         if len(every) < 2:
@@ -171,7 +187,19 @@ def _task_of(staged: Staged, splits: Mapping[str, Sequence[int]], options: Prepa
             instruction = default_instruction(labels, multi_label=staged.multi_label)
         return Task("classification", instruction, labels, options.input_template, multi_label=staged.multi_label)
     kind = {Chat: "generation", Preference: "preference", Feedback: "feedback"}.get(staged.kind or Chat, "text")
-    return Task(kind, instruction, input_template=options.input_template)
+    thinking = staged.kind is Chat and _think(rows, splits["train"])
+    return Task(kind, instruction, input_template=options.input_template, thinking=thinking)
+
+
+def _think(rows: Split, chosen: Sequence[int]) -> bool:
+    """Return whether more than half of the last answers to learn begin with thoughts; 1,000 rows are looked at."""
+    looked = [rows[row] for row in chosen[:1000]]
+    answers = [
+        next((turn for turn in reversed(chat.messages) if turn.role == "assistant" and turn.weight > 0), None)
+        for chat in looked
+        if isinstance(chat, Chat)
+    ]
+    return 2 * sum(bool(turn.thoughts_and_answer()[0]) for turn in answers if turn is not None) > len(answers)
 
 
 def _write_splits(
@@ -203,7 +231,7 @@ def _with_references(rows: Split, chosen: Sequence[int], references: Mapping[int
         example = rows[row]
         if row in references and isinstance(example, Chat):
             others = [rows[other] for other in references[row]]
-            answers = [other.messages[-1].content for other in others if isinstance(other, Chat)]
+            answers = [text for o in others if isinstance(o, Chat) for text in (o.messages[-1].content, *o.references)]
             further = dict.fromkeys(a for a in (*example.references, *answers) if a != example.messages[-1].content)
             example = replace(example, references=tuple(further))
         yield example

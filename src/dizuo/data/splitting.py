@@ -23,11 +23,19 @@ from dizuo.data.dataset import SPLITS, Split
 from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.sources import Part
 from dizuo.data.reading.staging import Staged
-from dizuo.data.stratifying import cut, draw, units_of
+from dizuo.data.stratifying import Unit, cut, draw, units_of
 from dizuo.errors import DataError
-from dizuo.records import Chat, Labelled
+from dizuo.records import Chat, Example, Labelled, Origin
 
 __all__ = ["Assignment", "assign"]
+
+SHOWN = 6
+"""Removed rows that are named where no training row is left."""
+_HINTS = {
+    "conflicts": "correct the labels, or keep the rows with conflicts: keep (or first)",
+    "duplicates": "keep the copies with duplicates: keep",
+    "leaks": "give other training rows: these are tested",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +86,7 @@ class _Assigning:
         if self._staged.kind is Labelled and self._options.conflicts != "keep":
             self._remove_conflicts()
         if not self._train:
-            raise DataError(
-                "no training row is left after duplicates and leaks", hint="look at the ledger; check the files"
-            )
+            raise self._nothing_left()
         splits = self._cut()
         if isinstance(self._options.rows, int) and self._options.rows < len(splits["train"]):
             splits["train"] = self._draw(splits["train"], self._options.rows)
@@ -131,25 +137,49 @@ class _Assigning:
 
     def _without_leaks(self, rows: list[int], name: str) -> list[int]:
         """Return the rows that do not stand in the given split `name`."""
-        leaks = find_leaks(rows, self._given[name], self._staged.inputs, self._staged.groups)
+        staged = self._staged
+        leaks = find_leaks(rows, self._given[name], staged.inputs, staged.groups, staged.openings_of)
         for row, leak in leaks.items():
-            what = f"its group stands in {name}" if leak.by_group else f"stands in {name}"
-            self._remove("leaks", row, f"{what}: {self._origin(leak.held)}")
+            self._remove("leaks", row, f"{leak.why} {name}: {self._origin(leak.held)}")
         return [row for row in rows if row not in leaks]
 
     def _remove_conflicts(self) -> None:
+        staged = self._staged
         conflicts = find_conflicts(
-            self._train, self._staged.inputs, self._staged.strata, keep_first=self._options.conflicts == "first"
+            self._train, staged.exacts, staged.strata, keep_first=self._options.conflicts == "first"
         )
         for row, other in conflicts.items():
             self._remove("conflicts", row, f"has another label at {self._origin(other)}")
         self._train = [row for row in self._train if row not in conflicts]
+        near = find_conflicts(self._train, staged.inputs, staged.strata, keep_first=False)
+        if near:
+            row, other = next(iter(near.items()))
+            self._notes.append(
+                f"{len(near):,} rows differ from a row with another label in case, punctuation or typography alone, "
+                f"and are kept; look at them where this means nothing (first: {self._origin(row)} "
+                f"and {self._origin(other)})"
+            )
+
+    def _nothing_left(self) -> DataError:
+        """Return the error that says where all training rows went; the ledger on disk goes with the failed folder."""
+        counts = {why: count for why, count in self._ledger.counts.items() if count}
+        most = max(counts, key=lambda why: counts[why])
+        return DataError(
+            f"no training row is left: {', '.join(f'{count:,} {why}' for why, count in counts.items())}",
+            details=[f"{Origin(row.file, row.line, row.path)}: {row.reason}" for row in self._ledger.shown[:SHOWN]],
+            hint=_HINTS.get(most, "check the files"),
+        )
 
     def _cut(self) -> dict[str, list[int]]:
         """Return the rows of each split: given ones as they are, the others cut from the training rows."""
         staged, total = self._staged, len(self._train)
         units = units_of(
-            self._train, inputs=staged.inputs, groups=staged.groups, strata=staged.strata, orders=staged.orders
+            self._train,
+            inputs=staged.inputs,
+            groups=staged.groups,
+            strata=staged.strata,
+            orders=staged.orders,
+            openings=staged.openings_of,
         )
         splits: dict[str, list[int]] = {}
         for name, given in self._given.items():
@@ -159,6 +189,8 @@ class _Assigning:
                     f"{name} asks for {wanted:,} rows, and there are {total:,} to split",
                     hint=f"ask for a smaller {name}",
                 )
+            if wanted and not given and not isinstance(getattr(self._options, name), int):
+                wanted = max(wanted, _smallest(units, total))  # a share is met as nearly as whole groups allow
             taken, units = cut(units, wanted)
             if wanted and not taken:
                 raise DataError(
@@ -183,12 +215,28 @@ class _Assigning:
         return drawn
 
     def _merge_references(self, held: list[int], references: dict[int, list[int]]) -> list[int]:
-        """Return the rows of a split without further answers to an earlier prompt, which go to `references`."""
-        further = find_copies(sorted(held), self._staged.inputs)
+        """Return the rows of a split without further answers to an earlier question, which go to `references`.
+
+        A reference is text: rows whose answers are calls stay rows of their own.
+        """
+        written = (row for row in sorted(held) if _answers_in_words(self._rows[row]))
+        further = find_copies(written, self._staged.exacts)
         for row, first in further.items():
             references.setdefault(first, []).append(row)
             self._remove("merged", row, f"a further answer to {self._origin(first)}")
         return [row for row in held if row not in further]
+
+
+def _answers_in_words(example: Example) -> bool:
+    """Return whether a conversation ends with an answer, and that answer is nothing but text."""
+    last = example.messages[-1] if isinstance(example, Chat) else None
+    return last is not None and last.role == "assistant" and not last.tool_calls and not last.reasoning_content
+
+
+def _smallest(units: Sequence[Unit], total: int) -> int:
+    """Return the rows of the smallest unit, or 0 where that is more than half of all rows."""
+    size = min((len(unit.rows) for unit in units), default=0)
+    return size if 2 * size <= total else 0
 
 
 def _num_wanted(asked: str | float | int | None, name: str, total: int) -> int:

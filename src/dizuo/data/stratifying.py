@@ -1,14 +1,17 @@
 """Cuts rows in the labels' proportions: stratified, seeded, and never a copy or a group on both sides.
 
-Rows are first joined to units: rows that read the same to the model, and rows of one group. Units are ordered by a
+Rows are first joined to units: rows that read the same to the model, rows that begin the same conversation, and rows of
+one group. Units are ordered by a
 hash of their first row's content and the seed, so that a row keeps its place when others are added. Each stratum
 (label) gives its share by largest remainder, which is within one row of proportional.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from dizuo.data.checks.leakage import no_openings
 
 __all__ = ["Unit", "allot", "cut", "draw", "units_of"]
 
@@ -25,16 +28,27 @@ class Unit:
 
 
 def units_of(
-    rows: Sequence[int], *, inputs: Sequence[int], groups: Sequence[int], strata: Sequence[int], orders: Sequence[int]
+    rows: Sequence[int],
+    *,
+    inputs: Sequence[int],
+    groups: Sequence[int],
+    strata: Sequence[int],
+    orders: Sequence[int],
+    openings: Callable[[int], Sequence[int]] = no_openings,
 ) -> list[Unit]:
     """Join rows that share an input or a group (directly or through others) and return the units.
 
+    A conversation is joined to every row whose question it answers on its way: that row is a beginning of it. Rows that
+    only begin alike are not joined, or all conversations that open with a greeting would be one. The work grows with
+    the number of answers, not with pairs of rows.
+
     Args:
         rows: the rows to split; the other arguments are indexed by row.
-        inputs: key of what the model reads.
+        inputs: key of what the model reads before the last answer.
         groups: key of the row's group, 0 for none.
         strata: label of the row.
         orders: place of the row in the seeded order.
+        openings: gives the keys of what the model reads before a row's earlier answers.
     """
     parent = {row: row for row in rows}
 
@@ -50,6 +64,13 @@ def units_of(
             if keys is groups and keys[row] == 0:
                 continue
             parent[root(row)] = root(first.setdefault(keys[row], row))
+    beginnings: dict[int, int] = {}
+    for row in rows:
+        beginnings.setdefault(inputs[row], row)
+    for row in rows:
+        for opening in openings(row):
+            if opening in beginnings:
+                parent[root(row)] = root(beginnings[opening])
     members: dict[int, list[int]] = {}
     for row in rows:
         members.setdefault(root(row), []).append(row)

@@ -33,6 +33,9 @@ class Task:
     """How the input is written, with `{text}` once; `"Ticket: {text}"` for example."""
     multi_label: bool = False
     """True when a text may carry several labels; the answer joins them with a comma and a space."""
+    thinking: bool = False
+    """Whether the answers to learn begin with thoughts, so that the model is asked to think. Otherwise a template that
+    knows thoughts is told that there are none."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -48,7 +51,10 @@ class Task:
 
     def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
-        return {**asdict(self), "labels": list(self.labels)}
+        plain = {**asdict(self), "labels": list(self.labels)}
+        if not self.thinking:
+            del plain["thinking"]
+        return plain
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Task:

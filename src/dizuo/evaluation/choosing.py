@@ -2,7 +2,8 @@
 
 choose_kind     the kind of a task and the tuned model's head
 choose_score    what the score column shows: `evaluate.metric`, or the kind's own choice
-check_metric    the same before anything was trained, as far as it can be told
+check_wanted    the same before anything was trained, as far as it can be told, and the baselines
+check_rows      whether there is anything to compare an answer with, before anything was trained
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError, PluginError, did_you_mean
+from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS, TaskKind
 from dizuo.evaluation.metrics import METRICS
@@ -21,8 +23,12 @@ from dizuo.models.heads import HeadFacts
 if TYPE_CHECKING:
     from dizuo.data import Task
     from dizuo.evaluation.setting import Item
+    from dizuo.records import Example
 
-__all__ = ["check_metric", "choose_kind", "choose_score", "usable_metrics"]
+__all__ = ["check_rows", "check_wanted", "choose_kind", "choose_score", "usable_metrics"]
+
+
+_WITHOUT = "dizuo train, and dizuo plan --until train, go without a report"
 
 
 def choose_kind(task: Task | None, head: HeadFacts | None = None) -> TaskKind:
@@ -53,7 +59,7 @@ def choose_kind(task: Task | None, head: HeadFacts | None = None) -> TaskKind:
     raise EvaluationError(
         f"the data set has {'no task' if task is None else f'the kind {task.kind!r}'}; "
         "classification, generation and preferences can be evaluated",
-        hint="train without the evaluate step, or evaluate on labelled, question-and-answer or preference rows",
+        hint="evaluate on labelled, question-and-answer or preference rows",
     )
 
 
@@ -91,23 +97,69 @@ def choose_score(kind: TaskKind, items: Sequence[Item], *, asked: str = "auto") 
     return Score(name, figure.title, why, METRICS.load(default), figure)
 
 
-def check_metric(task: Task | None, *, asked: str, headed: bool) -> None:
-    """Refuse a metric that no model of a task could be evaluated with.
+def check_wanted(task: Task | None, *, metric: str, baselines: Sequence[str], headed: bool) -> None:
+    """Refuse a metric and baselines that no model of a task could be evaluated with.
 
     Args:
         task: of the data set.
-        asked: `evaluate.metric`.
+        metric: `evaluate.metric`.
+        baselines: `evaluate.baselines`.
         headed: whether a head is going to be trained; which one is not known yet.
 
     Raises:
-        EvaluationError: naming the kind of task and the metrics that it can use.
+        EvaluationError: naming the kind of task, and the metrics or baselines that it can use.
     """
-    if asked == "auto" or task is None:
+    if task is None:
         return
-    heads = [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
-    kinds = [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in heads)]
-    if kinds and not any(asked in usable_metrics(kind) for kind in kinds):
-        _check_usable(kinds[0], asked)
+    kinds = [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in _heads(headed))]
+    if not kinds:
+        return
+    if metric != "auto" and not any(metric in usable_metrics(kind) for kind in kinds):
+        _check_usable(kinds[0], metric)
+    refused = [_refusal(kind, baselines) for kind in kinds]
+    if all(refused):
+        raise next(error for error in refused if error is not None)
+
+
+def check_rows(task: Task | None, rows: Sequence[Example], *, headed: bool) -> None:
+    """Refuse rows that no model could be evaluated on, before one is trained for it.
+
+    Args:
+        task: of the data set.
+        rows: of the split that will be scored; the first 1,000 are looked at.
+        headed: whether a head is going to be trained; which one is not known yet.
+
+    Raises:
+        EvaluationError: the kind of task cannot be evaluated, or a row has no question with a right answer.
+    """
+    every = KINDS.all().values()
+    kinds = [kind for kind in every if any(kind.applies(task, head) for head in _heads(headed))] if task else []
+    if task is None or not kinds:
+        try:
+            choose_kind(task)
+        except EvaluationError as error:
+            raise EvaluationError(error.message, hint=f"{error.hint}; {_WITHOUT}") from None
+        return
+    faults = []
+    for kind in kinds:
+        try:
+            kind.items(rows, task, 1000)
+        except EvaluationError as error:
+            faults.append(error)
+    if len(faults) == len(kinds):
+        raise EvaluationError(faults[0].message, hint=f"{faults[0].hint}; {_WITHOUT}")
+
+
+def _heads(headed: bool) -> list[HeadFacts | None]:
+    return [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
+
+
+def _refusal(kind: TaskKind, baselines: Sequence[str]) -> EvaluationError | None:
+    try:
+        choose_baselines(baselines, answers=kind.answers)
+    except EvaluationError as error:
+        return error
+    return None
 
 
 def _check_usable(kind: TaskKind, asked: str) -> None:

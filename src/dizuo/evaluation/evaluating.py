@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError
+from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.choosing import choose_kind, choose_score
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import TaskKind
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from dizuo.data import Dataset, Split
     from dizuo.models import ModelSpec
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "rows_of"]
 
 
 def evaluate(
@@ -70,13 +71,14 @@ def evaluate(
     watch(Started("evaluate"))
     options = options or EvaluateOptions()
     name = split or options.split
-    rows = _rows_of(data, name)
+    rows = rows_of(data, name)
     tuned = adapter or weights
     head = None if tuned is None else read_head(tuned)
     kind = choose_kind(data.task, None if head is None else head.facts)
     assert data.task is not None, "a kind was found for it"
     items = kind.items(rows, data.task, options.max_items)
     score = choose_score(kind, items, asked=options.metric)
+    choose_baselines(options.baselines, answers=kind.answers)  # a name that does not suit is refused at once
     setting = Setting(
         spec=model,
         data=data,
@@ -97,7 +99,7 @@ def evaluate(
     return report
 
 
-def _rows_of(data: Dataset, name: str) -> Split:
+def rows_of(data: Dataset, name: str) -> Split:
     """Return the rows to score.
 
     Raises:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dizuo.evaluation.reporting.report import Report, Row
+from dizuo.evaluation.reporting.verdict import SERVED_LEVEL
+from dizuo.significance import smallest_p
 
 __all__ = ["unmet"]
 
@@ -18,7 +20,8 @@ def unmet(
 ) -> tuple[str, ...]:
     """Return the requirements that a report does not meet, one line each with the figures; empty when it passes.
 
-    A report on training rows meets none: they were learned by heart.
+    A report on training rows meets none: they were learned by heart. Whatever is asked for, a model that answers
+    otherwise as served than as scored is not deployed: on the same items, the paired test says p < 0.01.
 
     Args:
         report: of the tuned model.
@@ -31,7 +34,7 @@ def unmet(
         return ("the report has no row of a tuned model",)
     if report.split == "train" and (better_than_untuned or better_than_baselines or min_score is not None):
         return ("the report was made on the training rows, which says nothing about others: evaluate on test",)
-    reasons = []
+    reasons = _served_otherwise(tuned, report.row("served"), report.metric)
     if better_than_untuned:
         reasons += _better(tuned, tuned.p_vs_untuned, tuned.vs_untuned, report.untuned, "untuned model", report.metric)
     if better_than_baselines:
@@ -41,6 +44,16 @@ def unmet(
     if min_score is not None and tuned.score < min_score:
         reasons.append(f"{report.metric} is {tuned.score:.3f}, and must be at least {min_score:.3f} ({_on(tuned)})")
     return tuple(reasons)
+
+
+def _served_otherwise(tuned: Row, served: Row | None, metric: str) -> list[str]:
+    if served is None or served.vs_scored is None or served.p_vs_scored is None or served.p_vs_scored >= SERVED_LEVEL:
+        return []
+    on_them = served.score - served.vs_scored[0]
+    return [
+        f"as served the model is not what was scored: {metric} is {served.score:.3f} as served and {on_them:.3f} as "
+        f"scored, on the same {_on(served)} (p = {served.p_vs_scored:.2g}); dizuo doctor looks for the reason"
+    ]
 
 
 def _better(
@@ -53,6 +66,9 @@ def _better(
             f"{metric} is {tuned.score:.3f}, not higher than {other.score:.3f} of the {what} "
             f"({other.title}, {_on(tuned)})"
         ]
+    if smallest_p(min(tuned.n, other.n)) >= LEVEL:
+        fewer = min(tuned, other, key=lambda row: row.n)
+        return [f"{_on(fewer)} are too few to say whether the model is better than the {what} ({other.title})"]
     if p >= LEVEL:
         return [
             f"{metric} is {tuned.score:.3f} against {other.score:.3f} of the {what} ({other.title}), which may be "
@@ -62,4 +78,4 @@ def _better(
 
 
 def _on(row: Row) -> str:
-    return f"{row.n:,} items"
+    return f"{row.n:,} item{'s' if row.n != 1 else ''}"

@@ -307,8 +307,8 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def _better(candidate: Probe, other: Probe) -> bool:
-    p, (gain, _, _) = compare(np.array(candidate.values), np.array(other.values), options=EvaluateOptions())
-    return p < LEVEL and gain > 0
+    found = compare(np.array(candidate.values), np.array(other.values), options=EvaluateOptions(), bounded=False)
+    return found.p < LEVEL and found.difference > 0
 
 
 def _percent(candidate: Probe) -> str:

@@ -7,7 +7,7 @@ number that the kind of task computes itself, such as R². `choosing` decides wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.figures import AnsweredSet, Figure
@@ -56,8 +56,7 @@ class Score:
         entry = Entry(name, title, family, answers, self.metric.items(answers.texts, references))
         if self.figure is None:
             return entry
-        statistic = self.figure.over_items(answered_set(entry, items, labels=labels))
-        return Entry(name, title, family, answers, entry.values, statistic)
+        return replace(entry, figure=self.figure, answered=answered_set(entry, items, labels=labels))
 
 
 def answered_set(entry: Entry, items: Sequence[Item], *, labels: Sequence[str] = ()) -> AnsweredSet:

@@ -17,7 +17,7 @@ from dizuo.data import prompt_messages
 from dizuo.errors import EvaluationError
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher
-from dizuo.records import Chat, Example, Labelled, Message, Preference
+from dizuo.records import Chat, Example, Labelled, Message, Preference, Text
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset, Task
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Item", "Question", "Setting", "WatchedAnswer", "items_of", "joined", "labels_of"]
 
-Question: TypeAlias = tuple[Message, ...]
+Question: TypeAlias = tuple[Message, ...] | str
+"""A conversation up to the answer, or a raw prompt, which the model continues without a template."""
 TRAINING_ROWS = 50_000
 """Training rows that cheap baselines read at most."""
 
@@ -38,13 +39,15 @@ class Item:
     text: str
     """What is asked, without the instruction: for cheap baselines, and to be shown."""
     question: Question
-    """The messages up to the answer."""
+    """What the model is shown."""
     references: tuple[str, ...]
     """Right answers, the first is the one to learn; at least one."""
     id: str = ""
     origin: str = ""
     pair: Preference | None = None
     """The pair of answers that is judged, where the question is which of two is better."""
+    thoughts: str = ""
+    """What stands before the answer to learn where the task has thoughts; never compared."""
 
     @property
     def answer(self) -> str:
@@ -177,9 +180,13 @@ def _item(example: Example, task: Task | None) -> Item:
         last = max((i for i, m in enumerate(example.messages) if m.role == "assistant"), default=0)
         if last > 0:
             asked = next((m.content for m in reversed(example.messages[:last]) if m.role == "user"), "")
-            references = (example.messages[last].content, *example.references)
-            return Item(asked, example.messages[:last], references, example.id, origin)
+            thoughts, answer = example.messages[last].thoughts_and_answer()
+            references = (answer, *example.references)
+            return Item(asked, example.messages[:last], references, example.id, origin, thoughts=thoughts)
+    if isinstance(example, Text) and example.prompt:
+        return Item(example.prompt, example.prompt, (example.text,), example.id, origin)
+    what = "running text" if isinstance(example, Text) else f"a {type(example).__name__.lower()}"
     raise EvaluationError(
-        f"{origin or 'an example'} is a {type(example).__name__.lower()} without a question and its right answer",
-        hint="evaluate data of classes, or conversations that end in the assistant's answer",
+        f"{origin or 'an example'} is {what} without a question and its right answer",
+        hint="evaluate classes, prompts with completions, or conversations that end in the assistant's answer",
     )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.evaluation.answering.asking import answer_in, prompt_ids, stop_ids
 from dizuo.evaluation.setting import Item, items_of
+from dizuo.records import Text
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -48,9 +49,12 @@ class Written:
 
 def watched_items(data: Dataset, *, count: int) -> list[Item]:
     """Return the first `count` validation rows; none where the rows are not questions with right answers."""
-    if data.task is None or data.task.kind not in ("classification", "generation") or not len(data.validation):
+    if data.task is None or data.task.kind not in ("classification", "generation", "text"):
         return []
-    return items_of(data.validation, data.task, limit=count) if count else []
+    rows = [data.validation[i] for i in range(min(count, len(data.validation)))]
+    if any(isinstance(row, Text) and not row.prompt for row in rows):
+        return []
+    return items_of(rows, data.task)
 
 
 def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = ()) -> list[Written]:
@@ -66,17 +70,19 @@ def answer_now(model: Model, items: Sequence[Item], *, labels: Sequence[str] = (
     """
     from dizuo.engines import EngineOptions, GenerateRequest, Result, Sampling, generate_all
     from dizuo.engines import open as open_engine
-    from dizuo.models import end_of_turn_ids
 
     tokenizer: Tokenizer = model.tokenizer
-    prompts = [render_prompt(tokenizer, item.question) for item in items]
+    prompts = [prompt_ids(tokenizer, item.question, thinking=bool(item.thoughts)) for item in items]
     longest = [len(ids) for ids in tokenizer(list(labels), add_special_tokens=False)["input_ids"]] if labels else []
     most = min(max(longest) + 4, MAX_TOKENS) if longest else MAX_TOKENS
-    sampling = Sampling(max_tokens=most, stop_ids=end_of_turn_ids(tokenizer))
     engine = open_engine(model, options=EngineOptions(max_running=len(items), keep_recent=0))
     try:
         fits = [len(ids) + most <= engine.context_length for ids in prompts]
-        ready = [GenerateRequest(ids, sampling) for ids, fit in zip(prompts, fits, strict=True) if fit]
+        ready = [
+            GenerateRequest(ids, Sampling(max_tokens=most, stop_ids=stop_ids(tokenizer, item.question)))
+            for item, ids, fit in zip(items, prompts, fits, strict=True)
+            if fit
+        ]
         results = iter(generate_all(engine, ready))
         answers: list[Result | None] = [next(results) if fit else None for fit in fits]
     finally:
@@ -94,6 +100,6 @@ def _written(item: Item, prompt: str, result: Any, tokenizer: Tokenizer) -> Writ
     elif result.finish not in ("stop", "length"):
         note = f"{result.finish}: {result.error}" if result.error else str(result.finish)
     else:
-        answer = tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
+        answer = answer_in(tokenizer, result.ids, item.question)
     right = not note and answer in {reference.strip() for reference in item.references}
     return Written(item.id, item.origin, item.text, prompt, item.answer, answer, right, note)

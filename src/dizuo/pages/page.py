@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dizuo.redaction import redact_values
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -18,11 +20,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page from one of our templates; every value is escaped unless it is one of our own drawings."""
+    """Return a page from one of our templates; every value is escaped unless it is one of our own drawings.
+
+    Passwords and keys that this process knows are left out of it.
+    """
     css = (TEMPLATES / "style.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return _environment().get_template(template).render(css=css, policy=policy, **values)
+    return str(redact_values(_environment().get_template(template).render(css=css, policy=policy, **values)))
 
 
 @functools.cache

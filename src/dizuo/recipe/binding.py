@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar, Union
 
 from dizuo.errors import DizuoError, did_you_mean
 from dizuo.recipe.values import HINT, Block, Value, plain, raise_faults, shown
+from dizuo.redaction import has_login, hide_logins
 
 __all__ = ["bind", "bind_all", "field_hints"]
 
 T = TypeVar("T")
+NO_LOGINS = "a recipe is kept beside its run, so fetch the files yourself and give their path"
 
 
 def bind(options: type[T], section: Block) -> T:
@@ -62,7 +64,21 @@ def _bind_block(section: Block, kinds: Sequence[type[Any]], faults: list[str]) -
     for key, value in section.values.items():
         if key not in known:
             faults.append(f"{value.place}: {prefix}{key} is not known{did_you_mean(key, known)}")
+        if _has_login(value):
+            faults.append(f"{value.place}: {prefix}{key}: there is a user and a password in it; {NO_LOGINS}")
     return tuple(_construct(kind, hints[kind], section.values, prefix, section.place, faults) for kind in kinds)
+
+
+def _has_login(value: Value) -> bool:
+    """Return whether an address with a login stands in a value; the login is remembered as a secret."""
+    if isinstance(value.data, dict):
+        return sum(_has_login(item) for item in value.data.values()) > 0  # each is remembered
+    if isinstance(value.data, tuple):
+        return sum(_has_login(item) for item in value.data) > 0
+    if not isinstance(value.data, str) or not has_login(value.data):
+        return False
+    hide_logins(value.data)
+    return True
 
 
 def _construct(

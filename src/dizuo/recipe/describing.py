@@ -18,6 +18,7 @@ from typing import Any, Literal, Union
 from dizuo.recipe.binding import field_hints
 from dizuo.recipe.values import NAME, Block
 from dizuo.records import Json
+from dizuo.redaction import Secret
 
 __all__ = ["describe", "origins", "schema"]
 
@@ -28,7 +29,15 @@ def origins(options: type[Any], section: Block) -> dict[str, str]:
 
 
 def describe(options: type[Any]) -> dict[str, str]:
-    """Return the attribute docstring of every field."""
+    """Return the attribute docstring of every field, those of the classes it inherits from included."""
+    out: dict[str, str] = {}
+    for kind in reversed(options.__mro__):
+        if dataclasses.is_dataclass(kind):
+            out |= _describe_class(kind)
+    return out
+
+
+def _describe_class(options: type[Any]) -> dict[str, str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(options)))
     except (OSError, TypeError):
@@ -81,6 +90,8 @@ def _fields_schema(kind: type[Any]) -> dict[str, Json]:
 
 
 def _type_schema(hint: Any) -> dict[str, Json]:
+    if hint is Secret:
+        return {"type": "string", "writeOnly": True}
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     simple = {str: "string", Path: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
     if hint in simple:

@@ -11,6 +11,7 @@ import yaml
 
 from dizuo.errors import RecipeError, did_you_mean
 from dizuo.recipe.values import NAME, SECTIONS, Block, Recipe, Value, lift, raise_faults, shown
+from dizuo.redaction import redact_values
 
 __all__ = ["from_yaml", "override", "read", "write"]
 
@@ -101,7 +102,7 @@ def write(recipe: Recipe, path: str | Path) -> None:
     values = {name: Value(dict(section.values)) for name, section in recipe.sections.items()}
     node = _node(Value({"name": Value(recipe.name), "seed": Value(recipe.seed), **values}))
     text = yaml.serialize(node, Dumper=yaml.SafeDumper, allow_unicode=True, width=100)
-    Path(path).write_text(text, encoding="utf-8")
+    Path(path).write_text(str(redact_values(text)), encoding="utf-8")
 
 
 def _node(value: Value) -> yaml.Node:

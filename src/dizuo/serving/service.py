@@ -109,7 +109,8 @@ class Service:
         Raises:
             DataError: the template refuses the conversation.
         """
-        return await self._off_loop(lambda: render_prompt(self.tokenizer, messages))
+        thinking = self.task is None or self.task.thinking  # a model that nobody tuned thinks as its template has it
+        return await self._off_loop(lambda: render_prompt(self.tokenizer, messages, thinking=thinking))
 
     def sampling(
         self,

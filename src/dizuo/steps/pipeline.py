@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dizuo import recipe as recipes
+from dizuo.artifacts import parse
+from dizuo.artifacts.writing import check_place
 from dizuo.events import Note, Watcher, ignore
 from dizuo.recipe import Recipe
 from dizuo.steps.settings import Settings, bind
@@ -84,13 +86,29 @@ def run(
         recipe = recipes.read(recipe, strict=False)
     wanted = ("prepare",) if until == "prepare" else recipes.SECTIONS[: recipes.SECTIONS.index(until) + 1]
     settings = bind(recipe, needs=_needs(wanted))
-    outcome = Outcome(settings.name, Path(folder) / settings.name)
+    _refuse_logins(settings)
+    outcome = Outcome(settings.name, check_place(folder) / settings.name)
     outcome.folder.mkdir(parents=True, exist_ok=True)
     recipes.write(recipe, outcome.folder / "recipe.yaml")
-    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1)
+    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1, evaluated="evaluate" in wanted)
     for name in wanted:
         getattr(steps, name)()
     return outcome
+
+
+def _refuse_logins(settings: Settings) -> None:
+    """Refuse addresses with a user and a password, which dizuo fetches nothing from, before the recipe is written down.
+
+    Raises:
+        ArtifactError: there is one; the message does not show it.
+    """
+    prepare = settings.prepare
+    sources = (prepare.source,) if isinstance(prepare.source, str) else prepare.source
+    for address in (settings.select.model, *sources, prepare.train, prepare.validation, prepare.test):
+        if isinstance(address, str) and ("@" in address or "://" in address):
+            parse(address)
+    if prepare.quarantine:
+        check_place(prepare.quarantine)
 
 
 def _needs(wanted: Collection[str]) -> list[str]:
@@ -102,9 +120,17 @@ class _Steps:
     """Runs the steps of one recipe, one method per step; each leaves its result in the outcome."""
 
     def __init__(
-        self, settings: Settings, outcome: Outcome, force: Collection[str], watch: Watcher, *, several: bool
+        self,
+        settings: Settings,
+        outcome: Outcome,
+        force: Collection[str],
+        watch: Watcher,
+        *,
+        several: bool,
+        evaluated: bool,
     ) -> None:
         self.settings, self.outcome, self.force, self.watch, self.several = settings, outcome, force, watch, several
+        self.evaluated = evaluated
 
     def step(self, name: str, make: Callable[[Path, bool], tuple[T, str | None]]) -> T:
         """Do a step in its folder, write down whether it ran and why, and return its result."""
@@ -142,14 +168,16 @@ class _Steps:
             warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
 
     def train(self) -> None:
-        from dizuo.steps.evaluate import check_metric
+        from dizuo.steps.evaluate import check_evaluable, check_wanted
         from dizuo.steps.train import train_step
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_metric(data, options=settings.evaluate, method=settings.train.method)
+        check_wanted(data, options=settings.evaluate, method=settings.train.method)
+        if self.evaluated:
+            check_evaluable(data, options=settings.evaluate, method=settings.train.method)
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

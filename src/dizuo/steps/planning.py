@@ -16,7 +16,7 @@ from dizuo.data import Dataset
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.recipe import Recipe
-from dizuo.steps.evaluate import check_metric, evaluate_work
+from dizuo.steps.evaluate import check_evaluable, check_wanted, evaluate_work
 from dizuo.steps.manifest import Work
 from dizuo.steps.pipeline import folder_of
 from dizuo.steps.prepare import prepare_step, prepare_work, warn_of_lost
@@ -65,12 +65,18 @@ class RecipePlan:
 
 
 def plan(
-    recipe: Recipe | str | Path, *, folder: str | Path = "runs", measure: bool = True, watch: Watcher = ignore
+    recipe: Recipe | str | Path,
+    *,
+    until: str = "deploy",
+    folder: str | Path = "runs",
+    measure: bool = True,
+    watch: Watcher = ignore,
 ) -> RecipePlan:
     """Return what running a recipe would do.
 
     Args:
         recipe: a recipe or the path of one.
+        until: the last step that is going to run; data that cannot be evaluated is refused unless it is `train`.
         folder: where runs are kept.
         measure: run the worst block of training once, which is where memory and time come from.
         watch: told what is fetched and read.
@@ -78,6 +84,7 @@ def plan(
     Raises:
         RecipeError: with every wrong field.
         PlanError: training that cannot work.
+        EvaluationError: an evaluation that cannot be made of this data.
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.read(recipe, strict=False)
@@ -93,7 +100,9 @@ def plan(
         else:
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
-        check_metric(data, options=settings.evaluate, method=settings.train.method)
+        check_wanted(data, options=settings.evaluate, method=settings.train.method)
+        if until not in ("prepare", "train"):
+            check_evaluable(data, options=settings.evaluate, method=settings.train.method)
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
         rows = {name: len(split) for name, split in data.splits().items()}
         whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])

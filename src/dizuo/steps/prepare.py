@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,6 +102,6 @@ def addresses(options: PrepareOptions) -> list[tuple[str, str]]:
 
 def name_of(source: str) -> str:
     """Return a run's name for a source: the last word of its path, in lower case."""
-    text = source if Path(source).exists() else parse(source).inner or parse(source).name
+    text = source if os.path.exists(source) else parse(source).inner or parse(source).name
     stem = Path(str(text)).name.split(".")[0].lower()
     return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._") or "data"

@@ -1,4 +1,4 @@
-"""A short search over learning rate, rank and epochs: the recipe's own values first, then what Optuna proposes.
+"""A short search over learning rate, rank and epochs: what the recipe's plan has first, then what Optuna proposes.
 
 Every trial is a real run, scored on the validation rows at four points of its way; one that stands below the median of
 the earlier trials there is given up (from 20 trials on, Hyperband decides). No trial reads a row of the test split.
@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Search", "Trial", "search"]
 
 RATE_FACTOR = 5.0
-"""The learning rate is looked for from a fifth to five times the recipe's (or the default)."""
+"""The learning rate is looked for from a fifth to five times the plan's: the recipe's, or the method's default."""
 RANKS = (4, 8, 16, 32, 64)
 HYPERBAND_FROM = 20
 """Trials from which Hyperband prunes: with fewer its brackets hold a trial or two each."""
@@ -56,7 +57,7 @@ class Trial:
     """One run of the search."""
 
     number: int
-    """From 0; trial 0 has the recipe's own values."""
+    """From 0; trial 0 has the values of the recipe's plan."""
     learning_rate: float
     rank: int | None
     """None for full training, which has none."""
@@ -117,7 +118,7 @@ def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "ru
     spec = select(settings.select.model, watch=watch)
     home = prepared.folder / "search"
     home.mkdir(exist_ok=True)
-    space = _space(spec, data, settings)
+    space = _space(spec, data, settings, home)
     study = _study(optuna, home, _name(spec, data, settings, space), trials)
     loaded = None if settings.train.adapter == "full" else models.load(spec, quantize=settings.train.quantize)
     watch(Started("search", trials, "trials"))
@@ -143,23 +144,23 @@ def _optuna() -> Any:
 # ---- what is tried
 
 
-def _space(spec: ModelSpec, data: Dataset, settings: Settings) -> dict[str, Any]:
-    """Return the first values to try, and the range of each."""
-    from dizuo.training.planning import defaults
+def _space(spec: ModelSpec, data: Dataset, settings: Settings, home: Path) -> dict[str, Any]:
+    """Return the first values to try, which are those of the recipe's plan, and the range of each."""
+    from dizuo import training
 
-    options = settings.train
-    rate = options.learning_rate
-    if rate is None:
-        rate = defaults.choose_learning_rate(adapter=options.adapter, parameters=spec.parameters).value
-    epochs = options.epochs or defaults.choose_epochs(num_examples=len(data.train)).value
-    first: dict[str, Any] = {"learning_rate": float(rate), "epochs": max(1, round(epochs))}
-    if options.adapter != "full":
-        first["rank"] = options.rank or defaults.RANK
+    with tempfile.TemporaryDirectory(dir=home, prefix="plan-") as scratch:
+        planned = training.plan(
+            spec, data, out=scratch, options=settings.train, method_options=settings.method, measure=False
+        )
+    use = planned.use
+    first: dict[str, Any] = {"learning_rate": use.learning_rate, "epochs": max(1, round(use.epochs))}
+    if use.adapter != "full":
+        first["rank"] = use.rank
     return {
         "first": first,
-        "learning_rate": [rate / RATE_FACTOR, rate * RATE_FACTOR],
-        "epochs": [max(1, round(epochs / 2)), max(2, round(epochs * 2))],
-        "rank": sorted({*RANKS, first["rank"]}) if options.adapter != "full" else [],
+        "learning_rate": [use.learning_rate / RATE_FACTOR, use.learning_rate * RATE_FACTOR],
+        "epochs": [max(1, round(use.epochs / 2)), max(2, round(use.epochs * 2))],
+        "rank": sorted({*RANKS, use.rank}) if use.adapter != "full" else [],
     }
 
 

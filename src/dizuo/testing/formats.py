@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from dizuo.data.dataset import Split, SplitWriter
 from dizuo.data.formats import FORMATS, Format
 from dizuo.data.reading.columns import Columns, RowError
 from dizuo.data.reading.files import Cells
+from dizuo.data.reading.keys import View, unread
 from dizuo.errors import DataError
 from dizuo.records import Example, Json, from_json, to_json, with_identity
 
@@ -33,6 +35,8 @@ class FormatSuite:
 
     name: str
     rows: tuple[Cells, ...]
+    unread: frozenset[str] = frozenset()
+    """Paths of keys in `rows` that the format leaves alone on purpose, such as `answer.answer_start`."""
 
     @pytest.fixture
     def format(self) -> Format:
@@ -65,6 +69,21 @@ class FormatSuite:
             before = copy.deepcopy(row)
             assert read(format, row) == read(format, row)
             assert row == before
+
+    def test_every_key_of_its_rows_is_read(self, format: Format) -> None:
+        left = {path for row in self.rows for path in unread_of(format, row)}
+        assert left == self.unread
+
+    def test_a_key_that_it_does_not_read_is_named_with_its_path(self, format: Format) -> None:
+        for row in self.rows:
+            assert "zzz" in unread_of(format, {**row, "zzz": 1})
+            for column, value in row.items():
+                if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+                    continue
+                left = unread_of(format, {**row, column: [{**value[0], "zzz": 1}, *value[1:]]})
+                paths = [re.sub(r"\[\w*\]", "[]", path) for path in left]
+                passed_on = column in ("tools", "functions")  # as they are, with all that they hold
+                assert passed_on or f"{column}[].zzz" in paths, (column, left)
 
     def test_what_cannot_be_read_is_a_row_error_with_a_reason(self, format: Format) -> None:
         for row in broken(self.rows):
@@ -117,6 +136,14 @@ def read(format: Format, row: Cells) -> list[Example]:
         assert not isinstance(result, RowError), f"{row}: {result}"
         examples.append(result)
     return examples
+
+
+def unread_of(format: Format, row: Cells) -> list[str]:
+    """Return the paths of the keys of a good row that its examples do not come from."""
+    view = View(json.loads(json.dumps(row)))
+    for example in read(format, view):
+        with_identity(example)
+    return unread(view)
 
 
 def broken(rows: tuple[Cells, ...]) -> Iterator[Cells]:

@@ -30,6 +30,18 @@ from dizuo.trees.choosing import Choice
 from dizuo.trees.outputs import Outputs
 from dizuo.trees.runner import Runner
 from dizuo.trees.scoring import last_states, score
-from dizuo.trees.tree import Sequences, TokenTree, build, common_prefix
+from dizuo.trees.tree import Sequences, TokenTree, build, common_prefix, count_packed, predicting_ids
 
-__all__ = ["Choice", "Outputs", "Runner", "Sequences", "TokenTree", "build", "common_prefix", "last_states", "score"]
+__all__ = [
+    "Choice",
+    "Outputs",
+    "Runner",
+    "Sequences",
+    "TokenTree",
+    "build",
+    "common_prefix",
+    "count_packed",
+    "last_states",
+    "predicting_ids",
+    "score",
+]

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from dizuo.trees.runner import Runner
-from dizuo.trees.tree import Sequences
+from dizuo.trees.tree import Sequences, predicting_ids
 
 __all__ = ["last_states", "score"]
 
@@ -30,13 +30,13 @@ def score(runner: Runner, sequences: Sequences, *, max_tokens: int = 4096) -> li
     Args:
         runner: the model.
         sequences: any number of sequences; neighbours that share a prefix should stand together.
-        max_tokens: packed tokens of one forward pass.
+        max_tokens: packed tokens of one forward pass; those that predict nothing are left out and do not count.
 
     Returns:
         Per sequence, log p of its tokens with weight ≠ 0 [number of them], in nats, in the order given.
     """
     results: list[NDArray[np.float32]] = []
-    for part in _cut(sequences, max_tokens):
+    for part in _cut(sequences, _predicting(sequences), max_tokens):
         logprobs_W = runner.forward(part).logprobs.float().cpu().numpy()
         count_n = [int(np.count_nonzero(weights_L)) for weights_L in part.weights]
         results += np.split(logprobs_W, np.cumsum(count_n)[:-1])
@@ -56,22 +56,33 @@ def last_states(runner: Runner, sequences: Sequences, *, max_tokens: int = 4096)
         return np.empty((0, runner.head.weight.shape[1]), np.float32)
     unweighted = replace(sequences, weights=tuple(np.zeros(len(ids_L), np.float32) for ids_L in sequences.ids))
     states: list[NDArray[np.float32]] = []
-    for part in _cut(unweighted, max_tokens):
+    for part in _cut(unweighted, [len(ids_L) for ids_L in sequences.ids], max_tokens):
         last_nD = runner.forward(part, need_last=True).last
         assert last_nD is not None
         states.append(last_nD.float().cpu().numpy())
     return np.concatenate(states)
 
 
-def _cut(sequences: Sequences, max_tokens: int) -> Iterator[Sequences]:
-    """Cut a batch into runs of neighbours whose packed size stays within the budget."""
+def _predicting(sequences: Sequences) -> list[int]:
+    """Return how many first tokens of each sequence a model must read to predict its weighted ones."""
+    return [len(predicting_ids(*row)) for row in zip(sequences.ids, sequences.weights, strict=True)]
+
+
+def _cut(sequences: Sequences, read: list[int], max_tokens: int) -> Iterator[Sequences]:
+    """Cut a batch into runs of neighbours whose packed size stays within the budget.
+
+    Args:
+        sequences: the batch.
+        read: how many first tokens of each the model reads.
+        max_tokens: the budget.
+    """
     start, size = 0, 0
-    for s, ids_L in enumerate(sequences.ids):
-        shared = sequences.num_shared(s - 1, s) if s > start else 0
-        if s > start and size + len(ids_L) - shared > max_tokens:
+    for s, length in enumerate(read):
+        shared = min(sequences.num_shared(s - 1, s), read[s - 1], length) if s > start else 0
+        if s > start and size + length - shared > max_tokens:
             yield _slice(sequences, start, s)
             start, size, shared = s, 0, 0
-        size += len(ids_L) - shared
+        size += length - shared
     if len(sequences):
         yield _slice(sequences, start, len(sequences))
 

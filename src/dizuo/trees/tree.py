@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Packed", "Sequences", "TokenTree", "build", "common_prefix"]
+__all__ = ["Packed", "Sequences", "TokenTree", "build", "common_prefix", "count_packed", "predicting_ids"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -255,3 +255,18 @@ def common_prefix(a: NDArray[np.integer], b: NDArray[np.integer]) -> int:
     length = min(len(a), len(b))
     different = np.flatnonzero(a[:length] != b[:length])
     return int(different[0]) if len(different) else length
+
+
+def count_packed(sequences: Iterable[NDArray[np.int32]]) -> int:
+    """Return the tokens of the sequences' tree: each adds what it does not share with its neighbour in sorted order."""
+    total, before = 0, np.empty(0, np.int32)
+    for ids in sorted(sequences, key=lambda ids: ids.astype(">i4").tobytes()):
+        total += len(ids) - common_prefix(before, ids)
+        before = ids
+    return total
+
+
+def predicting_ids(ids: NDArray[np.int32], weights: Floats) -> NDArray[np.int32]:
+    """Return the tokens of a sequence that a model must read to predict the weighted ones: those before the last."""
+    weighted = np.flatnonzero(weights)
+    return ids[: int(weighted[-1])] if len(weighted) else ids[:0]

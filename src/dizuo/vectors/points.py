@@ -185,6 +185,8 @@ class Block:
         self._ids, self._vectors, self._metadata = ids, vectors, metadata
         self._documents, self._namespaces, self._parsed = documents, namespaces, parsed
         self.metadata_columns = metadata_columns
+        self.prepared: Any = None
+        """What a store made of these rows ahead of its `upsert`; nobody else reads it."""
 
     def __len__(self) -> int:
         return len(self._ids)

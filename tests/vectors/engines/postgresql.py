@@ -26,6 +26,7 @@ class PostgreSQL(Server):
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast shutdown": open transactions are rolled back, connections closed
     version = "18.6, pgvector 0.8.6"
+    shared_buffers = "64MB"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -67,7 +68,7 @@ class PostgreSQL(Server):
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            "shared_buffers": "64MB",
+            "shared_buffers": self.shared_buffers,
             "max_connections": "60",
             # Tests kill the server, not the machine: what the kernel has survives, a fsync adds nothing.
             "fsync": "off",

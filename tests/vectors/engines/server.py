@@ -26,7 +26,7 @@ class Server:
     """A process that listens on 127.0.0.1 and keeps its data in `folder`; subclasses say how it is run.
 
     Args:
-        folder: where its data, log and configuration lie; made if missing. The caller removes it.
+        folder: where its data, log and configuration lie; made if missing. `clean` removes it.
     """
 
     name: ClassVar[str]
@@ -111,6 +111,10 @@ class Server:
         if self.alive:
             self.stop()
         self.start()
+
+    def clean(self) -> None:
+        """Remove what it left on disk; it has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self, lines: int = 15) -> str:
         """The end of the server's log."""

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 import pytest
 
 from dizuo.errors import DataError, EvaluationError, VectorError
+from dizuo.events import Event, Warned
 from dizuo.vectors.embedders import CallableEmbedder
 from dizuo.vectors.knowledge.changing_embedder import change_embedder
 from dizuo.vectors.knowledge.documents import Document
+from dizuo.vectors.knowledge.documents.readers import READERS
 from dizuo.vectors.knowledge.hard_negatives import mine_hard_negatives
 from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase, read_head
 from dizuo.vectors.knowledge.retrieval_metrics import evaluate_retrieval, sources_of
@@ -157,6 +160,19 @@ def test_a_passage_cites_its_place(kb: KnowledgeBase, mode: Any, tmp_path: Path)
     assert kb.search("leave", k=5, mode=mode, where='source == "other.md"') == [] or mode != "words"
 
 
+def test_a_passage_of_a_pdf_cites_the_heading_above_it_on_its_page(kb: KnowledgeBase, tmp_path: Path) -> None:
+    case = Path(__file__).parent / "documents" / "cases" / "outline.pdf"
+    (tmp_path / "rules.pdf").write_bytes(case.read_bytes())
+    kb.sync_folder(tmp_path)
+    found = {query: kb.search(query, k=1, mode="words")[0] for query in ("nine", "transfer", "months")}
+    assert {query: (passage.page, passage.headings) for query, passage in found.items()} == {
+        "nine": (1, ("2 Sickness",)),
+        "transfer": (1, ("3 Pay",)),  # on page 2 above its first heading: the section began on page 1
+        "months": (2, ("4 Notice",)),
+    }
+    assert found["nine"].citation.startswith("rules.pdf, page 1, 2 Sickness, characters ")
+
+
 def test_a_reranker_sees_more_and_decides(kb: KnowledgeBase) -> None:
     kb.sync(documents(TEXTS))
     seen: list[int] = []
@@ -178,12 +194,43 @@ def test_files_that_cannot_be_read_keep_what_was_known(kb: KnowledgeBase, tmp_pa
     kb.sync_folder(tmp_path)
     (tmp_path / "a.txt").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match=r"a\.txt is not text"):
-        kb.sync_folder(tmp_path)
-    result = kb.sync_folder(tmp_path, on_error="keep")
+        kb.sync_folder(tmp_path, on_error="raise")
+    result = kb.sync_folder(tmp_path)
     assert (result.unchanged, list(result.failed)) == (1, ["a.txt"])
     check(kb, {"a.txt": "alpha text", "b.txt": "beta text"})
     (tmp_path / "a.txt").unlink()
     assert kb.sync_folder(tmp_path).deleted == ("a.txt",)
+
+
+def test_what_a_reader_leaves_out_is_named_once_for_each_file(kb: KnowledgeBase, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p>alpha text<div hidden>secret</div><div hidden>secret</div><img src=x>")
+    (tmp_path / "b.html").write_text("<p>beta text")
+    heard: list[Event] = []
+    result = kb.sync_folder(tmp_path, watch=heard.append)
+    assert {source: list(map(str, items)) for source, items in result.left_out.items()} == {
+        "a.html": ["hidden elements (2)", "pictures without a description (1)"]
+    }
+    assert [event.text for event in heard if isinstance(event, Warned)] == [
+        "a.html: not read: hidden elements (2), pictures without a description (1)"
+    ]
+    heard.clear()
+    assert kb.sync_folder(tmp_path, watch=heard.append).left_out == {}
+    assert not [event for event in heard if isinstance(event, Warned)]
+
+
+def test_files_are_read_anew_when_their_reader_has_changed(
+    kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that finds more in a file than its last version did would else never be asked."""
+    (tmp_path / "a.txt").write_text("alpha text")
+    (tmp_path / "b.html").write_text("<p>beta text")
+    kb.sync_folder(tmp_path)
+    assert kb.sync_folder(tmp_path).unchanged == 2
+    readers = {**READERS.all(), "html": replace(READERS.load("html"), version=2)}
+    monkeypatch.setattr(type(READERS), "all", lambda kind: readers)
+    result = kb.sync_folder(tmp_path)
+    assert (result.changed, result.unchanged) == (("b.html",), 1)
+    check(kb, {"a.txt": "alpha text", "b.html": "beta text"})
 
 
 def test_a_sync_that_breaks_off_anywhere_is_made_good_by_the_next(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.vectors.lexical import LexicalIndex
 from dizuo.vectors.lexical.sidecar import LexicalSidecar, Pending
-from dizuo.vectors.lexical.sidecar_tables import text_digest
+from dizuo.vectors.lexical.sidecar_documents import text_digest
 
 WORDS = st.lists(st.sampled_from(["red", "blue", "tea", "检索", "数据库", "!"]), max_size=6).map(" ".join)
 STEPS = st.lists(st.dictionaries(st.text("ab", min_size=1, max_size=2), st.none() | WORDS, max_size=4), max_size=5)
@@ -157,6 +157,83 @@ def test_what_is_no_lexical_index_is_refused(tmp_path: Path) -> None:
     old.close()
     with pytest.raises(VectorError, match="was written as 'dizuo-0'"):
         LexicalSidecar(tmp_path / "old")
+
+
+def test_a_side_car_of_an_earlier_version_is_read_with_all_that_it_holds(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "words")
+    old.executescript((Path(__file__).parent / "sidecar_of_an_earlier_version.sql").read_text("utf-8"))
+    old.execute(f"PRAGMA application_id = {0x44_5A_4C_58}")
+    old.close()
+    held: dict[str, dict[str, str]] = {  # as that version was told
+        "": {"a": "red tea", "b": "tea cup cup", "c": "数据库检索 with tea", "d": "", "e": "!?", "g": "cup " * 30,
+             "h": "late tea"},
+        "租户": {"a": "tea for two", "z": "cup"},
+        "left": {"q": "x"},
+    }  # fmt: skip
+    with LexicalSidecar(tmp_path / "words") as sidecar:
+        assert not sidecar.complete, "an earlier version did not say so"
+        assert set(sidecar.pending()) == {Pending("", "a"), Pending("", "new"), Pending("left", None)}
+        for name, documents in held.items():
+            index = LexicalIndex()
+            for id, text in documents.items():
+                index.upsert(id, text)
+            assert dict(sidecar.scan(name)) == {id: text_digest(text) for id, text in documents.items()}
+            assert sidecar.namespaces()[name] == len(index)
+            for query in ("tea", "cup of tea", "检索", "x late", "absent"):
+                assert sidecar.search(name, query, k=9) == index.search(query, k=9)
+        sidecar.upsert("", {"a": None, "i": "red cup"})
+        assert [id for id, _ in sidecar.search("", "red", k=9)] == ["i"]
+    with LexicalSidecar(tmp_path / "words") as sidecar:
+        assert [id for id, _ in sidecar.search("", "red", k=9)] == ["i"]
+
+
+def test_segments_are_merged_and_what_is_gone_is_left_out(
+    sidecar: LexicalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dizuo.vectors.lexical import sidecar_segments
+
+    monkeypatch.setattr(sidecar_segments, "KEEP", 40)
+    monkeypatch.setattr(sidecar_segments, "SMALLEST", 30)
+    monkeypatch.setattr(sidecar_segments, "_TOKENS", 3)  # so that a merge is done in parts
+    draw, index, held = random.Random(3), LexicalIndex(), set()
+    vocabulary = ["tea", "cup", "pot", "检索", "数据库", *(f"w{n}" for n in range(20))]
+    seen = {"segments": 0, "compactions": 0}
+    written = 0
+    for _ in range(400):
+        texts = {f"d{draw.randrange(60)}": draw.choice([None, *(" ".join(draw.choices(vocabulary, k=6)),) * 5])
+                 for _ in range(draw.randint(1, 4))}  # fmt: skip
+        sidecar.upsert("n", texts)
+        for id, text in texts.items():
+            index.upsert(id, text)
+            held = held - {id} if text is None else held | {id}
+        query = " ".join(draw.choices(vocabulary, k=2))
+        assert sidecar.search("n", query, k=100) == index.search(query, k=100)
+        numbers = sidecar._connection.execute("SELECT written, rows FROM namespaces").fetchone()
+        seen["compactions"] += numbers[0] < written
+        written = numbers[0]
+        assert numbers[1] == len(held)
+        seen["segments"] = max(
+            seen["segments"], sidecar._connection.execute("SELECT count(*) FROM segments").fetchone()[0]
+        )
+    assert seen["compactions"] >= 3
+    assert 8 <= seen["segments"] <= 25, "they are merged by eights"
+
+
+def test_a_hit_is_found_once_though_all_is_numbered_anew_between_two_pages(
+    sidecar: LexicalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dizuo.vectors.lexical import sidecar_segments
+
+    monkeypatch.setattr(sidecar_segments, "KEEP", 0)
+    sidecar.upsert("n", {f"{number:03}": "cup " * (number % 7 + 1) + "tea" for number in range(200)})
+    right = [hit[0] for hit in sidecar.ranked("n", "tea")]
+    hits = sidecar.ranked("n", "tea", first=10)
+    begun = [next(hits)[0] for _ in range(10)]
+    sidecar.upsert("n", {f"x{number:03}": "pot" for number in range(250)})
+    sidecar.delete("n", [f"x{number:03}" for number in range(250)])
+    sidecar.upsert("n", {"y": "pot"})
+    assert sidecar._connection.execute("SELECT written FROM namespaces").fetchone()[0] < 400, "it was numbered anew"
+    assert begun + [hit[0] for hit in hits] == right
 
 
 def test_an_id_that_utf8_cannot_hold_is_refused_and_nothing_stays_locked(sidecar: LexicalSidecar) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import click
 
 from dizuo.cli.flags import JSON, flags
@@ -37,10 +34,11 @@ def command(
     bench.html, a page with plots, and bench.json. The status is 1 where a database could not be measured.
     """
     from dizuo import pages
+    from dizuo.artifacts.writing import check_place, write_bytes, write_json
     from dizuo.cli.render import emit, heading, line, table, watching
     from dizuo.vectors.benchmarking.bench import benchmark
 
-    levels = _levels(concurrency)
+    levels, folder = _levels(concurrency), check_place(out)
     with watching(as_json=as_json) as watch:
         result = benchmark(
             urls, data=data, collection=collection, rows=rows, dim=dim, metric=metric,  # type: ignore[arg-type]
@@ -48,10 +46,9 @@ def command(
             watch=watch,
         )  # fmt: skip
     value = result.to_json()
-    folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(value, ensure_ascii=False, indent=1), "utf-8")
-    (folder / "bench.html").write_text(pages.benchmark(value), "utf-8")
+    write_json(folder / "bench.json", value)
+    write_bytes(folder / "bench.html", pages.benchmark(value).encode("utf-8"))
     failed = [store for store in result.stores if store.error]
     if as_json:
         emit(value)

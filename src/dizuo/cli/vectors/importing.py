@@ -47,7 +47,7 @@ def command(
     if as_json:
         emit(done)
     else:
-        line(f"{number(done.rows)} records are in {url}, {number(done.sent)} of them new or changed")
+        line(f"{number(done.rows)} records are in {store.url}, {number(done.sent)} of them new or changed")
 
 
 def _layout(columns: str | None) -> Layout | None:

@@ -54,6 +54,8 @@ def capabilities(info: Info) -> dict[str, Any]:
     return {
         "index": able.index,
         "lexical": able.lexical,
+        "words": able.words,
+        "words_cover": able.words_cover,
         "persistent": able.persistent,
         "several_writers": able.several_writers,
         "durable": able.durable,

@@ -19,9 +19,11 @@ WHERE = click.option("--where", metavar="FILTER", help="Which records, as in 'la
 
 def opened(url: str, *, collection: str, namespace: str = "", lexical: str | None = None, **more: Any) -> VectorStore:
     """Return the store that a command line names; it must be there unless `dim` is given."""
+    from dizuo.cli.render import watching
     from dizuo.vectors import connect
 
-    return connect(url, collection=collection, namespace=namespace, lexical=lexical, **more)
+    with watching() as watch:  # a new index of words may have to be filled
+        return connect(url, collection=collection, namespace=namespace, lexical=lexical, watch=watch, **more)
 
 
 def shortened(value: Any, width: int = 60) -> str:

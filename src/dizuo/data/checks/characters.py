@@ -8,11 +8,11 @@ over the text and little more.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.records import Chat, Example, Feedback, Labelled, Origin, Preference, Text, TextPair
+from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text, TextPair
 
 __all__ = ["Lost", "find_lost", "lost_characters"]
 
@@ -94,14 +94,18 @@ def _characters(example: Example) -> set[str]:
         case Labelled():
             texts = [example.text, *example.labels]
         case Chat():
-            texts = [message.content for message in example.messages]
+            texts = _said(example.messages)
         case Preference():
-            texts = [m.content for m in (*example.prompt, *example.chosen, *example.rejected)]
+            texts = _said((*example.prompt, *example.chosen, *example.rejected))
         case Feedback():
-            texts = [message.content for message in (*example.prompt, *example.completion)]
+            texts = _said((*example.prompt, *example.completion))
         case TextPair():
             texts = [example.anchor, example.positive, *example.negatives]
     return set().union(*texts)
+
+
+def _said(messages: Sequence[Message]) -> list[str]:
+    return [text for message in messages for text in (message.content, message.reasoning_content)]
 
 
 def _folded(text: str) -> str:

@@ -1,6 +1,8 @@
-"""Alpaca: `instruction`, `input?`, `output`, `system?`, `history?`; also Self-Instruct's `instances`.
+"""Alpaca: `instruction`, `input?`, `output`, `system?`, `history?`; also Dolly's `context` and `response`, and
+Self-Instruct's `instances`.
 
-Instruction and input are joined by a blank line (frameworks differ here; this is ours). An empty input is normal.
+Instruction and input are joined by a blank line (frameworks differ here; this is ours). An empty input is normal, and
+so is an empty instruction where the input holds all.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from dataclasses import replace
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.asking import before_of, instructed
 from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.data.reading.files import Cells
-from dizuo.records import Chat, Message, Origin
+from dizuo.data.reading.tool_calls import tools_of
+from dizuo.records import Chat, Json, Message, Origin
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
@@ -29,26 +33,13 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat | RowError]:
     """Yield one conversation per answer; an instance that cannot be used is one bad row."""
-    instruction = columns.string(row, "instruction")
-    before: list[Message] = []
-    system = columns.get(row, "system")
-    if isinstance(system, str) and system.strip():
-        before.append(Message("system", system))
-    history = columns.get(row, "history") or ()
-    if not isinstance(history, Sequence | Mapping):
-        raise RowError(f"history is {describe(history)}, not a list of pairs")
-    for number, turn in enumerate(history, start=1):
-        match turn:
-            case [str(asked), str(answered)]:
-                before += [Message("user", asked), Message("assistant", answered)]
-            case _:
-                raise RowError(f"turn {number} of history is not a pair of strings")
+    instruction = columns.string(row, "instruction", empty=True)
+    before = before_of(row, columns)
+    tools = tools_of(row, columns)
     instances = columns.get(row, "instances")
     if instances is None:
-        given = columns.get(row, "input")
-        if given is not None and not isinstance(given, str):
-            raise RowError(f"input is {describe(given)}, not a string")
-        yield _chat(before, instruction, given or "", columns.string(row, "output"))
+        asked = instructed(instruction, columns.get(row, "input"))
+        yield _chat(before, asked, columns.string(row, "output"), tools)
         return
     if not instances:
         raise RowError("instances is empty")
@@ -67,12 +58,16 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat
         elif not isinstance(given, str):
             yield RowError(f"the input of instance {number} is {describe(given)}, not a string", path=path)
         else:
-            yield replace(_chat(before, instruction, given, output), origin=Origin(path=path))
+            try:
+                asked = instructed(instruction, given)
+            except RowError as error:
+                yield RowError(str(error), path=path)
+                continue
+            yield replace(_chat(before, asked, output, tools), origin=Origin(path=path))
 
 
-def _chat(before: list[Message], instruction: str, given: str, output: str) -> Chat:
-    asked = f"{instruction}\n\n{given}" if given.strip() else instruction
-    return Chat((*before, Message("user", asked), Message("assistant", output)))
+def _chat(before: Sequence[Message], asked: str, output: str, tools: tuple[Mapping[str, Json], ...]) -> Chat:
+    return Chat((*before, Message("user", asked), Message("assistant", output)), tools=tools)
 
 
 FORMAT = Format(makes=(Chat,), needs=("instruction", "output"), fits=fits, read=read)

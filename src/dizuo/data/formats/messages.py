@@ -1,4 +1,4 @@
-"""OpenAI chat: `messages: [{role, content, tool_calls?, …}]`, `tools?`."""
+"""OpenAI chat: `messages: [{role, content, tool_calls?, …}]`, `tools?`, `system?`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Iterator
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.asking import turns_of
 from dizuo.data.reading.columns import Columns
 from dizuo.data.reading.files import Cells
-from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from, tools_from
+from dizuo.data.reading.tool_calls import check_parallel, tools_of
+from dizuo.data.reading.turns import check_answered, is_turn_list
 from dizuo.records import Chat
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
     """Return the column that holds a list of objects with roles."""
-    turns = columns.get(row, "messages")
-    if not is_turn_list(turns) or "role" not in turns[0]:
+    if not is_turn_list(columns.get(row, "messages")):
         return None
     return {str(columns.name(row, "messages"))}
 
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
-    """Yield one conversation."""
-    messages = messages_from(columns.need(row, "messages"), column="messages")
+    """Yield one conversation; a `system` column becomes its first turn."""
+    messages = turns_of(row, columns, "messages")
     check_answered(messages, column="messages")
-    yield Chat(messages, tools=tools_from(columns.get(row, "tools")))
+    check_parallel(row, columns, messages)
+    yield Chat(messages, tools=tools_of(row, columns))
 
 
 FORMAT = Format(makes=(Chat,), needs=("messages",), fits=fits, read=read)

@@ -1,6 +1,7 @@
 """Prompts with their completions: `prompt` and `completion`, strings or message lists.
 
-Strings are trained as they stand, without the chat template, unless `as_chat` or an `instruction` asks for it.
+Strings are trained as they stand, without the chat template, unless `as_chat` or an `instruction` asks for it; then a
+`system` text, a `history` and `tools` are read as well.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.asking import before_of
 from dizuo.data.reading.columns import Columns
 from dizuo.data.reading.files import Cells
-from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from, tools_from
+from dizuo.data.reading.tool_calls import check_parallel, tools_of
+from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from
 from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.data.task import Task
 from dizuo.records import Chat, Message, Text
@@ -34,15 +37,18 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Text
             yield Text(completion, prompt=prompt)
             return
         task = Task("generation", options.instruction or "", input_template=options.input_template)
-        yield Chat((*prompt_messages(prompt, task), Message("assistant", completion)))
+        asked = (*before_of(row, columns), *prompt_messages(prompt, task))
+        yield Chat((*asked, Message("assistant", completion)), tools=tools_of(row, columns))
         return
     before = (Message("user", prompt),) if isinstance(prompt, str) else messages_from(prompt, column="prompt")
     if isinstance(completion, str):
         after: tuple[Message, ...] = (Message("assistant", columns.string(row, "completion")),)
     else:
         after = messages_from(completion, column="completion")
-    check_answered((*before, *after), column="completion")
-    yield Chat((*before, *after), tools=tools_from(columns.get(row, "tools")))
+    messages = (*before_of(row, columns, before), *before, *after)
+    check_answered(messages, column="completion")
+    check_parallel(row, columns, messages)
+    yield Chat(messages, tools=tools_of(row, columns))
 
 
 FORMAT = Format(makes=(Text, Chat), needs=("prompt", "completion"), fits=fits, read=read)

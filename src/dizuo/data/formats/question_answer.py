@@ -1,7 +1,7 @@
 """Questions and answers: `question`, `answer`, `context?`; SQuAD's nesting unfolds (`paragraphs[].qas[]`).
 
-The user's turn is the context, a blank line, the question. Of several answers the first is trained and the others
-are references, which count as right in evaluation.
+The user's turn is the context, a blank line, the question; `system`, `history` and `tools` are read where they stand.
+Of several answers the first is trained and the others are references, which count as right in evaluation.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.asking import before_of
 from dizuo.data.reading.columns import Columns, RowError, describe
 from dizuo.data.reading.files import Cells
+from dizuo.data.reading.tool_calls import tools_of
 from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.data.task import Task
 from dizuo.records import Chat, Json, Message, Origin
@@ -45,7 +47,8 @@ def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat
         yield from _paragraph(row, str(columns.name(row, "qas")), "", options)
     else:
         context = columns.get(row, "context")
-        yield _chat(columns.string(row, "question"), columns.need(row, "answer"), context, options)
+        chat = _chat(columns.string(row, "question"), columns.need(row, "answer"), context, options)
+        yield replace(chat, messages=(*before_of(row, columns), *chat.messages), tools=tools_of(row, columns))
 
 
 def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) -> Iterator[Chat | RowError]:
@@ -53,6 +56,7 @@ def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) 
     if not isinstance(paragraph, Mapping) or not isinstance(entries, list):
         yield RowError(f"a paragraph has no list {qas!r}", path=before.removesuffix("."))
         return
+    context = paragraph.get("context")
     for number, entry in enumerate(entries):
         path = f"{before}{qas}[{number}]"
         name = f"question {entry.get('id', '?')}" if isinstance(entry, Mapping) else "a question"
@@ -61,7 +65,7 @@ def _paragraph(paragraph: Json, qas: str, before: str, options: PrepareOptions) 
             yield RowError(f"{name} has no text", path=path)
             continue
         try:
-            chat = _chat(question, entry.get("answers"), paragraph.get("context"), options)
+            chat = _chat(question, entry.get("answers"), context, options)
         except RowError as error:
             yield RowError(f"{name}: {error}", path=path)
             continue

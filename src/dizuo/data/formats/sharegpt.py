@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from dizuo.data.formats import Format
 from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.asking import turns_of
 from dizuo.data.reading.columns import Columns
 from dizuo.data.reading.files import Cells
-from dizuo.data.reading.turns import check_answered, is_turn_list, messages_from, tools_from
-from dizuo.records import Chat, Message
+from dizuo.data.reading.tool_calls import check_parallel, tools_of
+from dizuo.data.reading.turns import check_answered, is_turn_list
+from dizuo.records import Chat
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:
@@ -21,12 +23,10 @@ def fits(row: Cells, columns: Columns) -> set[str] | None:
 
 def read(row: Cells, columns: Columns, options: PrepareOptions) -> Iterator[Chat]:
     """Yield one conversation; a `system` column becomes its first turn."""
-    messages = messages_from(columns.need(row, "conversations"), column="conversations")
-    system = columns.get(row, "system")
-    if isinstance(system, str) and system.strip():
-        messages = (Message("system", system), *messages)
+    messages = turns_of(row, columns, "conversations")
     check_answered(messages, column="conversations")
-    yield Chat(messages, tools=tools_from(columns.get(row, "tools")))
+    check_parallel(row, columns, messages)
+    yield Chat(messages, tools=tools_of(row, columns))
 
 
 FORMAT = Format(makes=(Chat,), needs=("conversations",), fits=fits, read=read)

@@ -10,7 +10,10 @@ from dizuo.data.reading.columns import Columns
 from dizuo.data.reading.files import Cells
 from dizuo.records import Text
 
-_WEAK = ("title", "headline", "message", "comment", "body")
+_WEAK = (
+    "title", "headline", "message", "comment", "body", "sentence1", "text1", "premise", "question1", "text_a",
+    "sentence_a",
+)  # fmt: skip
 
 
 def fits(row: Cells, columns: Columns) -> set[str] | None:

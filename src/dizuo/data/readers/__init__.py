@@ -24,6 +24,8 @@ A new reader is a file here, or a module that a third party names in the entry-p
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -63,6 +65,9 @@ _BY_CONTENT = ("parquet", "arrow", "json", "jsonl", "delimited")
 """The order in which our readers look at a file whose suffix says nothing. Third parties' look next; what nobody
 takes is plain text."""
 _ALIASES = {"csv": "delimited", "tsv": "delimited"}
+_DOCUMENT = re.compile(rb"(\xef\xbb\xbf)?\s*(\[\s*\{|\{\s*\n)")
+"""How a JSON document begins that is not a row: as an array of objects, or as an object over several lines."""
+_SAMPLE_LINES = 200
 
 
 @cache
@@ -83,14 +88,38 @@ def choose(source: SourceFile, asked: str = "auto") -> str:
         raise DataError(f"{source.name} is empty", hint="check that it was written to its end")
     names = READERS.names()
     by_suffix = [name for name in names if source.suffix in load(name).suffixes]
-    if by_suffix == ["json"] and load("jsonl").looks(head):
-        return "jsonl"  # many a .json file holds one value per line
     if by_suffix:
-        return by_suffix[0]
+        return _by_content(source, by_suffix[0], head)
     for name in (*_BY_CONTENT, *(name for name in names if name not in (*_BY_CONTENT, "text"))):
         if load(name).looks(head):
             return name
     return "text"
+
+
+def _by_content(source: SourceFile, named: str, head: bytes) -> str:
+    """Return the reader that a file's content asks for where its suffix is a common mistake, and say so."""
+    if named == "json" and load("jsonl").looks(head):
+        return "jsonl"  # many a .json file holds one value per line
+    if named == "jsonl" and _DOCUMENT.match(head) and not load("jsonl").looks(head):
+        what = "is one JSON document" if b"[" in head[: head.index(b"{")] else "holds objects over several lines each"
+        return _told(source, "json", f"{what}, not one value per line; it is read as such")
+    if named == "text" and source.suffix in (".txt", ".text") and _is_tabbed(source):
+        return _told(source, "delimited", "is a table whose columns are separated by tabs; it is read as such")
+    return named
+
+
+def _told(source: SourceFile, reader: str, remark: str) -> str:
+    if remark not in source.remarks:
+        source.remarks.append(remark)
+    return reader
+
+
+def _is_tabbed(source: SourceFile) -> bool:
+    """Return whether nearly all of a file's first lines have the same number of tabs, one at least."""
+    lines = [line for _, line in itertools.islice(source.lines(), _SAMPLE_LINES) if line.strip()]
+    tabs = [line.count("\t") for line in lines]
+    common = max(set(tabs), key=tabs.count, default=0)
+    return len(lines) > 1 and common > 0 and tabs.count(common) >= 0.9 * len(lines)
 
 
 def read(source: SourceFile, reader: str) -> Iterator[Row | Fault]:

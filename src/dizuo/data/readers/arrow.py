@@ -1,11 +1,15 @@
-"""Arrow IPC, file and stream form (also what `datasets` saves); a row's line is its number from 1."""
+"""Arrow IPC, file and stream form (also what `datasets` saves); a row's line is its number from 1.
+
+Classes have the names that the file's schema gives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dizuo.data.readers import Reader
-from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
+from dizuo.data.reading.hub import class_names_in_schema
 from dizuo.errors import DataError
 
 _MAGIC = b"ARROW1"
@@ -28,9 +32,13 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             handle = pa.PythonFile(file, mode="r")
             if is_file:
                 table = pa.ipc.open_file(handle)
+                schema = table.schema
                 batches = (table.get_batch(i) for i in range(table.num_record_batches))
             else:
-                batches = iter(pa.ipc.open_stream(handle))
+                stream = pa.ipc.open_stream(handle)
+                schema, batches = stream.schema, iter(stream)
+            refuse_repeated(schema.names, place=source.name)
+            source.class_names.update(class_names_in_schema(schema.metadata))
             for batch in batches:
                 for start in range(0, batch.num_rows, 1024):
                     for value in batch.slice(start, 1024).to_pylist():

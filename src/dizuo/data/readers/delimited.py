@@ -1,5 +1,6 @@
 """CSV and TSV: finds separator, quoting and header from the beginning of the file, and states them in the card.
 
+A first line `sep=;` says what separates the columns, and is no row; columns without a name are called by their number.
 Quoted cells may run over several lines; a row's line is the one it starts on. A quote that is never closed costs one
 row: it is reported where it opened, and reading goes on behind that line. Tab-separated files are often written
 without any quoting, with quotation marks as plain characters; they are read so unless their quotes are balanced.
@@ -13,14 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dizuo.data.readers import Reader
-from dizuo.data.reading.columns import known_column
-from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.columns import ALIASES, known_column
+from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
 from dizuo.errors import DataError
 
 _DELIMITERS = ",\t;|"
 _SAMPLE_CHARACTERS = 1 << 20
 _MAX_ROW_LINES = 5_000
 """A quote open for this many lines was never meant to be one."""
+_TABBED = (".tsv", ".tab", ".txt", ".text")
+"""Suffixes of tables whose columns nothing but a tab separates."""
+_SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[;,\t]*[\r\n]*", re.IGNORECASE)
+"""The first line by which Excel says what separates the columns; it is no row."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w .()/#-]{0,40}")
 
 
@@ -54,20 +59,19 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     """Yield one row per record under the header's names, or under "1", "2", … where there is none."""
     csv.field_size_limit(1 << 30)
     sample = list(_sample(source))
-    dialect = _dialect(source, sample)
-    rows = _records((line for _, line in source.lines()), dialect)
+    separator = _SEPARATOR_LINE.fullmatch(sample[0]) if sample else None
+    skipped = 1 if separator else 0
+    sample = sample[skipped:]
+    dialect = _dialect(source, sample, separator=separator[1] if separator else "")
+    rows = _records((line for number, line in source.lines() if number > skipped), dialect, skipped=skipped)
     head = [cells for _, cells, _ in _records(iter(sample), dialect) if isinstance(cells, list)][:200]
     if not head:
         raise DataError(f"{source.name} holds no row that can be read", hint="check its separator and quoting")
     named = _has_header(source, head)
-    names = [cell.strip().removeprefix("\ufeff") for cell in head[0]] if named else []
-    names = names or [str(i) for i in range(1, _usual_width(head) + 1)]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(
-            f"{source.name}:1: the header has several columns called {', '.join(map(repr, repeated))}",
-            hint="give each column a name of its own",
-        )
+    names = _names(head[0]) if named else _unnamed(source, head)
+    if named and source.class_list:
+        _name_classes(source, names, head[1:])
+    refuse_repeated(names, place=f"{source.name}:{1 + skipped}: the header")
     source.notes.update(
         delimiter={"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(dialect.delimiter, dialect.delimiter),
         quoting="double quotes" if dialect.quoting else "none",
@@ -88,9 +92,42 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             yield Row(line, dict(zip(names, cells)))
 
 
-def _records(lines: Iterator[str], dialect: _Dialect) -> Iterator[tuple[int, list[str] | str, str]]:
+def _names(header: list[str]) -> list[str]:
+    """Return the names of a header; a column without one is called by its number."""
+    cells = [cell.strip().removeprefix("\ufeff") for cell in header]
+    return [cell or str(number) for number, cell in enumerate(cells, start=1)]
+
+
+def _unnamed(source: SourceFile, rows: list[list[str]]) -> list[str]:
+    """Return names for columns that have none: numbers, or `text` and `label` where a file beside names the classes."""
+    width = _usual_width(rows)
+    ids = _class_columns(source, rows, width)
+    if width != 2 or len(ids) != 1:
+        return [str(i) for i in range(1, width + 1)]
+    source.class_names["label"] = source.class_list
+    return ["label", "text"] if ids == [0] else ["text", "label"]
+
+
+def _name_classes(source: SourceFile, names: list[str], rows: list[list[str]]) -> None:
+    """Give the one column that can hold the classes of a file beside their names."""
+    ids = [names[i] for i in _class_columns(source, rows, len(names))]
+    labels = [name for name in ids if name.lower() in ALIASES["label"]]
+    if len(labels) == 1:
+        source.class_names[labels[0]] = source.class_list
+
+
+def _class_columns(source: SourceFile, rows: list[list[str]], width: int) -> list[int]:
+    """Return the columns that hold nothing but numbers of the classes that a file beside names."""
+    counts = range(len(source.class_list))
+    whole = [row for row in rows if len(row) == width]
+    return [i for i in range(width) if whole and all(row[i].isdecimal() and int(row[i]) in counts for row in whole)]
+
+
+def _records(
+    lines: Iterator[str], dialect: _Dialect, *, skipped: int = 0
+) -> Iterator[tuple[int, list[str] | str, str]]:
     """Yield (first line, cells or what is wrong, the record as it stands); blank lines are no records."""
-    feed = _Feed(lines)
+    feed = _Feed(lines, skipped)
     reader = csv.reader(feed, **dialect.arguments)  # type: ignore[arg-type]
     while True:
         feed.begin()
@@ -112,10 +149,10 @@ def _records(lines: Iterator[str], dialect: _Dialect) -> Iterator[tuple[int, lis
 class _Feed:
     """Feeds lines to a csv reader, and remembers them until the record that they belong to is whole."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], skipped: int) -> None:
         self._lines = lines
         self._returned: list[str] = []
-        self._number = 0
+        self._number = skipped
         self.held: list[str] = []
         self.held_before: list[str] = []
         self.first = 1
@@ -153,10 +190,16 @@ def _sample(source: SourceFile) -> Iterator[str]:
             return
 
 
-def _dialect(source: SourceFile, sample: list[str]) -> _Dialect:
-    """Return the dialect under which the sample has the fewest faulty rows, and of these the most columns."""
-    delimiters = source.delimiter or _DELIMITERS
-    if source.delimiter == "" and source.suffix in (".tsv", ".tab"):
+def _dialect(source: SourceFile, sample: list[str], *, separator: str = "") -> _Dialect:
+    """Return the dialect under which the sample has the fewest faulty rows, and of these the most columns.
+
+    Args:
+        source: the file, whose user may have said what separates its columns.
+        sample: its first lines.
+        separator: what separates its columns as the file itself says; empty where it does not.
+    """
+    delimiters = source.delimiter or separator or _DELIMITERS
+    if delimiters == _DELIMITERS and source.suffix in _TABBED:
         delimiters = "\t"
     best: tuple[float, int, int] | None = None
     chosen = _Dialect(delimiters[0], quoting=delimiters[0] != "\t")
@@ -202,8 +245,11 @@ def _has_header(source: SourceFile, rows: list[list[str]]) -> bool:
     first, others = rows[0], rows[1:]
     if any(known_column(cell) for cell in first):
         return True
-    return all(_IDENTIFIER.fullmatch(cell.strip()) for cell in first) and not any(
-        len(row) > i and row[i] == cell for i, cell in enumerate(first) for row in others
+    named = {i: cell for i, cell in enumerate(first) if cell.strip()}  # spreadsheets add empty columns on the right
+    return (
+        bool(named)
+        and all(_IDENTIFIER.fullmatch(cell.strip()) for cell in named.values())
+        and not any(len(row) > i and row[i] == cell for i, cell in named.items() for row in others)
     )
 
 

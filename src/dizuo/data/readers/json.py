@@ -1,8 +1,9 @@
 """JSON documents: an array of objects, which is streamed, or an object that holds such an array, which is read whole.
 
 An object with exactly one list of objects (`{"version": …, "data": […]}`, SQuAD's outer form) gives that list's
-rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is
-one row. A syntax error stops the reading: what follows it cannot be told apart.
+rows; an object of equally long lists (`{"text": […], "label": […]}`) gives a row per position; any other object is one
+row. Objects that follow one another are rows where the file is called JSON lines. A syntax error stops the reading:
+what follows it cannot be told apart.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.keys import first_repeated
 from dizuo.errors import DataError
 
 _CHUNK = 1 << 16
@@ -34,15 +36,23 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     document = text.value()
     if not isinstance(document, dict):
         raise DataError(f"{source.name} holds {_name(document)}", hint="a data file holds objects with keys")
+    if text.peek() and source.suffix != ".json":
+        yield from _documents(document, text)
+        return
     if text.peek():
         raise DataError(
             f"{source.name}:{text.line}: something follows the document",
             hint="one value per line is JSONL: rename the file to .jsonl or set reader: jsonl",
         )
+    if text.repeated:
+        raise DataError(f"{source.name} has the key {text.repeated!r} twice in one object", hint="give it two names")
     nested = [k for k, v in document.items() if isinstance(v, list) and v and all(isinstance(i, dict) for i in v)]
     lists = [v for v in document.values() if isinstance(v, list)]
     if len(nested) == 1 and not {"messages", "conversations"} & set(nested):
         source.notes["rows under"] = nested[0]
+        beside = [key for key, value in document.items() if key != nested[0] and value not in (None, "", [], {})]
+        if beside:
+            source.notes["beside the rows, not read"] = beside
         for number, item in enumerate(document[nested[0]]):
             yield Row(None, item, path=f"{nested[0]}[{number}]")
     elif len(lists) == 1 and not lists[0]:
@@ -53,6 +63,23 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
             yield Row(None, dict(zip(document, cells)), path=f"{next(iter(document))}[{number}]")
     else:
         yield Row(1, document)
+
+
+def _documents(document: dict[str, Any], text: _Buffer) -> Iterator[Row | Fault]:
+    """Yield a row per object of a file that holds one after the other, each over several lines."""
+    value: Any = document
+    line = 1
+    while True:
+        if text.repeated:
+            yield Fault(line, f"has the key {text.repeated!r} twice")
+        elif isinstance(value, dict):
+            yield Row(line, value)
+        else:
+            yield Fault(line, f"a row is an object with keys, this is {_name(value)}", json.dumps(value)[:2000])
+        if not text.peek():
+            return
+        line = text.line
+        value = text.value()
 
 
 def _array(text: _Buffer, source: SourceFile) -> Iterator[Row | Fault]:
@@ -74,7 +101,9 @@ def _array(text: _Buffer, source: SourceFile) -> Iterator[Row | Fault]:
         value = text.value()
         path = f"[{number}]" if line == before else ""  # where rows share a line, its number says little
         number, before = number + 1, line
-        if isinstance(value, dict):
+        if text.repeated:
+            yield Fault(line, f"has the key {text.repeated!r} twice", path=path)
+        elif isinstance(value, dict):
             yield Row(line, value, path=path)
         else:
             reason = f"a row is an object with keys, this is {_name(value)}"
@@ -91,7 +120,9 @@ class _Buffer:
         self._at = 0
         self._counted = 0
         self._lines = 1
-        self._decoder = json.JSONDecoder(parse_constant=self._refuse)
+        self._decoder = json.JSONDecoder(parse_constant=self._refuse, object_pairs_hook=self._unique)
+        self.repeated = ""
+        """A key that stands twice in an object of the last value; empty where all stand once."""
 
     def _read(self) -> Iterator[str]:
         with self._source.text() as file:
@@ -133,6 +164,7 @@ class _Buffer:
     def value(self) -> Any:
         self.peek()
         while True:
+            self.repeated = ""
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
@@ -146,6 +178,12 @@ class _Buffer:
                 continue
             self._at = end
             return value
+
+    def _unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            self.repeated = first_repeated(pairs)
+        return value
 
     def _refuse(self, constant: str) -> None:
         raise _broken(self._source, self.line, f"{constant} is not JSON")

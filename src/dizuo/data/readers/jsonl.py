@@ -1,12 +1,14 @@
-"""JSON lines: one object per line, cut at "\\n" only; blank lines are no rows."""
+"""JSON lines: one object per line, cut at "\\n" only; blank lines are no rows; a key stands once in an object."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from dizuo.data.readers import Reader
 from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.keys import first_repeated
 
 
 def looks(head: bytes) -> bool:
@@ -28,7 +30,7 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
         if not text:
             continue
         try:
-            value = json.loads(text, parse_constant=_refuse)
+            value = _DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             yield Fault(number, _reason(error), text)
             continue
@@ -42,11 +44,28 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys all stand once: of two values under one key, one would be lost without a word."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _Repeated(first_repeated(pairs))
+    return value
+
+
+class _Repeated(ValueError):
+    """An object holds a key twice."""
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}"
     if isinstance(error, RecursionError):
         return "is not JSON: nested too deeply"
+    if isinstance(error, _Repeated):
+        return f"has the key {str(error)!r} twice"
     return f"is not JSON: {error}"
 
 

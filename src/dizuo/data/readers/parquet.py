@@ -1,11 +1,12 @@
-"""Parquet, a row group at a time; a row's line is its number from 1."""
+"""Parquet, a row group at a time; a row's line is its number from 1. Classes have the names that its schema gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from dizuo.data.readers import Reader
-from dizuo.data.reading.files import Fault, Row, SourceFile
+from dizuo.data.reading.files import Fault, Row, SourceFile, refuse_repeated
+from dizuo.data.reading.hub import class_names_in_schema
 from dizuo.errors import DataError
 
 
@@ -23,6 +24,8 @@ def read(source: SourceFile) -> Iterator[Row | Fault]:
     with source.binary() as file:
         try:
             table = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+            refuse_repeated(table.schema_arrow.names, place=source.name)
+            source.class_names.update(class_names_in_schema(table.schema_arrow.metadata))
             for batch in table.iter_batches(batch_size=1024):
                 for value in batch.to_pylist():
                     number += 1

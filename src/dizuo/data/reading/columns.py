@@ -9,30 +9,36 @@ from dizuo.data.reading.files import Cells
 from dizuo.errors import did_you_mean
 from dizuo.records import Json
 
-__all__ = ["ALIASES", "Columns", "RowError", "describe", "known_column"]
+__all__ = ["ALIASES", "Columns", "RowError", "describe", "known_column", "truth_of"]
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "messages": ("messages",),
     "conversations": ("conversations", "conversation"),
     "tools": ("tools", "functions"),
+    "parallel": ("parallel_tool_calls",),
     "system": ("system", "system_prompt"),
     "instruction": ("instruction",),
-    "input": ("input",),
-    "output": ("output",),
+    "input": ("input", "context"),
+    "output": ("output", "response"),
     "instances": ("instances",),
     "history": ("history",),
     "prompt": ("prompt",),
-    "completion": ("completion",),
+    "completion": ("completion", "response"),
     "question": ("question", "query", "q"),
     "answer": ("answer", "answers", "response", "a"),
     "context": ("context", "passage"),
     "text": (
         "text", "sentence", "content", "document", "review", "utterance", "tweet", "message", "comment", "body",
-        "title", "headline",
+        "title", "headline", "sentence1", "text1", "premise", "question1", "text_a", "sentence_a",
     ),
+    "text_pair": ("text_pair", "sentence2", "text2", "hypothesis", "question2", "text_b", "sentence_b"),
     "label": ("label", "labels", "category", "intent", "class", "target", "topic", "sentiment"),
-    "chosen": ("chosen", "chosen_response", "preferred_output"),
-    "rejected": ("rejected", "rejected_response", "rejected_text", "non_preferred_output"),
+    "options": ("options", "choices"),
+    "answer_key": ("answerkey", "answer_key", "answer", "target"),
+    "chosen": ("chosen", "chosen_response", "preferred_output", "chosen_messages"),
+    "rejected": ("rejected", "rejected_response", "rejected_text", "non_preferred_output", "rejected_messages"),
+    "chosen_score": ("chosen_score", "score_chosen", "chosen_rating", "chosen-rating"),
+    "rejected_score": ("rejected_score", "score_rejected", "rejected_rating", "rejected-rating"),
     "desirable": ("label", "kto_tag", "desirable"),
     "paragraphs": ("paragraphs",),
     "qas": ("qas",),
@@ -118,6 +124,23 @@ class Columns:
             return None
         lowered = {str(key).strip().lower(): key for key in reversed(keys)}
         return next((lowered[alias] for alias in ALIASES.get(role, ()) if alias in lowered), None)
+
+
+def truth_of(value: Json) -> bool | None:
+    """Return whether a value says yes or no, in any of the forms that files have, or None where it says neither.
+
+    >>> truth_of("True"), truth_of(0), truth_of("no"), truth_of("maybe")
+    (True, False, False, None)
+    """
+    if isinstance(value, bool | int | float | str):
+        return _TRUTH.get(str(value).strip().lower())
+    return None
+
+
+_TRUTH = {
+    **dict.fromkeys(("true", "1", "1.0", "yes", "y", "t"), True),
+    **dict.fromkeys(("false", "0", "0.0", "no", "n", "f"), False),
+}
 
 
 def describe(value: Json) -> str:

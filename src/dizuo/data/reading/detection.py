@@ -14,7 +14,9 @@ from functools import cache
 from typing import TypeAlias
 
 from dizuo.data.formats import FORMATS, Format
-from dizuo.data.reading.columns import ALIASES, Columns
+from dizuo.data.options import PrepareOptions
+from dizuo.data.reading.columns import ALIASES, Columns, known_column, truth_of
+from dizuo.data.reading.correcting import as_line, correct
 from dizuo.data.reading.files import Cells, Fault, Row
 from dizuo.errors import DataError
 from dizuo.records import Json
@@ -37,6 +39,8 @@ class Evidence:
     used: dict[str, set[str]] = field(default_factory=dict)
     """Format: the columns it would use."""
     keys: Counter[str] = field(default_factory=Counter)
+    first: Cells = field(default_factory=dict)
+    """The first row."""
 
 
 @cache
@@ -52,6 +56,7 @@ def gather(rows: Iterable[Row | Fault], columns: Columns, evidence: Evidence) ->
     for row in rows:
         if isinstance(row, Fault):
             continue
+        evidence.first = evidence.first or row.value
         evidence.rows += 1
         evidence.keys.update(map(str, row.value))
         shape = _shape(row.value)
@@ -63,8 +68,14 @@ def gather(rows: Iterable[Row | Fault], columns: Columns, evidence: Evidence) ->
             evidence.used.setdefault(name, set()).update(used)
 
 
-def choose(evidence: Evidence, *, name: str) -> str:
+def choose(evidence: Evidence, *, name: str, columns: Columns, options: PrepareOptions) -> str:
     """Return the one format that fits.
+
+    Args:
+        evidence: what all rows look like.
+        name: how errors call the data.
+        columns: finds the columns of rows.
+        options: as rows will be read with.
 
     Raises:
         DataError: none fits, or several do; the message shows the keys, the nearest format, or the candidates.
@@ -89,17 +100,23 @@ def choose(evidence: Evidence, *, name: str) -> str:
     shown = ", ".join(f"{key!r} ({count:,} rows)" for key, count in evidence.keys.most_common(8))
     if len(keys) > 8:
         shown += f" and {len(keys) - 8:,} more"
-    nearest = _nearest(keys[:200])
+    details = [f"its keys: {shown}"]
+    ranked = _rank(keys[:200])
+    if ranked:
+        details.append(ranked[0][1])
+    corrected = (correct(evidence.first, load(fmt), columns, options) for fmt, _ in ranked[:3])
+    if row := next((row for row in corrected if row is not None), None):
+        details.append(f"its first row, corrected: {as_line(row) or 'too long to show'}")
     raise DataError(
         f"{name} fits no format",
-        details=[f"its keys: {shown}", *([nearest] if nearest else [])],
+        details=details,
         hint="rename the columns, or name them: text_column and label_column, or columns: {prompt: …, completion: …}",
     )
 
 
-def _nearest(keys: list[str]) -> str:
-    """Return a line on the format that the keys come nearest to, or an empty string."""
-    best = (0.0, "")
+def _rank(keys: list[str]) -> list[tuple[str, str]]:
+    """Return the formats that the keys come near to, the nearest first, each with a line on what is missing."""
+    scored = []
     lowered = {key.lower(): key for key in keys}
     for fmt in FORMATS.names():
         needs = load(fmt).needs
@@ -112,6 +129,7 @@ def _nearest(keys: list[str]) -> str:
             pairs = [
                 (difflib.SequenceMatcher(None, key, alias).ratio(), lowered[key], alias)
                 for key in lowered
+                if not known_column(key)
                 for alias in ALIASES[role]
             ]
             ratio, key, alias = max(pairs, default=(0.0, "", ""))
@@ -123,8 +141,9 @@ def _nearest(keys: list[str]) -> str:
             line += f"; there is no {' and no '.join(missing)}" + (f" ({' '.join(near)})" if near else "")
         else:
             line += "; the values are of other types"
-        best = max(best, (score, line), key=lambda pair: pair[0])
-    return best[1]
+        if score:
+            scored.append((score, fmt, line))
+    return [(fmt, line) for _, fmt, line in sorted(scored, key=lambda entry: -entry[0])]
 
 
 def _shape(row: Cells) -> _Shape:
@@ -138,12 +157,9 @@ def _type(value: Json) -> str:
     if isinstance(value, list):
         return f"list of {sorted({_type(part) for part in value[:50]})}"
     if isinstance(value, float):
-        return f"float {value.is_integer()}"
+        return f"float {value.is_integer()} {truth_of(value)}"
     if isinstance(value, str):
-        return f"str {value.strip().lower()}" if len(value) < 6 and value.strip().lower() in _TRUTH else "str"
+        return f"str {truth_of(value)}" if len(value) < 8 else "str None"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"int {value in (0, 1)}"
+        return f"int {truth_of(value)}"
     return type(value).__name__
-
-
-_TRUTH = {"true", "false", "0", "1"}

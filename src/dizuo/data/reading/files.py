@@ -1,5 +1,7 @@
 """Decompresses and decodes a source file, and cuts it into lines at "\\n" and nowhere else.
 
+Files of old Macintoshes, which have "\\r" and no "\\n" at all, are cut there.
+
 `str.splitlines()` also cuts at U+0085 and U+2028, which stand inside real texts; every line number that a user sees
 here is the number that their editor shows.
 """
@@ -12,7 +14,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ from dizuo.data.reading.encodings import Encoding, check_encoding, detect
 from dizuo.errors import DataError, MissingPackage
 from dizuo.records import Json
 
-__all__ = ["COMPRESSIONS", "Cells", "Fault", "Row", "SourceFile", "bare_name"]
+__all__ = ["COMPRESSIONS", "Cells", "Fault", "Row", "SourceFile", "bare_name", "refuse_repeated"]
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip", ".zst": "zstandard"}
 
@@ -68,7 +70,14 @@ class SourceFile:
     delimiter: str = ""
     notes: dict[str, Json] = field(default_factory=dict)
     """What a reader found and states in the card, such as the delimiter."""
+    remarks: list[str] = field(default_factory=list)
+    """What a person should know of how the file is read, such as that its name says something else than its content."""
+    class_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By column, the names of classes that it holds as numbers from 0; rows are given the names."""
+    class_list: tuple[str, ...] = ()
+    """Names of classes from a file beside this one, whose column is still to be found."""
     _encoding: Encoding | None = None
+    _old_endings: bool | None = None
 
     @property
     def compression(self) -> str:
@@ -119,13 +128,42 @@ class SourceFile:
         Bytes that are not UTF-8 become lone surrogates; `staging` reports each row that holds one.
         """
         errors = "surrogateescape" if self.encoding.name in ("utf-8", "utf-8-sig") else "replace"
+        ending = "\r" if self._has_old_endings() else "\n"
         with self.binary() as file:
-            yield io.TextIOWrapper(file, encoding=self.encoding.name, errors=errors, newline="\n")
+            yield io.TextIOWrapper(file, encoding=self.encoding.name, errors=errors, newline=ending)
+
+    def _has_old_endings(self) -> bool:
+        """Return whether the file's lines end as on old Macintoshes: with carriage returns, and no line feed at all."""
+        if self._old_endings is None:
+            with self.binary() as file:
+                head = file.read(1 << 16)
+            self._old_endings = b"\r" in head and b"\n" not in head
+            if self._old_endings:
+                self.notes["lines end in"] = "carriage returns"
+        return self._old_endings
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield (line number from 1, line with its ending)."""
         with self.text() as file:
             yield from enumerate(file, start=1)
+
+
+def refuse_repeated(names: Sequence[str], *, place: str) -> None:
+    """Refuse columns of one name: of two values of a row, one would be lost.
+
+    Args:
+        names: of the columns.
+        place: how the error calls what names them, such as `a.csv:1: the header`.
+
+    Raises:
+        DataError: naming them.
+    """
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{place} has several columns called {', '.join(map(repr, repeated))}",
+            hint="give each column a name of its own",
+        )
 
 
 def bare_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """Finds the files that a data set is made of, and the split that each belongs to.
 
-A folder is read as what it looks like: files called train/validation/test (a given split); one sub-folder per class;
-or several files of one format.
+A folder is read as what it looks like: what `datasets` saved or a repository's README describes (`hub.py`); files or
+folders called train/validation/test (a given split); one sub-folder per class; or several files of one format.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from dizuo.artifacts.sources import SOURCES
 from dizuo.data.options import PrepareOptions
 from dizuo.data.readers import READERS
 from dizuo.data.reading.files import SourceFile, bare_name
+from dizuo.data.reading.hub import Found, files_of_repository, saved_files, split_of
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Watcher, ignore
 
 __all__ = ["Part", "find_parts"]
 
 _NOT_DATA = re.compile(r"(readme|license|licence|source|upstream|citation|dataset_infos?|changelog)\b.*", re.IGNORECASE)
-_SPLIT_NAMES = {
-    "train": re.compile(r"(.*[._-])?(train|training)([._-].*)?", re.IGNORECASE),
-    "validation": re.compile(r"(.*[._-])?(valid|validation|val|dev)([._-].*)?", re.IGNORECASE),
-    "test": re.compile(r"(.*[._-])?test([._-].*)?", re.IGNORECASE),
-}
+_CLASS_LIST = re.compile(r"(class|classes|label|labels|class_names)\.txt", re.IGNORECASE)
+"""A file beside a table that names its classes, a line each, as THUCNews has it."""
 
 
 @dataclass(slots=True)
@@ -86,32 +84,43 @@ def _expand(item: str | Path, options: PrepareOptions, watch: Watcher) -> list[P
     if not path.exists():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{name} does not exist{did_you_mean(path.name, siblings)}", hint="check the path")
-    files = _files_of(path, name) if path.is_dir() else [("", path, name)]
+    files = _files_of(path, name) if path.is_dir() else [Found("", path, name)]
     return [
         Part(
             SourceFile(
-                file,
-                shown,
+                found.path,
+                found.name,
                 encoding_asked=options.encoding,
                 header=options.header,
                 delimiter={"tab": "\t", "\\t": "\t"}.get(options.delimiter, options.delimiter),
+                remarks=found.remarks,
+                class_names=found.class_names,
+                class_list=found.class_list,
             ),
-            split=split,
+            split=found.split,
             licence=licence,
         )
-        for split, file, shown in files
+        for found in files
     ]
 
 
-def _files_of(path: Path, name: str) -> list[tuple[str, Path, str]]:
+def _files_of(path: Path, name: str) -> list[Found]:
     name = name.rstrip("/")
     if (path / "dataset.json").is_file():
         raise DataError(f"{name} is a prepared data set already", hint="open it with dizuo.data.open, or train on it")
+    named = saved_files(path, name) or files_of_repository(path, name)
+    if named:
+        return named
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "__")))
-    files = [entry for entry in entries if entry.is_file() and not _NOT_DATA.fullmatch(entry.name)]
-    suffixes = _data_suffixes()
-    data = [entry for entry in files if Path(bare_name(entry.name)).suffix.lower() in suffixes]
-    given = {split: [f for f in data if pattern.fullmatch(f.name)] for split, pattern in _SPLIT_NAMES.items()}
+    data = [entry for entry in entries if _is_data(entry)]
+    class_list: tuple[str, ...] = ()
+    if len(data) > 1 and (lists := [file for file in data if _CLASS_LIST.fullmatch(file.name)]):
+        data = [file for file in data if file not in lists]
+        class_list = tuple(line.strip() for _, line in SourceFile(lists[0], lists[0].name).lines() if line.strip())
+    given: dict[str, list[Path]] = {split: [] for split in ("train", "validation", "test")}
+    for file in data:
+        if split := split_of(file.name):
+            given[split].append(file)
     if given["train"]:
         several = [split for split, matches in given.items() if len({_family(file) for file in matches}) > 1]
         if several:
@@ -120,10 +129,18 @@ def _files_of(path: Path, name: str) -> list[tuple[str, Path, str]]:
                 details=[f.name for f in given[several[0]]],
                 hint="name the files: train, validation and test",
             )
-        return [(split, file, f"{name}/{file.name}") for split, matches in given.items() for file in matches]
+        found = [
+            Found(split, file, f"{name}/{file.name}", class_list=class_list)
+            for split, matches in given.items()
+            for file in matches
+        ]
+        chosen = [file for matches in given.values() for file in matches]
+        return _with_left(found, [file for file in data if file not in chosen])
+    if not data and (inner := _inner(entries, name)):
+        return inner
     classes = [entry for entry in entries if entry.is_dir() and _holds_texts(entry)]
     if len(classes) > 1 and not data:
-        return [("", path, name)]
+        return [Found("", path, name)]
     present = {Path(bare_name(file.name)).suffix.lower() for file in data}
     if len(present) > 1:
         raise DataError(
@@ -137,7 +154,44 @@ def _files_of(path: Path, name: str) -> list[tuple[str, Path, str]]:
             details=[entry.name for entry in entries[:10]],
             hint="name the file; formats are json, jsonl, csv, tsv, parquet, arrow, txt and a folder per class",
         )
-    return [("", file, f"{name}/{file.name}") for file in data]
+    found = [Found("", file, f"{name}/{file.name}", class_list=class_list) for file in data]
+    return _with_left(found, [entry for entry in entries if entry.is_dir() and _holds_data(entry)])
+
+
+def _with_left(found: list[Found], left: Sequence[Path]) -> list[Found]:
+    """Return the files that are read, with a remark on those beside them that are not."""
+    if left:
+        shown = ", ".join(entry.name for entry in left[:8]) + (f" and {len(left) - 8:,} more" if len(left) > 8 else "")
+        found[0].remarks.append(f"beside it {shown} {'is' if len(left) == 1 else 'are'} not read")
+    return found
+
+
+def _holds_data(folder: Path) -> bool:
+    return any(_is_data(entry) for entry in folder.iterdir())
+
+
+def _inner(entries: Sequence[Path], name: str) -> list[Found]:
+    """Return the files of a folder that holds only folders: one per split, or `data`; empty for others."""
+    folders = {entry.name: entry for entry in entries if entry.is_dir()}
+    splits = {split: folder for folder in folders if (split := split_of(folder))}
+    if "train" in splits:
+        found = []
+        for split, folder in splits.items():
+            for file in _files_of(folders[folder], f"{name}/{folder}"):
+                file.split = split
+                found.append(file)
+        left = [folder for name, folder in folders.items() if name not in splits.values() and _holds_data(folder)]
+        return _with_left(found, left)
+    if "data" in folders and not any(_holds_texts(folder) for other, folder in folders.items() if other != "data"):
+        return _files_of(folders["data"], f"{name}/data")
+    return []
+
+
+def _is_data(entry: Path) -> bool:
+    """Return whether a folder's entry is a file of rows; Markdown and notes beside data are about it."""
+    if not entry.is_file() or _NOT_DATA.fullmatch(entry.name):
+        return False
+    return Path(bare_name(entry.name)).suffix.lower() in _data_suffixes()
 
 
 def _data_suffixes() -> set[str]:

@@ -1,17 +1,23 @@
-"""Reads the turns of a conversation, in the shapes that people store them in, as `Message`s."""
+"""Reads the turns of a conversation, in the shapes that people store them in, as `Message`s.
+
+A turn is an object with `role` or `from`, and `content` or `value`. An answer may be switched off, or weighted, by any
+key of `WEIGHTS`; thoughts stand in `reasoning_content`, in another key of `THOUGHTS`, or in parts of the content. What
+a turn calls is read by `tool_calls.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard, cast
+from typing import TypeGuard
 
-from dizuo.data.reading.columns import RowError, describe
+from dizuo.data.reading.columns import RowError, describe, truth_of
+from dizuo.data.reading.keys import mark_read, peek
+from dizuo.data.reading.tool_calls import calls_of, parse_calls
 from dizuo.errors import did_you_mean
 from dizuo.records import Json, Message
 
-__all__ = ["check_answered", "is_turn_list", "messages_from", "parse_human_assistant", "tools_from"]
+__all__ = ["ROLES", "SPEAKERS", "check_answered", "is_turn_list", "messages_from", "parse_human_assistant"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 SPEAKERS = {
@@ -24,12 +30,19 @@ SPEAKERS = {
     "model": "assistant",
     "system": "system",
     "function_call": "function_call",
+    "tool_call": "function_call",
     "observation": "tool",
     "tool": "tool",
+    "tool_response": "tool",
     "function_response": "tool",
+    "function": "tool",
 }
-"""ShareGPT's speakers and our roles."""
+"""What ShareGPT, ms-swift and OpenAI's older interface call speakers, and our roles."""
+WEIGHTS = ("weight", "train", "training", "trainable", "loss", "loss_weight", "loss_scale")
+"""Keys by which OpenAI, axolotl, ms-swift and others say how much an answer is trained."""
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 _HH = re.compile(r"\n\n(Human|Assistant):")
+_MOST = 1e6
 
 
 def is_turn_list(value: Json) -> TypeGuard[list[Mapping[str, Json]]]:
@@ -53,7 +66,7 @@ def messages_from(value: Json, *, column: str) -> tuple[Message, ...]:
         raise RowError(f"{column} is {describe(value)}, not a list of turns")
     if not value:
         raise RowError(f"{column} is empty")
-    return tuple(_message(turn, number, column) for number, turn in enumerate(value, start=1))
+    return tuple(_message(turn, f"turn {number} of {column}") for number, turn in enumerate(value, start=1))
 
 
 def check_answered(messages: Sequence[Message], *, column: str) -> None:
@@ -82,106 +95,124 @@ def parse_human_assistant(text: str) -> tuple[Message, ...] | None:
     return tuple(Message(roles[who], said.strip()) for who, said in zip(pieces[1::2], pieces[2::2]))
 
 
-def tools_from(value: Json) -> tuple[Mapping[str, Json], ...]:
-    """Return tool definitions, given as a list, or as JSON in a string.
-
-    Raises:
-        RowError: they are neither.
-    """
-    if value is None or value == "" or value == []:
-        return ()
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise RowError("tools is a string that is not JSON") from None
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise RowError(f"tools is {describe(value)}, not a list of objects")
-    return tuple(value)
-
-
-def _message(turn: Json, number: int, column: str) -> Message:
-    place = f"turn {number} of {column}"
+def _message(turn: Json, place: str) -> Message:
     if not isinstance(turn, Mapping):
         raise RowError(f"{place} is {describe(turn)}, not an object")
+    role, shown = _role(turn, place)
+    said = turn.get("content")
+    if said is None and "value" in turn:
+        said = turn.get("value")
+    if role == "function_call":
+        return Message("assistant", "", weight=_weight(turn, "assistant", place), tool_calls=parse_calls(said, place))
+    content, thoughts = _content(said, place)
+    calls = calls_of(turn, place)
+    if not content.strip() and not calls and role in ("assistant", "user"):
+        raise RowError(f"{place} ({shown}) is empty")
+    return Message(
+        role,
+        content,
+        weight=_weight(turn, role, place),
+        name=_string(turn, "name", place),
+        tool_calls=calls,
+        tool_call_id=_string(turn, "tool_call_id", place),
+        reasoning_content=_thoughts(turn, role, thoughts, place),
+    )
+
+
+def _role(turn: Mapping[str, Json], place: str) -> tuple[str, str]:
+    """Return (our role, or `function_call`; the speaker as the row calls it)."""
     if "role" not in turn and "from" in turn:
-        return _spoken(turn, place)
-    role = turn.get("role")
-    if role is None:
+        given = turn["from"]
+        speaker = str(given).lower()
+        if speaker not in SPEAKERS:
+            raise RowError(f"{place} is from {given!r}{did_you_mean(speaker, SPEAKERS)}; known: {', '.join(SPEAKERS)}")
+        return SPEAKERS[speaker], str(given)
+    given = turn.get("role")
+    if given is None:
         keys = ", ".join(map(str, turn)) or "none"
         raise RowError(f"{place} has no 'role'{did_you_mean('role', turn)}; its keys: {keys}")
-    if role not in ROLES:
-        raise RowError(f"{place} has the role {role!r}{did_you_mean(str(role), ROLES)}; known: {', '.join(ROLES)}")
-    calls = _tool_calls(turn.get("tool_calls"), place)
-    content = _content(turn.get("content"), place)
-    if not content.strip() and not calls and role in ("assistant", "user"):
-        raise RowError(f"{place} ({role}) is empty")
-    weight = turn.get("weight")
-    weight = 1.0 if weight is None else weight
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1e6:
-        raise RowError(f"{place} has the weight {weight!r}, not a number from 0")
-    name, call_id = cast(str | None, turn.get("name")), cast(str | None, turn.get("tool_call_id"))
-    return Message(role, content, weight=float(weight), name=name, tool_calls=calls, tool_call_id=call_id)
+    if isinstance(given, str) and (given in ROLES or given in SPEAKERS):
+        return SPEAKERS.get(given, given), given
+    raise RowError(f"{place} has the role {given!r}{did_you_mean(str(given), ROLES)}; known: {', '.join(ROLES)}")
 
 
-def _spoken(turn: Mapping[str, Json], place: str) -> Message:
-    speaker = str(turn["from"]).lower()
-    if speaker not in SPEAKERS:
-        raise RowError(
-            f"{place} is from {turn['from']!r}{did_you_mean(speaker, SPEAKERS)}; known: {', '.join(SPEAKERS)}"
-        )
-    role = SPEAKERS[speaker]
-    value = turn.get("value", turn.get("content"))
-    if role == "function_call":
-        try:
-            call = json.loads(value) if isinstance(value, str) else value
-        except ValueError:
-            raise RowError(f"{place} is a function call that is not JSON") from None
-        return Message("assistant", "", tool_calls=_tool_calls(call if isinstance(call, list) else [call], place))
-    content = _content(value, place)
-    if not content.strip() and role in ("assistant", "user"):
-        raise RowError(f"{place} ({turn['from']}) is empty")
-    return Message(role, content)
-
-
-def _content(value: Json, place: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
+def _string(turn: Mapping[str, Json], key: str, place: str) -> str | None:
+    value = turn.get(key)
+    if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list):
-        texts = []
-        for part in value:
-            if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
-                kind = part.get("type", "unknown") if isinstance(part, Mapping) else describe(part)
-                raise RowError(f"{place} has a part of type {kind!r}; dizuo reads text parts")
-            texts.append(part["text"])
-        return "".join(texts)
-    raise RowError(f"{place} has content that is {describe(value)}, not a string or a list of parts")
+    raise RowError(f"{place} has a {key} that is {describe(value)}, not a string")
 
 
-def _tool_calls(value: Json, place: str) -> tuple[Mapping[str, Json], ...]:
-    if value and not isinstance(value, Sequence | Mapping):
-        raise RowError(f"{place} has tool calls that are {describe(value)}, not a list")
-    calls: list[Mapping[str, Json]] = []
-    for call in value if isinstance(value, Sequence | Mapping) else ():
-        function = call.get("function", call) if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise RowError(f"{place} has a tool call without a function name")
-        arguments = function.get("arguments", {})
-        if isinstance(arguments, str):
-            # Templates write arguments with `tojson`: a string would be quoted twice.
-            try:
-                arguments = json.loads(arguments or "{}")
-            except ValueError:
-                raise RowError(f"{place} calls {function['name']} with arguments that are not JSON") from None
-        if not isinstance(arguments, Mapping):
-            raise RowError(f"{place} calls {function['name']} with arguments that are {describe(arguments)}")
-        entry: dict[str, Json] = {
-            "type": "function",
-            "function": {"name": function["name"], "arguments": dict(arguments)},
-        }
-        if isinstance(call, Mapping) and call.get("id"):
-            entry["id"] = call["id"]
-        calls.append(entry)
-    return tuple(calls)
+def _weight(turn: Mapping[str, Json], role: str, place: str) -> float:
+    """Return how much a turn is trained, from 0.
+
+    Only answers are trained. A key that switches another turn off says so too; one that switches it on is left unread,
+    and so reported: training questions is not what we do.
+    """
+    given = {key: peek(turn, key) for key in WEIGHTS}
+    weights = {key: _number(value, key, place) for key, value in given.items() if value is not None}
+    for key, weight in weights.items():
+        if role == "assistant" or weight == 0:
+            mark_read(turn, key)
+    if role != "assistant" or not weights:
+        return 1.0
+    if len(set(weights.values())) > 1:
+        both = " and ".join(f"{key} {given[key]!r}" for key in weights)
+        raise RowError(f"{place} has {both}, which contradict each other")
+    return next(iter(weights.values()))
+
+
+def _number(value: Json, key: str, place: str) -> float:
+    """Return a weight that is written as a number, or as yes or no."""
+    if isinstance(value, int | float) and 0 <= value <= _MOST:
+        return float(value)
+    truth = truth_of(value)
+    if truth is None:
+        what = f"the weight {value!r}" if key == "weight" else f"{key} {value!r}"
+        raise RowError(f"{place} has {what}, not a number from 0 or true or false")
+    return float(truth)
+
+
+def _thoughts(turn: Mapping[str, Json], role: str, in_parts: str, place: str) -> str:
+    """Return what an assistant thinks before its answer."""
+    if role != "assistant":
+        return ""
+    for key in THOUGHTS:
+        value = turn.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise RowError(f"{place} has {key} that is {describe(value)}, not a string")
+        if value.strip():
+            if in_parts and in_parts != value:
+                raise RowError(f"{place} has two different thoughts, in {key} and elsewhere")
+            in_parts = value
+    return in_parts
+
+
+def _content(value: Json, place: str) -> tuple[str, str]:
+    """Return (the text of a content, the thoughts among its parts)."""
+    if value is None:
+        return "", ""
+    if isinstance(value, str):
+        return value, ""
+    if not isinstance(value, list):
+        raise RowError(f"{place} has content that is {describe(value)}, not a string or a list of parts")
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in value:
+        kind = part.get("type", "text") if isinstance(part, Mapping) else describe(part)
+        if not isinstance(part, Mapping) or not isinstance(kind, str) or kind not in _PARTS:
+            raise RowError(f"{place} has a part of type {kind!r}; dizuo reads text parts")
+        text = next((part[key] for key in _PARTS[kind] if isinstance(part.get(key), str)), None)
+        if text is None:
+            raise RowError(f"{place} has a part of type {kind!r} without a text")
+        (thoughts if kind in ("thinking", "reasoning") else texts).append(text)
+    return "".join(texts), "\n".join(thoughts)
+
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("text", "input_text", "output_text"), ("text", "value", "content")),
+    **dict.fromkeys(("thinking", "reasoning"), ("thinking", "reasoning", "text", "value", "content")),
+}
+"""The types of parts that are text, with the keys that hold it."""

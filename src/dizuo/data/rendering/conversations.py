@@ -6,6 +6,10 @@ it: the prompt ids are an exact prefix of the training ids by construction, what
 across the boundary. The turn ends where the template ends it, at the first special token after the content; what
 the template writes behind that (a newline, mostly) is context of the next turn and never a target.
 
+What a template writes before an answer that has no thoughts, such as Qwen3's empty think block, belongs to the prompt:
+the model is given it in training, in scoring and in serving, and never has to write it. A generation prompt that begins
+a thought (DeepSeek-R1's `<think>`) is answered by a thought and its end, or has that end in it where there is none.
+
 Templates that write earlier turns differently once a later turn exists (Qwen3 drops earlier thoughts) give one
 sequence per trained turn; the token tree computes their shared prefix once. Templates that ask for today's date get
 `TEMPLATE_DATE`: what was trained must be what is served next month.
@@ -22,12 +26,14 @@ import numpy.typing as npt
 from dizuo.data.rendering.prompts import chat_for
 from dizuo.data.rendering.templates import (
     TEMPLATE_DATE,
-    apply,
     encode_after,
     encode_prompt,
     facts_of,
+    prompt_of_turn,
     tail_of,
     turn_text,
+    without_thoughts,
+    write_prompt,
 )
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.data.task import Task
@@ -46,6 +52,7 @@ __all__ = [
     "render_completions",
     "render_prompt",
     "render_text",
+    "without_thoughts",
 ]
 
 
@@ -62,7 +69,11 @@ class Rendered:
 
 
 def render_prompt(
-    tokenizer: Tokenizer, messages: Sequence[Message], *, tools: Sequence[Mapping[str, Json]] = ()
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Mapping[str, Json]] = (),
+    thinking: bool = False,
 ) -> list[int]:
     """Return the ids that a model reads before it answers: the conversation with the generation prompt.
 
@@ -70,11 +81,13 @@ def render_prompt(
         tokenizer: a transformers tokenizer with a chat template.
         messages: the conversation so far.
         tools: OpenAI tool definitions.
+        thinking: the model writes thoughts before its answer, as it was trained to (`Task.thinking`). Without, what a
+            template writes before an answer without thoughts, such as Qwen3's empty think block, is in the prompt.
 
     Raises:
         DataError: the model has no chat template, or its template refuses or loses a message.
     """
-    return encode_prompt(tokenizer, apply(tokenizer, messages, tools, generation=True))
+    return encode_prompt(tokenizer, write_prompt(tokenizer, messages, tools, thinking=thinking))
 
 
 def render_chat(tokenizer: Tokenizer, chat: Chat) -> list[Rendered]:
@@ -91,9 +104,8 @@ def render_chat(tokenizer: Tokenizer, chat: Chat) -> list[Rendered]:
         )
     sequences: list[tuple[list[int], list[float], int]] = []
     for turn in turns:
-        prompt_text = apply(tokenizer, chat.messages[:turn], chat.tools, generation=True)
+        prompt_text, target_text = prompt_of_turn(tokenizer, chat.messages[: turn + 1], chat.tools)
         prompt_ids = encode_prompt(tokenizer, prompt_text)
-        target_text = turn_text(tokenizer, chat.messages[: turn + 1], chat.tools, prompt_text)
         target_ids = encode_after(tokenizer, prompt_text, target_text)
         if sequences and prompt_ids[: len(sequences[-1][0])] == sequences[-1][0]:
             ids, weights, num_prompt = sequences.pop()
@@ -162,7 +174,7 @@ def render_completions(
         completions: the candidate answers, such as the labels of a classification.
         tools: OpenAI tool definitions.
     """
-    prompt_text = apply(tokenizer, messages, tools, generation=True)
+    prompt_text = write_prompt(tokenizer, messages, tools)
     prompt_ids = encode_prompt(tokenizer, prompt_text)
     known = facts_of(tokenizer).answers if not tools else {}
     prompt = np.asarray(prompt_ids, dtype=np.int32)

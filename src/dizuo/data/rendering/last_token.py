@@ -16,7 +16,7 @@ import numpy as np
 
 from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.prompts import prompt_messages
-from dizuo.data.rendering.templates import apply, encode_after, encode_prompt
+from dizuo.data.rendering.templates import apply, encode_after, encode_prompt, write_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.data.task import Task
 from dizuo.errors import DataError
@@ -50,7 +50,7 @@ def render_question(
     """
     task = task or Task("classification")
     if form == "chat":
-        before = apply(tokenizer, prompt_messages(text, task), (), generation=True)
+        before = write_prompt(tokenizer, prompt_messages(text, task), ())
     else:
         before = task.input_template.replace("{text}", text)
     ids = encode_prompt(tokenizer, before)

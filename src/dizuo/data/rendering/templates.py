@@ -17,16 +17,43 @@ from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import DataError
 from dizuo.records import Json, Message
 
-__all__ = ["TEMPLATE_DATE", "apply", "encode_after", "encode_prompt", "facts_of", "tail_of", "turn_text"]
+__all__ = [
+    "TEMPLATE_DATE",
+    "apply",
+    "encode_after",
+    "encode_prompt",
+    "facts_of",
+    "prompt_of_turn",
+    "tail_of",
+    "turn_text",
+    "without_thoughts",
+    "write_prompt",
+]
 
 TEMPLATE_DATE = datetime.date(2025, 1, 1)
 """The day every template is told it is, in training and in serving alike."""
 
 _DATE_CALL = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
 _SENTINEL = "0x5e7e1"
+_OPENS_THOUGHT = re.compile(r"(?:<(\w+)>|\[(\w+)\])\n*$")
+"""The end of a generation prompt that begins a thought: DeepSeek-R1's `<think>`, Magistral's `[THINK]`."""
+_NEWLINE = "\n"
 _GUARD = "\uffff"
 """Put inside a special token that somebody typed, so that neither template nor tokenizer takes it for one. Unicode says
 that it is no character and never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thought:
+    """How a template writes an answer that has no thoughts, and one that has, if it does so at all."""
+
+    opening: str = ""
+    """What stands between the generation prompt and an answer without thoughts, such as Qwen3's empty think block. The
+    template writes it and not the model, so it belongs to the prompt."""
+    begun: str = ""
+    """What the generation prompt has that the template leaves out once the turn is answered: an R1's `<think>`."""
+    close: str = ""
+    """What ends a thought, where the generation prompt begins one."""
 
 
 @dataclass(slots=True)
@@ -40,6 +67,8 @@ class _Facts:
     tail: str = ""
     cuts: tuple[str, ...] = ()
     """The special tokens that the template writes, of the thousands that some vocabularies have."""
+    thought: _Thought | None = None
+    """How the template writes thoughts; None until `_thought_of` has looked."""
     answers: dict[str, str] = field(default_factory=dict)
     """Completion: the text of the turn that gives it. A classification asks for the same few again and again."""
     encoded: dict[tuple[str, str], list[int]] = field(default_factory=dict)
@@ -68,10 +97,7 @@ def apply(
     contents = [_guard_special_tokens(tokenizer, message.content) for message in messages]
     try:
         text: str = tokenizer.apply_chat_template(
-            [
-                {**message.as_template_dict(), "content": content}
-                for message, content in zip(messages, contents, strict=True)
-            ],
+            [_guarded_turn(tokenizer, message, content) for message, content in zip(messages, contents, strict=True)],
             tools=[dict(tool) for tool in tools] or None,
             add_generation_prompt=generation,
             tokenize=False,
@@ -90,6 +116,13 @@ def apply(
                 hint="put its text into a role that the template writes, such as the first user turn",
             )
     return text
+
+
+def _guarded_turn(tokenizer: Tokenizer, message: Message, content: str) -> dict[str, Json]:
+    turn = {**message.as_template_dict(), "content": content}
+    if message.reasoning_content:
+        turn["reasoning_content"] = _guard_special_tokens(tokenizer, message.reasoning_content)
+    return turn
 
 
 def _guard_special_tokens(tokenizer: Tokenizer, content: str) -> str:
@@ -159,12 +192,108 @@ def tail_of(tokenizer: Tokenizer) -> tuple[str, str]:
     return facts.end, facts.tail
 
 
+def _thought_of(tokenizer: Tokenizer) -> _Thought:
+    """Return how the template writes thoughts, found out by rendering one question, asked and answered."""
+    facts = facts_of(tokenizer)
+    if facts.thought is not None:
+        return facts.thought
+    question = [Message("user", "?")]
+    asked = apply(tokenizer, question, (), generation=True)
+    answered = apply(tokenizer, [*question, Message("assistant", _SENTINEL)], (), generation=False)
+    before = answered[: max(0, answered.rfind(_SENTINEL))]
+    begun = _OPENS_THOUGHT.search(asked)
+    facts.thought = _Thought()
+    if before.startswith(asked):
+        # White space alone stays with the answer: a tokenizer may merge it with the first word.
+        opening = before[len(asked) :]
+        facts.thought = _Thought(opening if opening.strip() else "")
+    elif begun is not None and asked[: begun.start()] == before:
+        close = f"</{begun[1]}>" if begun[1] else f"[/{begun[2]}]"
+        gap = "\n" if begun[0].endswith("\n") else ""
+        facts.thought = _Thought(f"{gap}{close}\n\n", begun[0], f"\n{close}\n\n" if gap else f"{close}\n\n")
+    return facts.thought
+
+
+def write_prompt(
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Json]],
+    *,
+    thinking: bool = False,
+) -> str:
+    """Return a conversation up to where the model begins to write.
+
+    Args:
+        tokenizer: a transformers tokenizer with a chat template.
+        messages: the conversation so far.
+        tools: OpenAI tool definitions.
+        thinking: the model writes thoughts before its answer. Without, what the template writes before an answer
+            without thoughts stands in the prompt.
+    """
+    text = apply(tokenizer, messages, tools, generation=True)
+    thought = _thought_of(tokenizer)
+    if thinking or not thought.opening:
+        return text
+    if thought.begun:
+        return text + thought.opening if text.endswith(thought.begun) else text
+    answered = apply(tokenizer, [*messages, Message("assistant", _SENTINEL)], tools, generation=False)
+    return answered[: answered.rfind(_SENTINEL)] if answered.startswith(text + thought.opening) else text
+
+
+def prompt_of_turn(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]]
+) -> tuple[str, str]:
+    """Return (what stands before the last turn's own text, that text, end of turn included), as it is trained."""
+    before = messages[:-1]
+    thinking = write_prompt(tokenizer, before, tools, thinking=True)
+    thought = _thought_of(tokenizer)
+    prompt = thinking
+    if thought.begun and thinking.endswith(thought.begun):
+        prompt = thinking if _thoughts_in(messages[-1], thought) else thinking + thought.opening
+    elif thought.opening and apply(tokenizer, messages, tools, generation=False).startswith(thinking + thought.opening):
+        prompt = thinking + thought.opening
+    return prompt, turn_text(tokenizer, messages, tools, prompt)
+
+
+def _thoughts_in(message: Message, thought: _Thought) -> str:
+    """Return the thoughts of a turn: its own field, or what its content has before the mark that ends a thought."""
+    close = thought.close.strip()
+    if message.reasoning_content or not close or close not in message.content:
+        return message.reasoning_content.strip()
+    return message.content.partition(close)[0].rpartition(thought.begun.strip())[2].strip()
+
+
+def without_thoughts(tokenizer: Tokenizer, text: str) -> str:
+    """Return what a model has written without its thoughts: what stands behind the last mark that ends one.
+
+    Args:
+        tokenizer: whose template says by which mark, if by any.
+        text: as the model wrote it. A thought that does not end leaves no answer.
+    """
+    thought = _thought_of(tokenizer)
+    mark = _OPENS_THOUGHT.search(thought.begun) or re.search(r"</(\w+)>|\[/(\w+)\]", thought.opening)
+    if mark is None:
+        return text
+    begin, close = (f"<{mark[1]}>", f"</{mark[1]}>") if mark[1] else (f"[{mark[2]}]", f"[/{mark[2]}]")
+    if close in text:
+        return text.rpartition(close)[2].lstrip("\n")
+    return "" if text.lstrip().startswith(begin) else text
+
+
 def turn_text(
     tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], prompt_text: str
 ) -> str:
     """Return what the model must write for the last turn of `messages`, end of turn included."""
     end, tail = tail_of(tokenizer)
     text = apply(tokenizer, messages, tools, generation=False)
+    thought = _thought_of(tokenizer)
+    if thought.begun and not text.startswith(prompt_text):
+        # The generation prompt begins a thought, and the template leaves that out of what was answered.
+        bare = prompt_text.removesuffix(thought.opening).removesuffix(thought.begun)
+        if text.startswith(bare) and text.endswith(tail):
+            thoughts = _guard_special_tokens(tokenizer, _thoughts_in(messages[-1], thought))
+            answer = text[len(bare) : len(text) - len(tail)] + end
+            return f"{thoughts}{thought.close}{answer.lstrip(_NEWLINE)}" if thoughts else answer
     if not text.startswith(prompt_text):
         shared = next((i for i, (a, b) in enumerate(zip(text, prompt_text)) if a != b), len(text))
         raise DataError(
@@ -178,7 +307,14 @@ def turn_text(
             f"the model's chat template ends this turn with {text[-30:]!r}, others with {tail!r}",
             hint="choose a model whose template ends all assistant turns alike",
         )
-    return text[len(prompt_text) : len(text) - len(tail)] + end
+    written = text[len(prompt_text) : len(text) - len(tail)]
+    thoughts = _guard_special_tokens(tokenizer, messages[-1].reasoning_content).strip()
+    if thoughts and thoughts not in written:
+        raise DataError(
+            "the model's chat template leaves out the thoughts of this turn (reasoning_content)",
+            hint="write them into the content as the model would, or train without them: ignore: [reasoning_content]",
+        )
+    return written + end
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> list[int]:

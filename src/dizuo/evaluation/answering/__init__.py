@@ -2,6 +2,7 @@
 
 answers       what one way of doing the task said to each item
 cheap         the cheap baselines
+asking        how a question becomes tokens: through the template, or a raw prompt as it stands
 models        the language models of an evaluation, one in memory at a time
 likelihood    labels scored by their likelihood, a tree of tokens for each question
 written       answers that a model writes through the engine

@@ -20,7 +20,7 @@ def choose_baselines(asked: Sequence[str], *, answers: str) -> list[Baseline]:
         answers: the kind of answers: see `TaskKind.answers`.
 
     Raises:
-        EvaluationError: there is no such baseline, or it is no model of its own.
+        EvaluationError: there is no such baseline, it is no model of its own, or it gives other answers.
     """
     cheap = {name: baseline for name, baseline in BASELINES.all().items() if isinstance(baseline.how, CheapModel)}
     if list(asked) == ["auto"]:
@@ -31,6 +31,12 @@ def choose_baselines(asked: Sequence[str], *, answers: str) -> list[Baseline]:
             raise EvaluationError(
                 f"the baseline {name!r} is a prompt of the untuned model, which is asked anyway",
                 hint=f"evaluate.baselines names cheap models: {', '.join(cheap)}",
+            )
+        if answers not in cheap[name].answers:
+            fitting = [other for other, baseline in cheap.items() if answers in baseline.answers]
+            raise EvaluationError(
+                f"the baseline {name!r} answers with {' or '.join(cheap[name].answers)}, but this task wants {answers}",
+                hint=f"baselines for this task: {', '.join(fitting) or 'none'}",
             )
     return [cheap[name] for name in asked]
 

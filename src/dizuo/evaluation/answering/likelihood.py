@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dizuo.data.rendering.conversations import Rendered, render_completions, render_prompt
@@ -22,7 +23,7 @@ from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import EvaluationError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.records import Message
-from dizuo.trees import Runner, Sequences, common_prefix, score
+from dizuo.trees import Runner, Sequences, common_prefix, count_packed, predicting_ids
 
 __all__ = ["LabelScores", "Normalisation", "contextual_bias", "question_sequences", "score_labels", "score_sequences"]
 
@@ -49,7 +50,7 @@ class LabelScores:
     packed_tokens: int
     """Tokens that went through the model, each distinct prefix of a pass once."""
     sum_lengths: int
-    """Tokens without sharing: every label with its own copy of the prompt."""
+    """The same without sharing: every label with its own copy of the prompt."""
 
     def normalised(self, how: Normalisation = "sum", *, bias: Floats | None = None) -> Floats:
         """Return [n, L] scores to compare: the sum, per token, or per UTF-8 byte; minus `bias` [L] where given."""
@@ -119,7 +120,7 @@ def score_labels(
             lengths = np.array([np.count_nonzero(sequence.weights) for sequence in flat[: len(labels)]])
         values, size = _forward(runner, flat)
         packed += size
-        total += sum(len(sequence.ids) for sequence in flat)
+        total += sum(len(_read(sequence)) for sequence in flat)
         sums.append(np.array([value.sum(dtype=np.float64) for value in values]).reshape(len(block), len(labels)))
         done = sum(len(part) for part in sums)
         passed = time.perf_counter() - began
@@ -224,34 +225,36 @@ def softmax(values: Floats) -> Floats:
     return result
 
 
+@torch.no_grad()
 def _forward(runner: Runner, sequences: Sequence[Rendered]) -> tuple[list[NDArray[np.float32]], int]:
-    batch = Sequences(tuple(s.ids for s in sequences), tuple(s.weights for s in sequences))
-    size = sum(_added(s, None if i == 0 else sequences[i - 1]) for i, s in enumerate(sequences))
-    return score(runner, batch, max_tokens=1 << 40), size
+    """Return the log-probabilities of every sequence's weighted tokens, and how many tokens went through the model."""
+    outputs = runner.forward(Sequences(tuple(s.ids for s in sequences), tuple(s.weights for s in sequences)))
+    counts = [int(np.count_nonzero(sequence.weights)) for sequence in sequences]
+    return np.split(outputs.logprobs.float().cpu().numpy(), np.cumsum(counts)[:-1]), outputs.num_tokens
 
 
 def _blocks(questions: Iterable[list[Rendered]], budget: int) -> Iterator[list[list[Rendered]]]:
-    """Group whole questions into passes of at most `budget` packed tokens; one that is larger runs alone."""
+    """Group whole questions into passes of at most `budget` packed tokens; one that is larger runs alone.
+
+    What a question shares with the one before it is taken from their first sequences; a pass may share more.
+    """
     block: list[list[Rendered]] = []
-    size, before = 0, None
+    size, before = 0, np.empty(0, np.int32)
     for question in questions:
-        added, last = 0, before
-        for sequence in question:
-            added += _added(sequence, last)
-            last = sequence
+        read = [_read(sequence) for sequence in question]
+        alone = count_packed(read)
+        added = alone - common_prefix(before, read[0])
         if block and size + added > budget:
             yield block
-            block, size = [], 0
-            added += len(question[0].ids) - _added(question[0], before)
+            block, size, added = [], 0, alone
         block.append(question)
-        size, before = size + added, question[-1]
+        size, before = size + added, read[0]
     if block:
         yield block
 
 
-def _added(sequence: Rendered, before: Rendered | None) -> int:
-    """Return how many tokens a sequence adds to a tree that ends with `before`."""
-    return len(sequence.ids) - (0 if before is None else common_prefix(sequence.ids, before.ids))
+def _read(sequence: Rendered) -> NDArray[np.int32]:
+    return predicting_ids(sequence.ids, sequence.weights)
 
 
 def _must_differ(labels: Sequence[str], ends: Sequence[NDArray[np.int32]]) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
+from dizuo.evaluation.answering.asking import answer_in, prompt_ids, stop_ids
 from dizuo.evaluation.setting import Question, Setting
 from dizuo.events import Finished, Progress, Started
 
@@ -59,18 +59,17 @@ class Speaker:
         not missing.
         """
         from dizuo.engines import GenerateRequest, Sampling, generate_all
-        from dizuo.models import end_of_turn_ids
 
-        watch, stop = self.setting.watch, end_of_turn_ids(self.tokenizer)
-        sampling = Sampling(max_tokens=max_tokens, stop_ids=tuple(stop))
+        watch = self.setting.watch
         began = time.perf_counter()
         watch(Started(work, len(questions), "answers"))
         answers = [""] * len(questions)
         self.too_long = self.failed = 0
         ready = []
         for index, question in enumerate(questions):
-            ids = render_prompt(self.tokenizer, question)
+            ids = prompt_ids(self.tokenizer, question, thinking=self.setting.task.thinking)
             if len(ids) + max_tokens <= self.engine.context_length:
+                sampling = Sampling(max_tokens=max_tokens, stop_ids=stop_ids(self.tokenizer, question))
                 ready.append((index, GenerateRequest(ids, sampling, adapter=self.adapter if tuned else None)))
             else:
                 self.too_long += 1
@@ -78,7 +77,7 @@ class Speaker:
             part = ready[start : start + 64]
             for (index, _), result in zip(part, generate_all(self.engine, [request for _, request in part])):
                 if result.finish in ("stop", "length"):
-                    answers[index] = self.tokenizer.decode(list(result.ids), skip_special_tokens=True).strip()
+                    answers[index] = answer_in(self.tokenizer, result.ids, questions[index])
                 else:
                     self.failed += 1
             done, passed = start + len(part), time.perf_counter() - began

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dizuo.data.rendering.conversations import render_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering.answers import Absent
+from dizuo.evaluation.answering.asking import prompt_ids
 from dizuo.evaluation.baselines import five_shot
 from dizuo.evaluation.setting import Question, Setting
 
@@ -55,8 +55,8 @@ class Shots:
             (
                 length
                 for question in questions
-                if (length := len(render_prompt(tokenizer, ask(question)))) + room > context_length
-                and len(render_prompt(tokenizer, question)) + room <= context_length
+                if (length := len(prompt_ids(tokenizer, ask(question)))) + room > context_length
+                and len(prompt_ids(tokenizer, question)) + room <= context_length
             ),
             default=0,
         )

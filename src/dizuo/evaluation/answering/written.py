@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dizuo.data.rendering.conversations import Rendered, render_completion
+from dizuo.data.rendering.conversations import Rendered
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.errors import DataError
 from dizuo.evaluation.answering import models
 from dizuo.evaluation.answering.answers import Absent, Answers, Likelihood
+from dizuo.evaluation.answering.asking import render_answered
 from dizuo.evaluation.answering.likelihood import score_sequences
 from dizuo.evaluation.answering.shots import Shots
 from dizuo.evaluation.baselines import untuned
@@ -20,6 +21,8 @@ from dizuo.evaluation.setting import Question, Setting
 
 __all__ = ["max_tokens", "show_metrics", "untuned_entries", "with_likelihood", "write_answers"]
 
+LONGEST, LONGEST_THOUGHT = 256, 2048
+"""Most tokens of an answer, and of one with thoughts before it, unless `evaluate.max_tokens` says otherwise."""
 SHOWN = ("exact_match", "token_f1", "rouge_l", "chrf")
 """Metrics that every row of written answers shows besides its score."""
 
@@ -38,7 +41,7 @@ def write_answers(
     Args:
         setting: what is evaluated.
         speaker: the engine.
-        questions: the messages that the model is shown.
+        questions: what the model is shown.
         longest: most tokens of an answer.
         tuned: ask the tuned model.
         work: name of the work in progress events.
@@ -84,9 +87,9 @@ def max_tokens(setting: Setting) -> int:
     from dizuo.models import load_tokenizer
 
     tokenizer: Tokenizer = load_tokenizer(setting.spec)
-    answers = [item.answer for item in setting.train[:2000]] or [""]
+    answers = [f"{item.thoughts}{item.answer}" for item in setting.train[:2000]] or [""]
     longest = max(len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"])
-    return min(256, max(8, longest + longest // 4))
+    return min(LONGEST_THOUGHT if setting.task.thinking else LONGEST, max(8, longest + longest // 4))
 
 
 def show_metrics(setting: Setting, entries: Sequence[Entry]) -> None:
@@ -105,7 +108,7 @@ def with_likelihood(setting: Setting, entry: Entry, *, tuned: bool) -> Entry:
     with models.open_runner(setting, tuned=tuned) as (runner, tokenizer):
         for item in setting.items:
             try:
-                sequence = render_completion(tokenizer, item.question, item.answer)
+                sequence = render_answered(tokenizer, item.question, item.answer)
             except DataError:
                 continue  # an answer that the template cannot write has no likelihood; what was written is scored
             if len(sequence.ids) <= setting.spec.context_length:

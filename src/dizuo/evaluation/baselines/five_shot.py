@@ -23,7 +23,10 @@ __all__ = ["BASELINE", "choose", "prompts"]
 def prompts(
     rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
 ) -> Callable[[Question], Question]:
-    """Return a function that puts answered training questions, as earlier turns, before a question.
+    """Return a function that puts answered training questions before a question.
+
+    They are earlier turns of a conversation; raw prompts with their answers stand before a raw prompt, with a blank
+    line after each.
 
     A question is never among its own examples: where it was drawn, others are drawn for it.
 
@@ -35,13 +38,16 @@ def prompts(
 
     def drawn(rows: Sequence[tuple[Question, str]]) -> tuple[list[Question], Question]:
         shown = [rows[i] for i in choose([answer for _, answer in rows], labels=labels, options=options)]
-        turns = (message for question, answer in shown for message in (*question, Message("assistant", answer)))
-        return [question for question, _ in shown], tuple(turns)
+        return [question for question, _ in shown], _joined(shown)
 
     asked, usual = drawn(rows)
 
     def ask(question: Question) -> Question:
         before = usual if question not in asked else drawn([row for row in rows if row[0] != question])[1]
+        if isinstance(question, str) or isinstance(before, str):
+            assert isinstance(question, str)
+            assert isinstance(before, str)
+            return before + question
         # A system turn must stay the first one, and stand there once.
         system = [message for message in question if message.role in ("system", "developer")]
         if not system:
@@ -50,6 +56,18 @@ def prompts(
         return (*system, *rest)
 
     return ask
+
+
+def _joined(shown: Sequence[tuple[Question, str]]) -> Question:
+    """Return answered questions as one: turns, or one text."""
+    if shown and isinstance(shown[0][0], str):
+        return "".join(f"{question}{answer}\n\n" for question, answer in shown)
+    return tuple(
+        message
+        for question, answer in shown
+        if not isinstance(question, str)
+        for message in (*question, Message("assistant", answer))
+    )
 
 
 def choose(answers: Sequence[str], *, labels: Sequence[str], options: EvaluateOptions) -> list[int]:

@@ -16,8 +16,8 @@ A figure is a file that ends in one value:
     FIGURE = Figure(title="Cohen's kappa", value=kappa, answers=("label",), is_score=True)
 
 Reports show the figures of every row beside its score. Where `is_score` is true, `evaluate.metric` may name the figure;
-its interval and its tests are then a bootstrap over the items. A package of yours offers one through the entry-point
-group `dizuo.evaluation.figures`, and `dizuo.testing.FigureSuite` tests it.
+its interval is then a bootstrap over the items, its test an exchange of the answers. A package of yours offers one
+through the entry-point group `dizuo.evaluation.figures`, and `dizuo.testing.FigureSuite` tests it.
 """
 
 from __future__ import annotations
@@ -73,6 +73,27 @@ class AnsweredSet:
             None if self.probabilities is None else self.probabilities[rows],
         )
 
+    def first(self, n: int) -> AnsweredSet:
+        """Return the set of the first n items."""
+        import numpy as np
+
+        return self.take(np.arange(n))
+
+    def followed_by(self, other: AnsweredSet) -> AnsweredSet:
+        """Return the set of the items of this one and then those of another; log-probabilities are left out."""
+        import numpy as np
+
+        probabilities = None
+        if self.probabilities is not None and other.probabilities is not None:
+            probabilities = np.concatenate((self.probabilities, other.probabilities))
+        return AnsweredSet(
+            [*self.answers, *other.answers],
+            [*self.expected, *other.expected],
+            np.concatenate((self.values, other.values)),
+            self.labels,
+            probabilities,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -89,8 +110,8 @@ class Figure:
     is_score: bool = False
     """Whether it may stand in the score column: it is 0 to 1, higher is better, and it needs nothing a row may lack."""
     statistic: Callable[[AnsweredSet], Statistic] | None = None
-    """Returns a function from the places of drawn items to the figure, where that is faster than `value`: a bootstrap
-    asks thousands of times."""
+    """Returns a function from the places of drawn items to the figure, where that is faster than `value`: intervals
+    and tests ask thousands of times."""
     name: str = ""
     """Filled in by `FIGURES.load`."""
 

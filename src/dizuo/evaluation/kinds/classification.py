@@ -143,7 +143,8 @@ def _choose_labels(
     options = setting.options
 
     def scored(rows: Sequence[Question], name: str) -> LabelScores:
-        shown = [ask(question) for question in rows]
+        shown = [question for question in map(ask, rows) if not isinstance(question, str)]
+        assert len(shown) == len(rows), "a label is an answer in a conversation"
         return score_labels(
             runner,
             tokenizer,

@@ -1,6 +1,7 @@
 """Written answers: the nearest training answer, the untuned model without and with examples, the tuned one.
 
-Several labels without a trained head are written answers, too: the model writes them in a row.
+A raw prompt with its completion is a question with its right answer; running text has neither and is refused. Several
+labels without a trained head are written answers, too: the model writes them in a row.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ __all__ = ["KIND"]
 
 def _applies(task: Task, head: HeadFacts | None) -> bool:
     several = task.kind == "classification" and task.multi_label
-    return head is None and (task.kind == "generation" or several)
+    return head is None and (task.kind in ("generation", "text") or several)
 
 
 def _default_metric(items: Sequence[Item]) -> tuple[str, str]:

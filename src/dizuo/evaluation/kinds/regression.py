@@ -58,7 +58,7 @@ class _Truth:
         """Return predictions, [n] of the first n items, with what each of them is worth."""
         rows = self.numbers[: len(predicted)]
         answers.metrics.update(_errors(rows, predicted, self.options))
-        return Entry(name, title, family, answers, 1 - (rows - predicted) ** 2 / self.scale)
+        return Entry(name, title, family, answers, 1 - (rows - predicted) ** 2 / self.scale, bounded=False)
 
 
 def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Entry]:
@@ -66,7 +66,8 @@ def _entries(setting: Setting, score: Score, absent: dict[str, str]) -> list[Ent
     truth = _truth(setting)
     texts = [item.text for item in setting.items]
     entries = []
-    for baseline, answers in cheap_answers(setting, choose_baselines(("auto",), answers=KIND.answers), absent):
+    baselines = choose_baselines(setting.options.baselines, answers=KIND.answers)
+    for baseline, answers in cheap_answers(setting, baselines, absent):
         entries.append(truth.entry(baseline.name, baseline.title, "cheap", answers, _numbers(answers.texts)))
     constant = np.full(len(texts), truth.mean)
     note = "always the mean of the training rows, which is what a new head says"

@@ -48,7 +48,7 @@ class Row:
     n: int
     """Items it was scored on; an answer that could not be read counts as wrong."""
     interval: str = ""
-    """How the interval was made: `wilson`, `bca` or `percentile`."""
+    """How the interval was made: see `dizuo.significance.intervals`."""
     p_vs_best_cheap: float | None = None
     """Paired test against the best cheap row on the items both have; None for that row itself, and without one."""
     p_vs_untuned: float | None = None
@@ -57,6 +57,10 @@ class Row:
     """Mean difference to the untuned model on the same items, with its interval."""
     vs_best_cheap: tuple[float, float, float] | None = None
     """Mean difference to the best cheap row on the same items, with its interval."""
+    p_vs_scored: float | None = None
+    """Of the row as served: the paired test against the same model as scored."""
+    vs_scored: tuple[float, float, float] | None = None
+    """Of the row as served: mean difference to the same model as scored on the same items, with its interval."""
     seconds_train: float | None = None
     """Training seconds; 0 where nothing is trained, None where not known."""
     ms_per_item: float | None = None
@@ -190,7 +194,7 @@ class Report:
 
 
 def _row(value: Mapping[str, Any]) -> Row:
-    pairs = {name: value.get(name) for name in ("vs_untuned", "vs_best_cheap")}
+    pairs = {name: value.get(name) for name in ("vs_untuned", "vs_best_cheap", "vs_scored")}
     return Row(**{**value, **{name: None if pair is None else tuple(pair) for name, pair in pairs.items()}})
 
 

@@ -1,6 +1,7 @@
 """The one-line verdict of a report: did tuning help, and was a language model needed?
 
-A difference counts when the paired test says p < 0.05; else the line says that it cannot be told.
+A difference counts when the paired test says p < 0.05; else the line says that it cannot be told. Where items are so
+few that no outcome could be significant, it says so.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dizuo.evaluation.reporting.report import Row
-from dizuo.significance import minimum_detectable_effect
+from dizuo.significance import minimum_detectable_effect, smallest_p
 
-__all__ = ["verdict"]
+__all__ = ["SERVED_LEVEL", "verdict"]
 
 LEVEL = 0.05
+SERVED_LEVEL = 0.01
+"""Below it, what is served is not what was scored; the gate closes by the same."""
 
 
 def verdict(rows: Sequence[Row], *, metric: str) -> str:
@@ -24,7 +27,8 @@ def verdict(rows: Sequence[Row], *, metric: str) -> str:
         return _untuned_only(untuned, cheap, metric)
     first = _against_untuned(tuned, untuned, metric)
     second = _against_cheap(tuned, cheap)
-    return f"{first} {second}".strip()
+    third = _as_served(by_name.get("served"))
+    return " ".join(part for part in (first, second, third) if part)
 
 
 def _untuned_only(untuned: Row | None, cheap: Row | None, metric: str) -> str:
@@ -37,13 +41,18 @@ def _untuned_only(untuned: Row | None, cheap: Row | None, metric: str) -> str:
 
 
 def _against_untuned(tuned: Row, untuned: Row | None, metric: str) -> str:
-    head = f"The tuned model reaches {_percent(tuned.score)} {metric} on {tuned.n:,} items"
+    head = f"The tuned model reaches {_percent(tuned.score)} {metric} on {_items(tuned.n)}"
     if untuned is None or tuned.vs_untuned is None or tuned.p_vs_untuned is None:
         return f"{head}."
     gain, p = tuned.vs_untuned[0], tuned.p_vs_untuned
+    if _too_few(tuned, untuned):
+        return (
+            f"{head}, {_percent(untuned.score)} before tuning: {_items(min(tuned.n, untuned.n))} are too few to say "
+            "whether that is chance."
+        )
     if p >= LEVEL:
         return (
-            f"Tuning made no difference that {tuned.n:,} items can show: {_percent(tuned.score)} {metric} after, "
+            f"Tuning made no difference that {_items(tuned.n)} can show: {_percent(tuned.score)} {metric} after, "
             f"{_percent(untuned.score)} before ({_p(p)})."
         )
     if gain > 0:
@@ -56,6 +65,8 @@ def _against_cheap(tuned: Row, cheap: Row | None) -> str:
         return ""
     gain, p = tuned.vs_best_cheap[0], tuned.p_vs_best_cheap
     cost = _cost(cheap)
+    if _too_few(tuned, cheap):
+        return f"{cheap.title} reaches {_percent(cheap.score)}{cost}."
     if p < LEVEL and gain > 0:
         return f"It beats {cheap.title} ({_percent(cheap.score)}) by {_points(gain)} ({_p(p)})."
     if p < LEVEL:
@@ -69,9 +80,28 @@ def _against_cheap(tuned: Row, cheap: Row | None) -> str:
     )
 
 
+def _as_served(served: Row | None) -> str:
+    """Say that what is served is not what was scored, where the items show it."""
+    if served is None or served.vs_scored is None or served.p_vs_scored is None or served.p_vs_scored >= SERVED_LEVEL:
+        return ""
+    return (
+        f"Served, it is another model: {_percent(served.score)} against {_percent(served.score - served.vs_scored[0])} "
+        f"as scored on the same {_items(served.n)} ({_p(served.p_vs_scored)})."
+    )
+
+
+def _too_few(row: Row, other: Row) -> bool:
+    """Return whether no outcome on the items that both have could be significant."""
+    return smallest_p(min(row.n, other.n)) >= LEVEL
+
+
+def _items(n: int) -> str:
+    return f"{n:,} item{'s' if n != 1 else ''}"
+
+
 def _blind(tuned: Row, cheap: Row) -> str:
     """Say how small a difference this many items would show."""
-    if tuned.interval != "wilson":
+    if tuned.interval not in ("wilson", "clopper-pearson"):
         return ""
     # Independent errors are the most that two rows of these scores disagree by chance.
     share = tuned.score * (1 - cheap.score) + cheap.score * (1 - tuned.score)

@@ -66,6 +66,23 @@ def model_card(name: str, spec: ModelSpec, task: Task | None, *, kind: str, gene
                 f"curl http://127.0.0.1:8000/v1/classify -H 'Content-Type: application/json' -d '{body}'", "console"
             )
         )
+    if kind == "adapter":
+        parts.append(
+            "## Use with PEFT\n\n"
+            "`adapter/adapter_config.json` names the base model as PEFT finds it: by its name on the hub, or by the "
+            "folder on the machine that trained it. There this is enough:\n\n"
+            + _block(
+                "from peft import AutoPeftModelForCausalLM\n"
+                'model = AutoPeftModelForCausalLM.from_pretrained("adapter")',
+                "python",
+            )
+            + f"\n\nElsewhere pass the base model, whose folder `dizuo select {spec.source} --json` prints:\n\n"
+            + _block(
+                "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n"
+                'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("FOLDER"), "adapter")',
+                "python",
+            )
+        )
     parts.append("Scores, with intervals and what was compared: `report.json`. Data: `data_card.json`.")
     return "\n\n".join(parts) + "\n"
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dizuo.errors import ServingError
+from dizuo.redaction import hide
 from dizuo.serving.gateway.api_errors import ApiError
 from dizuo.serving.options import ServeOptions
 
@@ -25,7 +26,7 @@ _SHORTEST_KEY = 16
 
 
 def read_keys(options: ServeOptions) -> dict[str, bytes]:
-    """Return name → SHA-256 of the key; the keys themselves are not kept.
+    """Return name → SHA-256 of the key; the keys themselves are kept nowhere but among what must not be shown.
 
     Raises:
         ServingError: the file cannot be read, or a key is too short to be one.
@@ -50,6 +51,7 @@ def read_keys(options: ServeOptions) -> dict[str, bytes]:
                 f"{source}, entry {number}: a key has fewer than {_SHORTEST_KEY} characters",
                 hint="make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
             )
+        hide(key.strip())
         keys[name.strip()] = _digest(key.strip())
     if options.keys_file is not None and not keys:
         raise ServingError(f"the keys file {options.keys_file} holds no key")

@@ -48,7 +48,7 @@ def command(url: str, pytest_arguments: tuple[str, ...], quick: bool, options: t
     wrong arguments.
     """
     if "://" not in url:
-        raise click.UsageError(f"{url!r} is no address of a store, such as lancedb://./folder")
+        raise click.UsageError("this is no address of a store, such as lancedb://./folder")
     given: dict[str, str] = {}
     for option in options:
         name, equals, value = option.partition("=")

@@ -45,6 +45,11 @@ class Opening:
     """Cases that hypothesis makes per property."""
     trees: ClassVar[int] = int(os.environ.get("DIZUO_FILTER_TREES", "60"))
     """Generated filters (`filter_trees.py`) that are asked."""
+    histories: ClassVar[int] = 12
+    """Random histories of writes after which words are compared."""
+    words_tolerance: ClassVar[float] = 0.01
+    """What an engine's own words may fall short of exact ones, where the store says that they are the engine's: mean
+    nDCG@10 over the rankings of these histories, with exact scores as gains."""
     rows: ClassVar[int] = 20_000
     """Vectors of the selectivity tests."""
     kind: ClassVar[str] = "real"

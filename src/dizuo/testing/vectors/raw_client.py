@@ -65,6 +65,15 @@ class RawClientSuite:
         assert rows[0][0] == "row-3"
         assert rows[0][1] == pytest.approx(1, abs=1e-5)
 
+    def test_words_find_all_that_was_written(self, table: RawTable) -> None:
+        table.recreate(words=True)
+        table.upsert(make_batch(range(5), make_vectors(5)))
+        assert set(table.search_words("数据")) == {f"row-{n}" for n in range(5)}
+        assert table.search_words("4") == ["row-4"]
+        table.upsert(make_batch(range(4, 8), make_vectors(4)))
+        assert set(table.search_words("数据")) == {f"row-{n}" for n in range(8)}
+        assert set(table.search_words("7 4")) == {"row-7", "row-4"}
+
     def test_making_it_anew_empties_it(self, table: RawTable) -> None:
         table.upsert(make_batch(range(5), make_vectors(5)))
         table.recreate()

@@ -15,6 +15,7 @@ from dizuo.testing.vectors.areas.scans import Scans
 from dizuo.testing.vectors.areas.scores import Scores
 from dizuo.testing.vectors.areas.selectivity import Selectivity
 from dizuo.testing.vectors.areas.upkeep import Upkeep
+from dizuo.testing.vectors.areas.words import Words
 from dizuo.testing.vectors.areas.writing import Writing
 
 __all__ = ["AREAS", "VectorStoreSuite"]
@@ -28,6 +29,7 @@ AREAS: dict[str, str] = {
     "Namespaces": "isolation, names",
     "Batches": "streams, visibility, per-row errors",
     "Hybrid": "BM25 and RRF",
+    "Words": "words after any history",
     "Scans": "scan and Arrow",
     "Refusals": "wrong vectors and values",
     "Limits": "past what engines allow",
@@ -47,6 +49,7 @@ class VectorStoreSuite(
     Namespaces,
     Batches,
     Hybrid,
+    Words,
     Scans,
     Refusals,
     Limits,

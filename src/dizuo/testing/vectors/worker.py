@@ -1,7 +1,7 @@
 """A process of the suite's own: opens a store and writes, so that the suite can watch it, join it or kill it.
 
-`python -m dizuo.testing.vectors.worker '{"url": …, "options": {…}, "collection": …, "prefix": …, "batches": …}'`
-writes one line per batch that is in.
+`python -m dizuo.testing.vectors.worker` reads one line, `{"url": …, "options": {…}, "collection": …, "prefix": …,
+"batches": …}`, and writes one per batch that is in. An argument would show everybody the password in the URL.
 """
 
 from __future__ import annotations
@@ -42,4 +42,4 @@ def _say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    run(json.loads(sys.argv[1]))
+    run(json.loads(sys.stdin.readline()))

@@ -84,7 +84,9 @@ def find_turns_of(row: Row, subject: Subject, *, stops: Sequence[int]) -> Iterat
             if message.role != "assistant" or number < first or not message.weight > 0:
                 continue
             try:
-                prompt = tuple(render_prompt(subject.tokenizer, chat.messages[:number], tools=chat.tools))
+                thinking = bool(message.thoughts_and_answer()[0])
+                before = chat.messages[:number]
+                prompt = tuple(render_prompt(subject.tokenizer, before, tools=chat.tools, thinking=thinking))
             except DizuoError:
                 continue
             located = [_locate(row, number, message, prompt, sequence, stops) for sequence in row.sequences]

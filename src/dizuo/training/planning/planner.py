@@ -266,17 +266,17 @@ def _tokenize(
             problems.add(
                 f"{len(faults):,} of {len(split):,} {what} rows cannot be trained",
                 faults.lines(),
-                hint=_row_hint(faults.lines(), options),
+                hint=_row_hint(faults, options),
             )
         return store
 
     return render(data.train, "train", "training"), render(data.validation, "validation", "validation")
 
 
-def _row_hint(lines: Sequence[str], options: TrainOptions) -> str:
-    if any("the limit is" in line for line in lines) and options.over_length == "refuse":
+def _row_hint(faults: Faults, options: TrainOptions) -> str:
+    if any("the limit is" in line for line in faults.lines()) and options.over_length == "refuse":
         return "remove the rows, raise max_length, or cut long prompts with over_length: cut_prompt"
-    return "fix or remove the rows"
+    return faults.hint or "fix or remove the rows"
 
 
 def _inputs(spec: ModelSpec, data: Dataset, train: TokenStore, validation: TokenStore | None) -> dict[str, str]:

@@ -19,8 +19,9 @@ from dizuo.training.planning.measuring import measure_layout
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.problems import Problems
 from dizuo.training.planning.settings import Settings, Value, Why
-from dizuo.training.tokens.batching import Stream, count_packed
+from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.token_store import TokenStore
+from dizuo.trees import count_packed
 
 if TYPE_CHECKING:
     from dizuo.models import Model, ModelSpec

@@ -8,7 +8,7 @@
 `torch.distributed.fsdp.fully_shard` (Zhao et al. 2023, "PyTorch FSDP", in its per-parameter form on DTensor) gathers
 the parameters of a module when its forward begins and scatters their gradients when its backward ends. Each transformer
 block is one such module. Embedding, final norm and output layer belong to a module of ours around the whole model,
-`ShardGate`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without
+`GatheringModule`, whose forward is a whole pass: log-probabilities are computed from the output layer's weight without
 calling it, and a tied output layer must be gathered together with its embedding.
 
 The native tree forward calls no module's forward, so nothing would gather its weights: sharded models run hosted or
@@ -28,12 +28,12 @@ from dizuo.training.building.network import Network
 from dizuo.training.ranks.group import Ranks
 from dizuo.trees import Runner
 
-__all__ = ["ShardGate", "compute_norm", "gather_whole", "is_sharded", "shard", "take_local_parts"]
+__all__ = ["GatheringModule", "compute_norm", "gather_whole", "is_sharded", "shard", "take_local_parts"]
 
 T = TypeVar("T")
 
 
-class ShardGate(nn.Module):
+class GatheringModule(nn.Module):
     """The module around a model whose forward is a pass of any kind, so that its weights are whole for all of it."""
 
     def __init__(self, inner: nn.Module) -> None:
@@ -66,7 +66,7 @@ def shard(network: Network, runner: Runner, ranks: Ranks, *, bfloat16: bool = Fa
     )
     for block in _blocks(runner.base):
         fully_shard(block, mesh=mesh, mp_policy=policy)
-    gate = ShardGate(network.module)
+    gate = GatheringModule(network.module)
     fully_shard(gate, mesh=mesh, mp_policy=policy)
     for part in gate.modules():
         if isinstance(part, FSDPModule):

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from dizuo.data import order
 from dizuo.training.tokens.tokenizing import TokenStore
-from dizuo.trees import common_prefix
+from dizuo.trees import common_prefix, count_packed
 
-__all__ = ["Stream", "count_packed", "cut_blocks", "find_worst_block", "take_share"]
+__all__ = ["Stream", "cut_blocks", "find_worst_block", "take_share"]
 
 
 class Stream:
@@ -135,16 +135,6 @@ def _runs(alone: NDArray[np.int64], shared: NDArray[np.int64], limit: int) -> li
             starts.append(index)
             size = int(alone[index])
     return starts
-
-
-def count_packed(sequences: Sequence[NDArray[np.int32]]) -> int:
-    """Return the tokens of the sequences' tree: each adds what it does not share with its neighbour in sorted order."""
-    ordered = sorted(sequences, key=lambda ids: ids.astype(">i4").tobytes())
-    total, before = 0, np.empty(0, np.int32)
-    for ids in ordered:
-        total += len(ids) - common_prefix(before, ids)
-        before = ids
-    return total
 
 
 def find_worst_block(store: TokenStore, *, batch_size: int, budget: int, layout: str) -> list[int]:

@@ -9,6 +9,7 @@ Shapes: m examples, n sequences (n = m for most methods), L tokens over all sequ
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -41,10 +42,20 @@ class Faults:
 
     def __init__(self) -> None:
         self._rows: list[str] = []
+        self._hints: Counter[str] = Counter()
 
-    def add(self, reason: str, place: str) -> None:
-        """Note one row."""
+    def add(self, reason: str, place: str, *, hint: str | None = None) -> None:
+        """Note one row; `hint` says what to do where the fault is not the row's, but the model's or the method's."""
         self._rows.append(f"{place}: {reason}")
+        if hint:
+            self._hints[hint] += 1
+
+    @property
+    def hint(self) -> str:
+        """What to do where the model or the method is at fault for most of the rows; otherwise empty."""
+        if 2 * self._hints.total() <= len(self._rows):
+            return ""
+        return self._hints.most_common(1)[0][0]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -101,6 +112,10 @@ class Rules:
     """Tokens a sequence may have."""
     over_length: str
     """`refuse`, `cut_prompt` (the prompt's middle) or `cut_prompt_left`."""
+
+
+class _WrongKind(PlanError):
+    """A row of a kind that the method does not take."""
 
 
 def tokenize(
@@ -173,7 +188,9 @@ def _rendered(
             yield _entry(row, example, rules)
         except DizuoError as error:
             place = _place(example, name, row)
-            faults.add(error.message.removeprefix(f"{place}: "), place)
+            reason = error.message.removeprefix(f"{place}: ")
+            is_the_rows = "chat template" not in reason and not isinstance(error, _WrongKind)
+            faults.add(reason, place, hint=None if is_the_rows else error.hint)
         now = time.perf_counter()
         if now - told > 0.5:
             told, rate = now, (row + 1) / (now - started)
@@ -188,7 +205,10 @@ def _entry(row: int, example: Example, rules: Rules) -> Entry:
     """
     method, kind = rules.method, kind_of(example)
     if kind not in method.kinds:
-        raise PlanError(f"a {kind} row, but {rules.name} takes {', '.join(method.kinds)}")
+        raise _WrongKind(
+            f"a {kind} row, but {rules.name} takes {', '.join(method.kinds)}",
+            hint=f"choose a method that takes {kind} rows, or prepare the data as another format",
+        )
     sequences = method.sequences(example, rules.task, rules.tokenizer, rules.options)
     targets = () if method.targets is None else method.targets(example, rules.task, rules.options)
     for sequence in sequences:

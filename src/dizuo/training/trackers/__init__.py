@@ -20,10 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from dizuo.errors import PlanError
 from dizuo.plugins import Kind, check_fields
+from dizuo.redaction import redact_values
 
 if TYPE_CHECKING:
     from dizuo.training.planning.plan import Plan
@@ -67,7 +68,8 @@ def settings_of(plan: Plan) -> JsonObject:
     """Return what a tracker shows beside the curves: every value of the plan, the model and the method's options."""
     values = plan.use.to_values()
     options = {f"{plan.use.method}.{name}": value for name, value in plan.method_values.items()}
-    return {"model": plan.model.id, "plan": plan.digest[:19], **values, **options}
+    shown = redact_values({"model": plan.model.id, "plan": plan.digest[:19], **values, **options})
+    return cast("JsonObject", shown)
 
 
 TRACKERS = Kind("tracker", "dizuo.training.trackers", "TRACKER", Tracker, error=PlanError)

@@ -30,7 +30,8 @@ from dizuo.vectors.benchmarking.overhead import Overhead
 from dizuo.vectors.benchmarking.preparing import prepare
 from dizuo.vectors.benchmarking.searching import Load, Recall
 from dizuo.vectors.benchmarking.worker import Build, Measured, Memory
-from dizuo.vectors.connecting.addresses import parse_url
+from dizuo.vectors.connecting.connect import find_store
+from dizuo.vectors.connecting.forms import has_scheme
 from dizuo.vectors.scores import Metric
 
 __all__ = ["Benchmark", "Build", "Load", "Machine", "Measured", "Memory", "Overhead", "Recall", "benchmark"]
@@ -133,13 +134,13 @@ def benchmark(
 def _find_faults(
     urls: Sequence[str], *, k: int, queries: int, concurrency: Sequence[int], seconds: float, rows: int | None, dim: int
 ) -> list[str]:
-    from dizuo.vectors.stores import STORES
-
     faults = [] if urls else ["urls: none is given"]
     for url in urls:
-        scheme = parse_url(url).scheme
-        if scheme not in STORES.names():
-            faults.append(f"{url}: no store is called {scheme!r}")
+        try:
+            find_store(url)
+        except VectorError as error:
+            named = f"{url.partition('://')[0].strip()}://…" if has_scheme(url) else "an address"
+            faults.append(f"{named}: {error.message}{f'; {error.hint}' if error.hint else ''}")
     for name, value, least in (("k", k, 1), ("queries", queries, 1), ("rows", rows, 20), ("dim", dim, 1)):
         if value is not None and value < least:
             faults.append(f"{name}: {value} is less than {least}")
@@ -152,7 +153,9 @@ def _find_faults(
 
 def _measure_in_process(job: dict[str, Any], watch: Watcher) -> Measured:
     """Measure one store in a process of its own, and return what it says."""
-    shown, began = str(parse_url(job["url"])), time.monotonic()
+    parts, _ = find_store(job["url"])
+    job["shown"] = shown = str(parts)
+    began = time.monotonic()
     job["collection"] = f"bench-{secrets.token_hex(4)}"
     watch(Started(shown, None))
     with tempfile.TemporaryFile() as complaints:

@@ -26,8 +26,7 @@ from dizuo.vectors.benchmarking.overhead import Ours, Overhead, compare, open_ra
 from dizuo.vectors.benchmarking.preparing import Truth
 from dizuo.vectors.benchmarking.raw import RAW
 from dizuo.vectors.benchmarking.searching import Load, Recall, load, recall
-from dizuo.vectors.connecting.addresses import parse_url
-from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.connecting.connect import connect, find_store
 from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["Build", "Measured", "Memory", "measure"]
@@ -84,7 +83,7 @@ class Measured:
 
 def measure(job: dict[str, Any], tell: Any) -> Measured:
     """Return everything there is to measure of `job["url"]`, in a new collection that is removed afterwards."""
-    parts = parse_url(job["url"])
+    parts, _ = find_store(job["url"])
     before = disk_bytes(parts.place)
     name = job["collection"]
     store = connect(job["url"], dim=job["dim"], metric=job["metric"], collection=name)
@@ -96,7 +95,7 @@ def measure(job: dict[str, Any], tell: Any) -> Measured:
 
 
 def _measure_store(job: dict[str, Any], store: VectorStore, before: int, tell: Any) -> Measured:
-    parts, folder, k = parse_url(job["url"]), Path(job["folder"]), job["k"]
+    (parts, _), folder, k = find_store(job["url"]), Path(job["folder"]), job["k"]
     embedded = parts.scheme == "memory" or (bool(parts.place) and Path(parts.place).exists())
     server = [] if embedded else server_processes(parts)
     queries = np.load(folder / "queries.npy")
@@ -208,7 +207,7 @@ def main() -> None:
     try:
         measured = measure(job, lambda step: say({"step": step}))
     except DizuoError as error:
-        measured = Measured(str(parse_url(job["url"])), str(error))
+        measured = Measured(job["shown"], str(error))
     say({"result": dataclasses.asdict(measured)})
 
 

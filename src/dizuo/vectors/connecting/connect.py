@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dizuo.errors import VectorError, did_you_mean
-from dizuo.vectors.connecting.addresses import Option, bind, parse_url
+from dizuo.artifacts.writing import check_place
+from dizuo.errors import DizuoError, VectorError, did_you_mean
+from dizuo.events import Watcher, ignore
+from dizuo.redaction import hide_logins, redact_errors
+from dizuo.vectors.connecting.addresses import Url, parse_url
+from dizuo.vectors.connecting.forms import check_folder, check_scheme, has_scheme
+from dizuo.vectors.connecting.options import Option, add_login, bind
 from dizuo.vectors.protocol.collection import CollectionRequest
+from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.store import Store
 from dizuo.vectors.scores import METRICS, Metric
 from dizuo.vectors.stores import STORES
@@ -14,7 +21,10 @@ from dizuo.vectors.vector_store import VectorStore
 from dizuo.vectors.writing.naming import check_name
 from dizuo.vectors.writing.retrying import Patience
 
-__all__ = ["connect"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["connect", "find_store"]
 
 
 def connect(
@@ -27,21 +37,25 @@ def connect(
     create: bool = True,
     lexical: str | Path | None = None,
     patience: Patience | None = None,
+    watch: Watcher = ignore,
     **options: Option,
 ) -> VectorStore:
     """Return a collection of vectors in a database; it is made where it does not exist yet.
 
     Args:
-        url: `lancedb://FOLDER` (or just FOLDER), `memory://`, `postgresql://…`, and so on: one scheme per database.
+        url: `lancedb://FOLDER` (or just FOLDER), `memory://`, `postgresql://…`, and so on: one scheme per database. A
+            password may stand in it as it is; no message, no log and no file shows it.
         dim: numbers in a vector; only needed to make a collection.
         metric: `cosine` (the default of a new collection), `dot` or `l2`.
         collection: which set of vectors; several can live in one database.
         namespace: the part of the collection to work in; `store.namespace(name)` gives another.
         create: make the collection where there is none.
-        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves. A database in a
-            folder has one beside it by default.
+        lexical: folder of the BM25 side-car, for databases that cannot search by words themselves, or not exactly
+            (`capabilities.words` is `engine`). A database in a folder has one beside it by default. All who write to
+            the collection name the same folder.
         patience: how often and how long to try again while a server is busy.
-        options: those of the store, as in the URL's query.
+        watch: is told if what the collection holds already has to be indexed for a new side-car, once.
+        options: those of the store, as in the URL's query; `password=` and `api_key=` for one that has logins.
 
     Raises:
         VectorError: there is no such database, or it disagrees.
@@ -56,25 +70,72 @@ def connect(
         >>> store.search([1, 1], k=1, where=field("lang") == "zh").ids
         ['a']
     """
-    parts = parse_url(url)
-    if dim is not None and (type(dim) is not int or not 1 <= dim <= 65_536):
-        raise VectorError(f"dim is {dim!r}, and a vector has 1 to 65,536 numbers")
-    if metric not in (None, *METRICS):
-        raise VectorError(f"there is no metric {metric!r}{did_you_mean(str(metric), METRICS)}", hint=", ".join(METRICS))
-    check_name(collection, noun="collection")
-    check_name(namespace, noun="namespace", empty=True)
-    database = STORES.load(parts.scheme)
-    bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)
-    request = CollectionRequest(collection, dim, metric, create)
-    patience = patience or Patience()
-    store = patience(lambda: database.open(parts, request, bound))
+    with redact_errors():
+        parts, database = find_store(url)
+        if dim is not None and (type(dim) is not int or not 1 <= dim <= 65_536):
+            raise VectorError(f"dim is {dim!r}, and a vector has 1 to 65,536 numbers")
+        if metric not in (None, *METRICS):
+            near = did_you_mean(str(metric), METRICS)
+            raise VectorError(f"there is no metric {metric!r}{near}", hint=", ".join(METRICS))
+        if lexical is not None and (not isinstance(lexical, str | Path) or not str(lexical).strip()):
+            raise VectorError(f"lexical is {lexical!r}, and it is a folder", hint="lexical='./words'")
+        check_name(collection, noun="collection")
+        check_name(namespace, noun="namespace", empty=True)
+        bound = bind(database.options, {**parts.query, **options}, store=parts.scheme)
+        parts = add_login(parts, bound)
+        folder = None if lexical is None else check_place(lexical)
+        request = CollectionRequest(collection, dim, metric, create, sidecar=lexical is not None)
+        patience = patience or Patience()
+        store = patience(lambda: _open(database, parts, request, bound))
+        try:
+            _check_limits(store, parts.scheme)
+            store = _add_sidecar(store, folder, watch)
+            return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
+        except BaseException:
+            store.close()
+            raise
+
+
+def find_store(url: str) -> tuple[Url, Database[DataclassInstance]]:
+    """Return the parts of an address and the database that it names.
+
+    Raises:
+        VectorError: it is no address of a store, or was written wrongly; the hint has the right form.
+    """
+    if not isinstance(url, str) or not url.strip():
+        what = repr(url) if isinstance(url, str) else f"an object of the type {type(url).__name__}"
+        raise VectorError(f"{what} is no address of a store", hint='for example connect("lancedb://./index", dim=384)')
+    names = STORES.names()
+    if not has_scheme(url):
+        folder = check_folder(url, names)
+        return Url("lancedb", path=folder, place=folder), STORES.load("lancedb")
+    url = url.strip()
+    parts = parse_url(url.partition("://")[0] + "://")
     try:
-        _check_limits(store, parts.scheme)
-        store = _add_sidecar(store, lexical)
-        return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
-    except BaseException:
-        store.close()
+        check_scheme(parts.scheme, names)
+        database = STORES.load(parts.scheme)
+    except VectorError:
+        hide_logins(url)
         raise
+    if parts.extra and database.extras is not None and parts.extra not in database.extras:
+        hide_logins(url)
+        near = did_you_mean(parts.extra, database.extras)
+        forms = ", ".join(f"{parts.scheme}+{extra}://" for extra in database.extras)
+        hint = f"write {parts.scheme}://{f', or {forms}' if forms else ''}"
+        raise VectorError(f"{parts.scheme}:// takes no +{parts.extra}{near}", hint=hint)
+    return parse_url(url, database.options, form=database.form), database
+
+
+def _open(
+    database: Database[DataclassInstance], url: Url, request: CollectionRequest, options: DataclassInstance
+) -> Store:
+    """Return the open collection; what a client raises and the store did not foresee is an error of ours."""
+    try:
+        return database.open(url, request, options)
+    except (DizuoError, MemoryError):
+        raise
+    except Exception as error:
+        raise VectorError(f"{url} cannot be opened: {type(error).__name__}: {error}") from error
 
 
 def _check_limits(store: Store, scheme: str) -> None:
@@ -86,13 +147,13 @@ def _check_limits(store: Store, scheme: str) -> None:
         raise VectorError(f"{scheme}:// holds vectors of at most {able.max_dim:,} numbers, not {spec.dim:,}")
 
 
-def _add_sidecar(store: Store, lexical: str | Path | None) -> Store:
-    """Return the store with a BM25 side-car, where it has no words of its own and there is a folder for one."""
-    if store.capabilities.lexical != "none":
-        return store
-    folder = lexical if lexical is not None else store.sidecar_folder
-    if folder is None:
+def _add_sidecar(store: Store, lexical: Path | None, watch: Watcher) -> Store:
+    """Return the store with a BM25 side-car, where it has no exact words of its own and there is a folder for one."""
+    able, folder = store.capabilities, lexical
+    if able.lexical == "none" and folder is None:
+        folder = store.sidecar_folder
+    if folder is None or (able.lexical != "none" and able.words == "exact"):
         return store
     from dizuo.vectors.lexical.sidecar_store import WithSidecar
 
-    return WithSidecar(store, Path(folder))
+    return WithSidecar(store, folder, watch=watch)

@@ -35,10 +35,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from dizuo.errors import MissingPackage, VectorError
+from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
-from dizuo.vectors.knowledge.text_models import bind_options, check_options, check_vectors, refuse_half_characters
+from dizuo.redaction import hide_logins, redact_errors
+from dizuo.vectors.knowledge.text_models import (
+    bind_options,
+    check_options,
+    check_texts,
+    check_vectors,
+    explain_import_error,
+)
+from dizuo.vectors.scores import METRICS
+from dizuo.vectors.writing.choices import check_address, check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +123,7 @@ class CallableEmbedder:
         max_tokens: int | None = None,
         batch: int = 256,
     ) -> None:
+        check_choice(metric, METRICS, noun="metric", also={"euclidean": "l2", "ip": "dot", "inner_product": "dot"})
         self._function, self._batch = function, batch
         self.name, self.dim, self.digest, self.metric, self.max_tokens = name, dim, digest, metric, max_tokens
 
@@ -123,7 +133,7 @@ class CallableEmbedder:
         """Return float32 [N, D]; the kind makes no difference."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), self._batch):
             part = list(texts[start : start + self._batch])
@@ -145,8 +155,8 @@ class EmbedderKind(Generic[OptionsT]):
     """(address, options, watch) -> the embedder. The address is what stands behind `NAME:`; `watch` hears of downloads
     and of choices."""
     package: str = ""
-    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
-    empty where it needs none beyond dizuo's own."""
+    """The package it runs on, as PyPI calls it. If an import fails while it is opened, the user is told to
+    install it; empty where it needs none beyond dizuo's own."""
     extra: str = ""
     """What pip installs that package by, as in `dizuo[embedders]`."""
     name: str = ""
@@ -176,6 +186,8 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    hide_logins(address)
+    check_address(address, EMBEDDERS.names(), noun="embedder")
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")
     if head in ("http", "https"):
@@ -185,9 +197,10 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
     kind = EMBEDDERS.load(name)
     bound = bind_options(kind.options, options, f"the embedder {address}")
     try:
-        return kind.open(rest, bound, watch)
+        with redact_errors():
+            return kind.open(rest, bound, watch)
     except ImportError as error:
         if not kind.package:
             raise
         purpose = f"the embedder {name.replace('_', '-')}"
-        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error
+        raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error

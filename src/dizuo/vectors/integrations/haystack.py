@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 from collections import Counter
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from dizuo.errors import MissingPackage, VectorError, redact
+from dizuo.errors import MissingPackage, VectorError
+from dizuo.redaction import is_secret_name, redact
 from dizuo.vectors import vector_store
-from dizuo.vectors.connecting.addresses import parse_url
-from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.connecting.connect import connect, find_store
 from dizuo.vectors.filters.tree import And, Filter, Not, Or, field
 from dizuo.vectors.points import Hits, Point
 from dizuo.vectors.scores import Metric
@@ -45,7 +44,6 @@ __all__ = ["DizuoDocumentStore", "DizuoEmbeddingRetriever", "DizuoHybridRetrieve
 
 OWN = "_haystack"
 """Metadata key of what only Haystack knows."""
-_SECRETS = re.compile(r"key|password|secret|token", re.IGNORECASE)
 
 
 class DizuoDocumentStore:
@@ -101,12 +99,12 @@ class DizuoDocumentStore:
             VectorError: there is a password or a key in the URL or the options, which would end up in that file.
         """
         hint = 'put all of it into the URL and give url=Secret.from_env_var("NAME") to the store'
-        if isinstance(self.url, str) and redact(self.url) != self.url:
-            raise VectorError(f"the login in {self.url} would be written into the pipeline's file", hint=hint)
-        query = parse_url(self.url).query if isinstance(self.url, str) else {}
-        for name in (*query, *self.options):
-            if _SECRETS.search(name):
+        parts = find_store(self.url)[0] if isinstance(self.url, str) else None
+        for name in (*(parts.query if parts else ()), *self.options):
+            if is_secret_name(name):
                 raise VectorError(f"the option {name} would be written into the pipeline's file", hint=hint)
+        if parts is not None and (parts.password is not None or redact(str(self.url)) != self.url):
+            raise VectorError(f"the login in {parts} would be written into the pipeline's file", hint=hint)
         names = ("url", "embedding_dim", "metric", "collection", "namespace", "lexical", "options")
         settings: dict[str, Any] = default_to_dict(self, **{name: getattr(self, name) for name in names})
         return settings

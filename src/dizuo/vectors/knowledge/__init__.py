@@ -1,7 +1,9 @@
 """A knowledge base: a folder of documents goes in, passages with citations come out.
 
     documents/              1. files become documents, and documents become chunks
-    knowledge_base.py       2. `KnowledgeBase` keeps the chunks in step with the folder, and searches them
+    syncing.py              2. which documents are new, changed, gone or cannot be read
+    knowledge_base.py       3. `KnowledgeBase` keeps the chunks in step with the folder, and searches them
+    passages.py             4. chunks become records, and what is found becomes passages
 
 How good that is, and how it gets better:
 
@@ -9,5 +11,6 @@ How good that is, and how it gets better:
     hard_negatives.py       what a search finds and should not, as pairs to train an embedder with
     changing_embedder.py    another embedder: built beside the old one, compared, swapped
 
+    arguments.py            what the calls of a knowledge base take
     text_models.py          what embedders and rerankers have in common: options, checks, batches by tokens
 """

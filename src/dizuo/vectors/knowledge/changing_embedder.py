@@ -72,7 +72,7 @@ def change_embedder(
     _remove_leftovers(knowledge_base)
     row = {"old": asdict(old), "new": asdict(head)}
     knowledge_base.about.upsert(Point(_MARK, [1.0], {"change": row}))
-    shadow = KnowledgeBase(knowledge_base.url, knowledge_base.name, embedder, head, knowledge_base.options)
+    shadow = KnowledgeBase(knowledge_base.address, knowledge_base.name, embedder, head, knowledge_base.options)
     try:
         _fill_shadow(knowledge_base, shadow, watch)
         after = evaluate_retrieval(sources_of(shadow, k=k, mode="dense", exact=True), queries, relevant, k=k)

@@ -17,32 +17,53 @@ the old one; it becomes current by the one write of "head" (`changing_embedder.p
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dizuo.errors import DataError, VectorError
-from dizuo.events import Finished, Progress, Started, Warned, Watcher, ignore
+from dizuo.errors import DataError, DizuoError, VectorError
+from dizuo.events import Event, Finished, Progress, Started, Warned, Watcher, ignore
 from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.filters.tree import field as value
-from dizuo.vectors.knowledge.documents import Chunk, Document, chunk_document, files_below, read_document
-from dizuo.vectors.points import Floats, Hit, Part, Point
+from dizuo.vectors.knowledge.arguments import check_folder, check_opening, check_search
+from dizuo.vectors.knowledge.documents import Chunk, Document, LeftOut, chunk_document, suffixes
+from dizuo.vectors.knowledge.documents.folder import Listing, list_folder, show_name
+from dizuo.vectors.knowledge.passages import (
+    RESERVED,
+    Passage,
+    hash_source,
+    hash_version,
+    make_id,
+    make_passage,
+    make_point,
+)
+from dizuo.vectors.knowledge.syncing import (
+    Candidate,
+    RemovesEverything,
+    Synced,
+    candidate_of,
+    check_removals,
+    describe_failure,
+    list_candidates,
+    warn_of_unread,
+)
+from dizuo.vectors.points import Hit, Point
 from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
+from dizuo.vectors.writing.choices import check_list
 
-__all__ = ["Head", "KnowledgeBase", "Passage", "Synced"]
+__all__ = ["Head", "KnowledgeBase", "Passage", "RemovesEverything", "Synced"]
 
-_RESERVED = ("source", "title", "start", "end", "page", "headings", "chunk", "version")
 _FILTERED = 100
 """Sources named in one filter."""
 _AT_ONCE = 1024
 """Chunks that are embedded and written together."""
+_Ready = tuple[Document, str, list[Chunk]]
+"""A document that waits for being written, its fingerprint, its chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,53 +80,14 @@ class Head:
     overlap: int
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What a sync did, in documents."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
-    unchanged: int = 0
-    failed: Mapping[str, str] = field(default_factory=dict)
-    """Source → why it could not be read. What was known of it before is still there."""
-    chunks: int = 0
-    """Chunks that were embedded and written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """An answer, with the place it was found at."""
-
-    text: str
-    score: float
-    source: str
-    start: int
-    end: int
-    title: str | None = None
-    page: int | None = None
-    headings: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    parts: Mapping[str, Part] = field(default_factory=dict)
-    id: str = ""
-
-    @property
-    def citation(self) -> str:
-        """Where it stands, for people: `handbook.pdf, page 3, Rules › Leave, characters 120–480`."""
-        parts = [self.source]
-        if self.page is not None:
-            parts.append(f"page {self.page}")
-        if self.headings:
-            parts.append(" › ".join(self.headings))
-        return ", ".join([*parts, f"characters {self.start:,}–{self.end:,}"])
-
-
 class KnowledgeBase:
     """Documents of one name in one database; `KnowledgeBase.open` makes it."""
 
     def __init__(self, url: str, name: str, embedder: Embedder, head: Head, options: Mapping[str, Any]) -> None:
-        self.url, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
+        self.address, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
         self.about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **self.options)
+        self.url = self.about.url
+        """The address without user and password; `address` is as it was given."""
         self.chunks = self.open_generation(head)
         self.records = self.about.namespace(f"g{head.generation}")
 
@@ -132,9 +114,10 @@ class KnowledgeBase:
             options: of `connect`, such as `lexical=…`.
 
         Raises:
-            VectorError: it was made with another embedder or other sizes.
+            VectorError: it was made with another embedder or other sizes, or an argument is not what it must be.
         """
-        if url.rstrip("/") == "memory:":
+        check_opening(embedder, name, size, overlap, options)
+        if isinstance(url, str) and url.rstrip("/") == "memory:":
             raise VectorError("memory:// without a name belongs to one connection only", hint="write memory://kb")
         wanted = _choose_head(embedder, size, overlap)
         about = connect(url, collection=f"{name}.about", dim=1, metric="l2", **options)
@@ -174,32 +157,41 @@ class KnowledgeBase:
     def open_generation(self, head: Head) -> VectorStore:
         """Return the collection of a generation's chunks, made where it is not there."""
         return connect(
-            self.url, collection=f"{self.name}.g{head.generation}", dim=head.dim, metric=head.metric, **self.options
+            self.address, collection=f"{self.name}.g{head.generation}", dim=head.dim, metric=head.metric, **self.options
         )
 
     # ---- writing
 
-    def sync(self, documents: Iterable[Document], *, prune: bool = True, watch: Watcher = ignore) -> Synced:
+    def sync(
+        self, documents: Iterable[Document], *, prune: bool = True, remove_all: bool = False, watch: Watcher = ignore
+    ) -> Synced:
         """Make the knowledge base hold these documents; only those that are new or changed are embedded.
 
         Args:
             documents: each with a source of its own; any number, a few are in memory at a time.
             prune: remove documents that are not among them.
+            remove_all: also where that is all there are.
             watch: hears of the progress.
 
         Raises:
-            DataError: two documents have one source, or a document's metadata uses a name of ours.
+            DataError: two documents have one source, or a document cannot be stored: its metadata uses a name of ours.
+            RemovesEverything: all documents there are would go; those that were given are in.
         """
-        items = ((document.source, _hash_document(document), _return_document(document)) for document in documents)
-        return self._sync(items, prune=prune, watch=watch)
+        if isinstance(documents, str | Path):
+            raise VectorError(f"{str(documents)!r} is no list of documents", hint="sync_folder() takes a folder")
+        check_list(documents, noun="documents", of=Document, call="sync({})")
+        items = (candidate_of(document) for document in documents)
+        return self._sync(items, Listing(), prune=prune, keep_failed=False, remove_all=remove_all, watch=watch)
 
     def sync_folder(
         self,
         root: str | Path,
         *,
         patterns: Sequence[str] = ("**/*",),
+        encoding: str | None = None,
         prune: bool = True,
-        on_error: Literal["raise", "keep"] = "raise",
+        remove_all: bool = False,
+        on_error: Literal["keep", "raise"] = "keep",
         watch: Watcher = ignore,
     ) -> Synced:
         """Make the knowledge base hold the readable files below a folder; unchanged files are not even parsed.
@@ -207,23 +199,41 @@ class KnowledgeBase:
         Args:
             root: a folder or a file.
             patterns: globs below it.
+            encoding: of text and HTML files that are neither marked nor plainly UTF-8. By default it is found, and
+                told where that is a guess.
             prune: remove documents that are not among them any more.
-            on_error: `raise` stops at the first file that cannot be read, `keep` goes on, keeps what was known of it,
-                and names it in the result.
+            remove_all: also where that is all there are, or all but the one file that is given.
+            on_error: `keep` goes on when a file cannot be read, keeps what was known of it, and names it in the result;
+                `raise` stops there.
             watch: hears of the progress, and of what readers left out.
+
+        Raises:
+            DataError: the folder is not there or cannot be looked at; with `raise`, also a file that cannot be read.
+            RemovesEverything: all documents there are would go, as where the folder is empty or another one. Nothing
+                has been changed.
+            VectorError: an argument is not what it must be.
         """
-
-        def items() -> Iterator[tuple[str, str, Callable[[], Document]]]:
-            for source, path in files_below(root, patterns=patterns):
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                yield source, digest, lambda path=path, source=source: read_document(path, source=source, watch=watch)  # type: ignore[misc]
-
-        return self._sync(items(), prune=prune, keep_failed=on_error == "keep", watch=watch)
+        check_folder(root, on_error, encoding)
+        listing = list_folder(root, patterns=patterns, suffixes=tuple(suffixes()))
+        if prune and not remove_all:
+            known = {source for source, (fingerprint, _) in self._read_records().items() if fingerprint}
+            gone = {source for source in known if source not in listing.files and not listing.explain(source)}
+            check_removals(known, gone, where=show_name(root), one_file=Path(root).is_file())
+        warn_of_unread(listing, watch)
+        items = list_candidates(listing, encoding=encoding)
+        return self._sync(items, listing, prune=prune, keep_failed=on_error == "keep", remove_all=True, watch=watch)
 
     def delete(self, sources: Iterable[str]) -> int:
-        """Remove documents by source, all their chunks with them; return how many there were."""
+        """Remove documents by source, all their chunks with them; return how many there were.
+
+        Raises:
+            VectorError: it is no list of sources.
+        """
+        check_list(sources, noun="sources", of=(str, Path), call="delete({})")
         wanted = list(dict.fromkeys(sources))
-        ids = [_hash_source(source) for source in wanted]
+        if wrong := [source for source in wanted if not isinstance(source, str)]:
+            raise VectorError(f"a source is text, not {wrong[0]!r:.60}", hint="as documents() has it")
+        ids = [hash_source(source) for source in wanted]
         num_removed = len(self.records.fetch(ids))
         for start in range(0, len(wanted), _FILTERED):
             self.chunks.delete(where=value("source").in_(wanted[start : start + _FILTERED]))
@@ -257,7 +267,11 @@ class KnowledgeBase:
             exact: compare every vector, whatever index there is.
             rerank: looks at the `depth` best a second time; its scores are the passages'.
             depth: for `rerank`; 5·k unless set.
+
+        Raises:
+            VectorError: an argument is not what it must be, such as a mode that there is not.
         """
+        check_search(query, k, mode, rerank, depth)
         wanted = max(k, depth or 5 * k) if rerank is not None else k
         if mode == "words":
             hits: Sequence[Hit] = self.chunks.words(query, wanted, where=where)
@@ -268,18 +282,20 @@ class KnowledgeBase:
             else:
                 hits = self.chunks.hybrid(query, vector, wanted, where=where, exact=exact)
         if rerank is None:
-            return [_make_passage(hit, hit.score) for hit in hits]
+            return [make_passage(hit, hit.score) for hit in hits]
         texts = [hit.document or "" for hit in hits]
-        return [_make_passage(hit, score) for hit, score in reorder(rerank, query, hits, texts, k)]
+        return [make_passage(hit, score) for hit, score in reorder(rerank, query, hits, texts, k)]
 
     # ---- inside
 
     def _sync(
         self,
-        items: Iterable[tuple[str, str, Callable[[], Document]]],
+        items: Iterable[Candidate],
+        listing: Listing,
         *,
         prune: bool,
-        keep_failed: bool = False,
+        keep_failed: bool,
+        remove_all: bool,
         watch: Watcher,
     ) -> Synced:
         began = time.monotonic()
@@ -289,39 +305,93 @@ class KnowledgeBase:
         added: list[str] = []
         changed: list[str] = []
         failed: dict[str, str] = {}
+        left_out: dict[str, tuple[LeftOut, ...]] = {}
+        warnings: dict[str, tuple[str, ...]] = {}
         unchanged = written = 0
-        waiting: list[tuple[Document, str, list[Chunk]]] = []
-        for source, fingerprint, load in items:
+        waiting: list[_Ready] = []
+
+        def write() -> int:
+            refused = self._write(waiting, known, watch)
+            for source, reason in refused.items():
+                if not keep_failed:
+                    raise VectorError(reason, hint="give it in another form, or leave it out")
+                fail(source, reason)
+                for done in (added, changed):
+                    done[:] = [other for other in done if other != source]
+            number = sum(len(chunks) for document, _, chunks in waiting if document.source not in refused)
+            waiting.clear()
+            return number
+
+        def fail(source: str, reason: str) -> None:
+            failed[source] = reason
+            watch(Warned(f"{source} was not read: {reason}"))
+
+        for name, reason in listing.failed.items():
+            if not keep_failed:
+                raise DataError(f"{name} cannot be read: {reason}", hint="on_error='keep' goes on without it")
+            fail(name, reason)
+        for item in items:
+            source = item.source
             if source in seen:
                 raise DataError(f"two documents have the source {source!r}", hint="citations need them apart")
             seen.add(source)
-            if known.get(source, ("", 0))[0] == fingerprint:
-                unchanged += 1
-                continue
+            told: list[str] = []
+
+            def hear(event: Event, told: list[str] = told) -> None:
+                told += [event.text] if isinstance(event, Warned) else []
+                watch(event)
+
             try:
-                document = load()
-            except DataError as error:
+                if known.get(source, ("", 0))[0] == item.fingerprint():
+                    unchanged += 1
+                    continue
+                document, fingerprint = item.load(hear)
+            except DizuoError as error:
                 if not keep_failed:
                     raise
-                failed[source] = error.message
-                watch(Warned(f"{source} was not read: {error.message}"))
+                fail(source, describe_failure(error))
                 continue
             (changed if source in known else added).append(source)
+            if document.left_out:
+                left_out[source] = document.left_out
+            if told:
+                warnings[source] = tuple(told)
             waiting.append((document, fingerprint, self._chunk(document)))
             if sum(len(chunks) for _, _, chunks in waiting) >= _AT_ONCE:
-                written += self._write(waiting, known, watch)
-                waiting = []
+                written += write()
             watch(Progress("sync", len(seen), None, "documents", rate=len(seen) / max(1e-9, time.monotonic() - began)))
-        written += self._write(waiting, known, watch)
-        gone = sorted(known.keys() - seen) if prune else []
+        written += write()
+        gone = self._find_gone(known, seen, listing, fail) if prune else []
+        if not remove_all:
+            check_removals([source for source, (whole, _) in known.items() if whole], gone, where="what was given")
         self.delete(gone)
-        result = Synced(tuple(added), tuple(changed), tuple(gone), unchanged, failed, written)
+        unread = {kind: len(names) for kind, names in listing.unread.items()}
+        result = Synced(
+            tuple(added), tuple(changed), tuple(gone), unchanged, failed, written, left_out, warnings, unread
+        )
         summary = f"{len(added)} added, {len(changed)} changed, {len(gone)} deleted, {unchanged} unchanged"
-        watch(Finished("sync", time.monotonic() - began, summary))
+        watch(Finished("sync", time.monotonic() - began, summary + (f", {len(failed)} not read" if failed else "")))
         return result
 
+    def _find_gone(
+        self,
+        known: Mapping[str, tuple[str, int]],
+        seen: set[str],
+        listing: Listing,
+        fail: Callable[[str, str], None],
+    ) -> list[str]:
+        """Return the documents that are gone; one that may be there all the same is kept, and named as failed."""
+        gone = []
+        for source in sorted(known.keys() - seen):
+            reason = listing.explain(source)
+            if reason is None:
+                gone.append(source)
+            elif source not in listing.failed:
+                fail(source, reason)
+        return gone
+
     def _chunk(self, document: Document) -> list[Chunk]:
-        if bad := [key for key in document.metadata if key in _RESERVED]:
+        if bad := [key for key in document.metadata if key in RESERVED]:
             raise DataError(f"{document.source}: the metadata key {bad[0]!r} is one of dizuo's own", hint="rename it")
         if not self.head.size:
             text = document.text.strip()
@@ -333,30 +403,44 @@ class KnowledgeBase:
 
         return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
 
-    def _write(
-        self, waiting: list[tuple[Document, str, list[Chunk]]], known: Mapping[str, tuple[str, int]], watch: Watcher
-    ) -> int:
-        """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole."""
+    def _write(self, waiting: Sequence[_Ready], known: Mapping[str, tuple[str, int]], watch: Watcher) -> dict[str, str]:
+        """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole.
+
+        Returns:
+            Source → why a document is not whole: the database refused some of its chunks, or their vectors.
+        """
         self._write_records([(document.source, "", 0) for document, *_ in waiting])
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
         vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
-        self.chunks.upsert(
-            _make_point(document, chunk, n, version, vector)
+        points = (
+            make_point(document, chunk, n, version, vector)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)
         )
+        refused = self._explain_refused(waiting, self.chunks.upsert(points, errors="collect").failed)
         # A document without a record has no chunks: its record is written before its chunks and removed after them.
-        replaced = [(document.source, fingerprint) for document, fingerprint, _ in waiting if document.source in known]
+        whole = [ready for ready in waiting if ready[0].source not in refused]
+        replaced = [(document.source, fingerprint) for document, fingerprint, _ in whole if document.source in known]
         sources = [source for source, _ in replaced]
-        versions = [_hash_version(source, fingerprint) for source, fingerprint in replaced]
+        versions = [hash_version(source, fingerprint) for source, fingerprint in replaced]
         for start in range(0, len(sources), _FILTERED):
             part = slice(start, start + _FILTERED)
             self.chunks.delete(where=value("source").in_(sources[part]) & value("version").not_in(versions[part]))
-        self._write_records([(document.source, fingerprint, len(own)) for document, fingerprint, own in waiting])
-        return len(rows)
+        self._write_records([(document.source, fingerprint, len(own)) for document, fingerprint, own in whole])
+        return refused
+
+    def _explain_refused(self, waiting: Sequence[_Ready], failed: Mapping[str, str]) -> dict[str, str]:
+        """Return source → why it is not whole, of chunks that were refused, by id."""
+        refused = {}
+        for document, _, own in waiting if failed else ():
+            reasons = [failed[id] for n in range(len(own)) if (id := make_id(document.source, n)) in failed]
+            if reasons:
+                number = f"{len(reasons):,} of its {len(own):,} chunks {'was' if len(reasons) == 1 else 'were'}"
+                refused[document.source] = f"{document.source} is not whole: {number} not stored: {reasons[0]}"
+        return refused
 
     def _write_records(self, rows: Iterable[tuple[str, str, int]]) -> None:
         self.records.upsert(
-            Point(_hash_source(source), [1.0], {"source": source, "fingerprint": fingerprint, "chunks": chunks})
+            Point(hash_source(source), [1.0], {"source": source, "fingerprint": fingerprint, "chunks": chunks})
             for source, fingerprint, chunks in rows
         )
 
@@ -388,46 +472,3 @@ def _choose_head(embedder: Embedder, size: int | None, overlap: int | None) -> H
     if size < 0 or not 0 <= overlap <= max(0, size - 1):
         raise VectorError(f"chunks of size {size} with overlap {overlap} cannot be made", hint="overlap < size")
     return Head(1, embedder.name, embedder.digest, embedder.dim, embedder.metric, size, overlap)
-
-
-def _hash_source(source: str) -> str:
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _hash_version(source: str, fingerprint: str) -> str:
-    """Return what all chunks of one state of a document share, and no chunk of another document, even of equal text."""
-    return hashlib.sha256(f"{fingerprint} {source}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _hash_document(document: Document) -> str:
-    blocks = [[b.start, b.end, list(b.headings), b.page, b.is_heading] for b in document.blocks]
-    facts = json.dumps([document.text, document.title, blocks, dict(document.metadata)], sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()
-
-
-def _return_document(document: Document) -> Callable[[], Document]:
-    return lambda: document
-
-
-def _chunk_metadata(document: Document, chunk: Chunk, number: int, version: str) -> dict[str, Any]:
-    facts = {
-        "source": document.source, "title": document.title, "start": chunk.start, "end": chunk.end,
-        "page": chunk.page, "headings": list(chunk.headings), "chunk": number,
-        "version": _hash_version(document.source, version),
-    }  # fmt: skip
-    return {**document.metadata, **{key: item for key, item in facts.items() if item is not None}}
-
-
-def _make_point(document: Document, chunk: Chunk, number: int, version: str, vector: Floats) -> Point:
-    id = f"{_hash_source(document.source)}-{number:06d}"
-    return Point(id, vector, _chunk_metadata(document, chunk, number, version), chunk.text)
-
-
-def _make_passage(hit: Hit, score: float) -> Passage:
-    row = dict(hit.metadata)
-    own = {key: row.pop(key, None) for key in _RESERVED}
-    return Passage(
-        text=hit.document or "", score=score, source=own["source"], start=own["start"], end=own["end"],
-        title=own["title"], page=own["page"], headings=tuple(own["headings"] or ()), metadata=row, parts=hit.parts,
-        id=hit.id,
-    )  # fmt: skip

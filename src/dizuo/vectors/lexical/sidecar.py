@@ -4,9 +4,12 @@
         database.upsert(...)                       # 2  the database is written
         write.commit(dict(zip(ids, texts)))        # 3  texts and marks change in one transaction
 
-A process that dies between 1 and 3 leaves its marks behind. `pending()` finds them, and `repair(read)` asks the
-database what became of those ids. A `with` block that ends without `commit` leaves its marks too, since nobody knows
-what the database kept.
+A process that dies between 1 and 3 leaves its mark behind. `pending()` finds it, and `repair(read)` asks the database
+what became of those ids. A `with` block that ends without `commit` leaves its mark too, since nobody knows what the
+database kept. A mark must survive a loss of power, so its transaction waits for the disk. That of the texts need not:
+if it is lost, the mark is there.
+
+A side-car is `complete` when all that its database held at first is indexed; whoever opens it sees to that.
 
 Several processes may write. Marks are locks by id: a second writer of the same id waits for the first, so that the file
 and the database see the two writes in the same order. The mark of a writer that died stops nobody. Each writer holds a
@@ -18,22 +21,27 @@ Searching never waits. A search between 2 and 3 sees the texts as they were.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from dizuo.errors import VectorError
-from dizuo.vectors.lexical import sidecar_tables
-from dizuo.vectors.lexical.ranking import ranked
+from dizuo.vectors.lexical import sidecar_documents, sidecar_tables, sidecar_upgrade
+from dizuo.vectors.lexical.ranking import best_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["LexicalSidecar", "Pending", "Write"]
 
@@ -102,19 +110,19 @@ class LexicalSidecar:
         Raises:
             VectorError: another writer has held one of the ids for longer than `patience`.
         """
-        wanted = [""] if whole else list(dict.fromkeys(ids))
+        wanted = None if whole else frozenset(ids)
         give_up = time.monotonic() + self.patience
         owner = f"{self._token}:{next(self._numbers)}"
         while True:
-            with self._transaction() as connection:
-                busy = self._busy(connection, namespace, wanted, whole)
+            with self._transaction(durable=True) as connection:
+                busy = self._take_over(connection, namespace, wanted)
                 if busy is None:
                     self._announce()
-                    connection.executemany(
-                        "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)",
-                        [(namespace, id, whole, owner) for id in wanted],
-                    )
-                    return Write(self, namespace, owner, frozenset(() if whole else wanted), whole)
+                    mark = connection.execute(
+                        "INSERT INTO marks (namespace, ids, owner) VALUES (?, ?, ?)",
+                        (namespace, _write_ids(wanted), owner),
+                    ).lastrowid
+                    return Write(self, namespace, mark or 0, wanted)
             if time.monotonic() > give_up:
                 raise VectorError(
                     f"{busy} has been written by another process for more than {self.patience:g} s",
@@ -139,9 +147,12 @@ class LexicalSidecar:
     def pending(self) -> list[Pending]:
         """Return what writers have left that died or failed between `begin` and `commit`. Cheap if there is nothing."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT namespace, id, whole, owner FROM marks").fetchall()
-        living = {owner: self._lives(owner) for owner in {row[3] for row in rows}}
-        return [Pending(name, None if whole else id) for name, id, whole, owner in rows if not living[owner]]
+            rows = connection.execute("SELECT namespace, ids, owner FROM marks ORDER BY mark").fetchall()
+        left: dict[Pending, None] = {}
+        for name, ids, owner in rows:
+            if not self._lives(owner):
+                left.update(dict.fromkeys(Pending(name, id) for id in ([None] if ids is None else json.loads(ids))))
+        return list(left)
 
     def repair(self, read: Callable[[str, list[str]], Mapping[str, str | None]]) -> int:
         """Index what the database holds of the ids that are pending, and return how many documents that were.
@@ -190,20 +201,37 @@ class LexicalSidecar:
             query: any text.
             first: how many hits the caller expects to read.
         """
+        seen: set[str] = set()
+        wanted = max(1, first)
+        while True:
+            page, last = self._best(namespace, query, wanted)
+            yield from (hit for hit in page if hit[0] not in seen)
+            if last:
+                return
+            seen.update(id for id, _ in page)
+            wanted *= 4
+
+    def _best(self, namespace: str, query: str, k: int) -> tuple[list[tuple[str, float]], bool]:
+        """Return (id, score) of the k best and of what ties with the last, best first; and whether these are all."""
         with self._reading() as connection:
             connection.execute("BEGIN")  # one snapshot: otherwise a writer between two statements makes counts disagree
             try:
-                scores = sidecar_tables.scores(connection, namespace, query)
+                place, numbers, scores = sidecar_tables.scores(connection, namespace, query)
+                rows = best_rows(scores, k)
+                ids = sidecar_documents.names(connection, place, numbers[rows].tolist())
             finally:
                 connection.execute("ROLLBACK")
-        return ranked(scores, self._ids, first=first)
+        hits = zip(numbers[rows].tolist(), scores[rows].tolist(), strict=True)
+        found = sorted(((ids[number], score) for number, score in hits), key=lambda hit: (-hit[1], hit[0]))
+        return found, len(rows) == len(scores)
 
     def scan(self, namespace: str) -> Iterator[tuple[str, bytes]]:
         """Yield (id, `text_digest` of its text) in the order of ids, to be compared with the database."""
         after = None
         while True:
             with self._reading() as connection:
-                rows = sidecar_tables.scan(connection, namespace, after=after, limit=_PAGE)
+                place = sidecar_tables.find_namespace(connection, namespace)
+                rows = sidecar_documents.scan(connection, place or 0, after=after, limit=_PAGE)
             yield from rows
             if len(rows) < _PAGE:
                 return
@@ -213,6 +241,17 @@ class LexicalSidecar:
         """Return by namespace how many documents have at least one token."""
         with self._reading() as connection:
             return dict(connection.execute("SELECT name, documents FROM namespaces ORDER BY name"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the database held when this file was made is indexed; `mark_complete` says so."""
+        with self._reading() as connection:
+            return bool(connection.execute("SELECT complete FROM about").fetchone()[0])
+
+    def mark_complete(self) -> None:
+        """Note that all of the database is indexed."""
+        with self._transaction(durable=True) as connection:
+            connection.execute("UPDATE about SET complete = 1")
 
     def matching(self, namespace: str, token: str) -> int:
         """Return how many documents of a namespace contain a token."""
@@ -230,13 +269,27 @@ class LexicalSidecar:
         write.commit(now)
         return len(ids)
 
-    def _busy(self, connection: sqlite3.Connection, namespace: str, ids: list[str], whole: bool) -> str | None:
-        """Return what a living writer holds of these ids, in words, or None."""
-        rows = connection.execute("SELECT id, whole, owner FROM marks WHERE namespace = ?", (namespace,)).fetchall()
-        wanted = frozenset(ids)
-        for id, other_whole, owner in rows:
-            if (whole or other_whole or id in wanted) and self._lives(owner):
-                return f"namespace {namespace!r}" if other_whole else f"{id!r} in namespace {namespace!r}"
+    def _take_over(self, connection: sqlite3.Connection, namespace: str, wanted: frozenset[str] | None) -> str | None:
+        """Take these ids out of the marks of writers that are gone; if a living one holds any, return that in words.
+
+        Args:
+            connection: inside a transaction.
+            namespace: of the ids.
+            wanted: the ids, or None for the whole namespace.
+        """
+        rows = connection.execute("SELECT mark, ids, owner FROM marks WHERE namespace = ?", (namespace,)).fetchall()
+        left: list[tuple[int, frozenset[str]]] = []
+        for mark, held, owner in rows:
+            ids = None if held is None else frozenset(json.loads(held))
+            shared = ids if wanted is None else wanted if ids is None else ids & wanted
+            if shared is not None and not shared:
+                continue
+            if self._lives(owner):
+                return f"namespace {namespace!r}" if not shared else f"{min(shared)!r} in namespace {namespace!r}"
+            if wanted is not None and ids is not None:  # a namespace that is repaired whole stays marked as such
+                left.append((mark, ids - wanted))
+        for mark, ids in left:
+            _keep_marked(connection, mark, ids)
         return None
 
     def _lives(self, owner: str) -> bool:
@@ -269,33 +322,27 @@ class LexicalSidecar:
             self._alive = FileLock(self._writers / self._token, thread_local=False)
             self._alive.acquire(timeout=0)
 
-    def _ids(self, rows: list[int]) -> dict[int, str]:
-        ids: dict[int, str] = {}
-        with self._reading() as connection:
-            for start in range(0, len(rows), _PAGE):
-                marks = ", ".join(map(str, rows[start : start + _PAGE]))
-                ids.update(connection.execute(f"SELECT document, id FROM documents WHERE document IN ({marks})"))
-        return ids
-
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self.patience, isolation_level=None, check_same_thread=False)
         with self._faults():
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")  # marks must survive a loss of power
                 connection.execute("BEGIN IMMEDIATE")
                 kind = connection.execute("PRAGMA application_id").fetchone()[0]
                 empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
                 if empty:
                     for statement in sidecar_tables.SCHEMA.split(";"):
                         connection.execute(statement)
-                    connection.execute("INSERT INTO about VALUES (?)", (sidecar_tables.FORMAT,))
+                    connection.execute("INSERT INTO about VALUES (?, 0)", (sidecar_tables.FORMAT,))
                     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
                 elif kind != _APPLICATION:
                     raise VectorError(
                         f"{self.path} is an SQLite file, but no lexical index of dizuo", hint="name another file"
                     )
                 written = connection.execute("SELECT format FROM about").fetchone()[0]
+                if written == sidecar_upgrade.FORMAT:
+                    sidecar_upgrade.upgrade(connection)
+                    written = sidecar_tables.FORMAT
                 if written != sidecar_tables.FORMAT:
                     raise VectorError(
                         f"{self.path} was written as {written!r}, and this version reads {sidecar_tables.FORMAT!r}",
@@ -308,8 +355,10 @@ class LexicalSidecar:
         return connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Open a write transaction; a durable one is on the disk when it ends, another only survives a `kill -9`."""
         with self._reading() as connection:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -341,34 +390,45 @@ class LexicalSidecar:
 
 
 class Write:
-    """A write that has begun, from `LexicalSidecar.begin`."""
+    """A write that has begun, from `LexicalSidecar.begin`; `ids` is None where it is of a whole namespace."""
 
-    def __init__(self, sidecar: LexicalSidecar, namespace: str, owner: str, ids: frozenset[str], whole: bool) -> None:
-        self._sidecar, self._owner, self._ids, self._whole = sidecar, owner, ids, whole
+    def __init__(self, sidecar: LexicalSidecar, namespace: str, mark: int, ids: frozenset[str] | None) -> None:
+        self._sidecar, self._mark, self._ids = sidecar, mark, ids
+        self._open = True
         self.namespace = namespace
 
     def commit(self, documents: Mapping[str, str | None]) -> None:
-        """Index what the database holds now, and remove the marks of these ids.
+        """Index what the database holds now, and take these ids out of the mark.
 
         Args:
             documents: the text by id, None for an id that is gone. An id that was marked and is missing here, such as
                 one that the database refused, stays pending. A drop is committed with `{}`.
         """
-        if not self._whole and not documents.keys() <= self._ids:
-            raise AssertionError(f"{sorted(documents.keys() - self._ids)[:3]} were not marked")
-        with self._sidecar._transaction() as connection:
-            sidecar_tables.put(connection, self.namespace, documents)
-            if self._whole:
-                gone = (id for id, _ in self._sidecar.scan(self.namespace) if documents.get(id) is None)
-                while part := list(itertools.islice(gone, _PAGE)):
-                    sidecar_tables.put(connection, self.namespace, dict.fromkeys(part))
+        import pyarrow as pa
+
+        texts = [None if text is None else text.encode("utf-8", "replace").decode() for text in documents.values()]
+        self.commit_columns(list(documents), pa.array(texts, pa.string()))
+
+    def commit_columns(self, ids: Sequence[str], documents: pa.StringArray) -> None:
+        """Do what `commit` does, of columns.
+
+        Args:
+            ids: distinct.
+            documents: their texts, null for an id that is gone.
+        """
+        left = frozenset() if self._ids is None else self._ids.difference(ids)
+        if self._ids is not None and len(left) != len(self._ids) - len(ids):
+            raise AssertionError(f"{sorted(set(ids) - self._ids)[:3]} were not marked")
+        with self._sidecar._transaction(durable=False) as connection:
+            if self._ids is None:
+                sidecar_tables.drop_namespace(connection, self.namespace)
+            if len(ids):
+                sidecar_tables.put(connection, self.namespace, ids, documents)
+            if self._ids is None:
                 connection.execute("DELETE FROM marks WHERE namespace = ?", (self.namespace,))
-                sidecar_tables.forget_if_empty(connection, self.namespace)
             else:
-                connection.executemany(
-                    "DELETE FROM marks WHERE namespace = ? AND id = ? AND whole = 0 AND owner = ?",
-                    [(self.namespace, id, self._owner) for id in documents],
-                )
+                _keep_marked(connection, self._mark, left)
+        self._ids, self._open = left, bool(left)
 
     def __enter__(self) -> Write:
         return self
@@ -376,5 +436,18 @@ class Write:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._sidecar._transaction() as connection:  # what was not committed has no living writer now
-            connection.execute("UPDATE marks SET owner = ? WHERE owner = ?", (_NOBODY, self._owner))
+        if self._open:
+            with self._sidecar._transaction(durable=True) as connection:  # what is left has no living writer now
+                connection.execute("UPDATE marks SET owner = ? WHERE mark = ?", (_NOBODY, self._mark))
+
+
+def _write_ids(ids: frozenset[str] | None) -> str | None:
+    return None if ids is None else json.dumps(sorted(ids), ensure_ascii=False)
+
+
+def _keep_marked(connection: sqlite3.Connection, mark: int, ids: frozenset[str]) -> None:
+    """Leave these ids in a mark, and remove it if there are none."""
+    if ids:
+        connection.execute("UPDATE marks SET ids = ? WHERE mark = ?", (_write_ids(ids), mark))
+    else:
+        connection.execute("DELETE FROM marks WHERE mark = ?", (mark,))

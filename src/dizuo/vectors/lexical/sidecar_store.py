@@ -1,23 +1,28 @@
-"""A store with a BM25 side-car, for databases that cannot search by words.
+"""A store with a BM25 side-car, for databases that cannot search by words, or not exactly.
 
 Every write is marked in the side-car before it goes to the database, and indexed after it. What a crash leaves marked
-is read from the database before the next search by words. `optimize` compares all of the side-car with the database.
+is read from the database before the next search by words. `optimize` compares all of the side-car with the database;
+so does opening it, as long as the side-car is new and the database may hold what it does not: that can be killed and
+goes on where it was, and one process does it while the others wait.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
-from dizuo.events import Watcher
+from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.filters.matching import matcher
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical.sidecar import LexicalSidecar
-from dizuo.vectors.lexical.sidecar_tables import text_digest
+from dizuo.vectors.lexical.sidecar_documents import text_digest
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import EngineInfo
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
@@ -33,24 +38,32 @@ class WithSidecar:
     """A store, and a side-car that indexes the words of its documents.
 
     Args:
-        store: keeps the records; cannot search by words.
+        store: keeps the records.
         folder: has one file per collection.
+        watch: is told when what the database holds already has to be indexed.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, *, watch: Watcher = ignore) -> None:
         self.inner = store
         self.spec = store.spec
         self.batch_rows, self.batch_bytes = store.batch_rows, store.batch_bytes
         self.sidecar_folder: Path | None = folder
-        self.capabilities = replace(store.capabilities, lexical="side-car", threads=False)
+        self.capabilities = replace(
+            store.capabilities, lexical="side-car", words="exact", words_cover="namespace", threads=False
+        )
         self.path = folder / f"{physical_name(store.spec.collection)}.sqlite"
         self.words = LexicalSidecar(self.path)
-        self._repair()
+        try:
+            self._repair()
+            self._complete(watch)
+        except BaseException:
+            self.words.close()
+            raise
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         with self.words.begin(namespace, block.ids) as write:
             self.inner.upsert(namespace, block, wait=wait)
-            write.commit(dict(zip(block.ids, block.documents, strict=True)))
+            write.commit_columns(block.ids, block.documents_arrow)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         return self.inner.set_metadata(namespace, block)
@@ -106,11 +119,35 @@ class WithSidecar:
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         self.inner.optimize(force_index=force_index, watch=watch)
-        for name in {*self.inner.namespaces(), *self.words.namespaces()}:
-            self._align(name)
+        self._align_all(watch)
 
-    def _align(self, namespace: str) -> None:
-        """Read all of a namespace and index what differs in the side-car: others may have written to the database."""
+    def _complete(self, watch: Watcher) -> None:
+        """Index what the database held before it had this side-car, unless that is done."""
+        if self.words.complete:
+            return
+        with FileLock(f"{self.path}-complete.lock"):
+            if not self.words.complete:
+                self._align_all(watch)
+                self.words.mark_complete()
+
+    def _align_all(self, watch: Watcher) -> None:
+        """Index what differs in the side-car; tell the watcher of it if there is anything to be read."""
+        began, rows = time.monotonic(), self.inner.namespaces()
+        if rows and not self.words.namespaces():
+            watch(Note(f"indexing the words of what is in {self.spec.collection!r} already, in {self.path}"))
+        watch(Started("index words", sum(rows.values()), "rows"))
+        done = changed = 0
+        for name in {**rows, **self.words.namespaces()}:
+            for read, indexed in self._align(name):
+                done, changed = done + read, changed + indexed
+                watch(Progress("index words", done, sum(rows.values()), "rows"))
+        watch(Finished("index words", time.monotonic() - began, f"{changed:,} of {done:,} rows were indexed"))
+
+    def _align(self, namespace: str) -> Iterator[tuple[int, int]]:
+        """Read all of a namespace and index what differs in the side-car: others may have written to the database.
+
+        Yields how many rows were read, and how many of these were indexed.
+        """
         held = dict(self.words.scan(namespace))
         for block in self.inner.scan(namespace, where=None, columns=_DOCUMENTS, rows=self.batch_rows):
             texts = dict(zip(block.ids, block.documents, strict=True))
@@ -118,8 +155,10 @@ class WithSidecar:
             gone = [id for id, text in texts.items() if not text and held.pop(id, None) is not None]
             if other or gone:
                 self._reread(namespace, [*other, *gone])
+            yield len(block), len(other) + len(gone)
         if held:
             self._reread(namespace, list(held))
+            yield 0, len(held)
 
     def _reread(self, namespace: str, ids: list[str]) -> None:
         for start in range(0, len(ids), self.batch_rows):
@@ -136,9 +175,11 @@ class WithSidecar:
         return dict(zip(block.ids, block.documents, strict=True))
 
     def drop(self) -> None:
-        self.inner.drop()
-        for name in self.words.namespaces():
-            self.words.drop(name)
+        with ExitStack() as stack:  # all are marked before anything is gone: what a kill leaves is repaired
+            writes = [stack.enter_context(self.words.begin(name, whole=True)) for name in self.words.namespaces()]
+            self.inner.drop()
+            for write in writes:
+                write.commit({})
 
     def close(self) -> None:
         self.inner.close()

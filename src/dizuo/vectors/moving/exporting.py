@@ -62,9 +62,9 @@ def export_parquet(
     Raises:
         VectorError: the folder holds something else.
     """
-    from dizuo.artifacts.writing import write_json
+    from dizuo.artifacts.writing import check_place, write_json
 
-    folder = Path(folder)
+    folder = check_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MANIFEST).exists():
         raise VectorError(f"{folder} holds a finished export", hint="remove it, or choose another folder")

@@ -42,9 +42,19 @@ class Capabilities:
     lexical: Literal["own", "portable", "side-car", "none"] = "none"
     """Where BM25 is computed: by the database itself (`own`), by dizuo over postings in the same database
     (`portable`), by dizuo in a file beside it (`side-car`), or nowhere. A store with `none` gets a `side-car` where
-    `connect(…, lexical=PATH)` names a folder for it."""
+    `connect(…, lexical=PATH)` names a folder for it, and so does one whose `words` are those of the engine."""
+    words: Literal["exact", "engine"] = "exact"
+    """How a search by words counts. `exact`: documents, lengths and frequencies are those of the living documents of
+    the namespace, at every moment, and scores equal those of `memory://`. `engine`: they are the engine's, and
+    `notes["words"]` says what its statistics cover and what it rounds. Of no meaning where `lexical` is `none`."""
+    words_cover: Literal["namespace", "collection"] = "namespace"
+    """Whose documents count in a search by words: those of its namespace, or of all namespaces, so that scores in one
+    depend on what the others hold, and tell of it."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Reasons for what is lacking, by field name, for the table in the docs."""
+
+    def __post_init__(self) -> None:
+        assert self.words == "exact" or "words" in self.notes, 'words="engine" says in notes["words"] what they count'
 
 
 @dataclass(frozen=True, slots=True)

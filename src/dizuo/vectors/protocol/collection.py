@@ -31,6 +31,8 @@ class CollectionRequest:
     metric: Metric | None = None
     create: bool = True
     """Whether it may be made where it is not there."""
+    sidecar: bool = False
+    """Whether there is a folder for a BM25 side-car, so that the database need not search by words."""
 
     def check_existing(self, dim: int, metric: str) -> CollectionSpec:
         """Return the spec of a collection that exists, if it is what the user asked for.

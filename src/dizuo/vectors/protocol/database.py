@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from dizuo.errors import PluginError
 from dizuo.plugins import check_fields
@@ -30,11 +30,16 @@ class Database(Generic[OptionsT]):
     """
 
     options: type[OptionsT]
-    """A dataclass: what the query of the URL and keyword arguments may set. Every field has a default."""
+    """A dataclass: what the query of the URL and keyword arguments may set. Every field has a default. What holds a
+    secret is of the type `dizuo.redaction.Secret`; `LoginOptions` and `KeyOptions` of `connecting.options` have it."""
     open: Callable[[Url, CollectionRequest, OptionsT], Store]
     """Connect, find or make the collection that is asked for, and return it."""
     limits: tuple[Limit, ...] = ()
     """What the database allows and what is done at it, for the table in the docs; of every kind in `limits.KINDS`."""
+    form: Literal["server", "folder", "either"] = "either"
+    """What its addresses name: `server`, with user and password; `folder`, without; `either`."""
+    extras: tuple[str, ...] | None = None
+    """What may follow a `+` in the scheme, such as `https`; None lets anything pass."""
     name: str = ""
     """The scheme of its URLs. The loader fills it in; it is the name of the file or of the entry point."""
 

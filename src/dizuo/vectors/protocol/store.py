@@ -46,7 +46,9 @@ Calls come one at a time but not always from the same thread. With `capabilities
 
 - `namespace` is part of every statement. An id is unique within its namespace only.
 - `upsert` replaces the whole record: metadata keys, documents and postings of the old one are gone.
-- When a call with `wait=True` returns, every later call sees what it wrote, from any process.
+- When a call with `wait=True` returns, every later call sees what it wrote, from any process. `VectorStore` sends one
+  block so; of several it sends each with `wait=False` and calls `refresh` once, at the end. It calls `refresh` after
+  `delete` and `set_metadata` too: these need not wait for what a search sees, if `refresh` does.
 - `search` returns k rows if k match, at any selectivity. It filters before the index or inside it, never after; and it
   compares all vectors where an index came back short. `exact=True` compares every matching vector. Scores are ours:
   higher is nearer (`dizuo.vectors.scores`). Where scores tie at the cut, the smaller ids win: `exact/ties.py` helps
@@ -83,7 +85,7 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 
-__all__ = ["Columns", "SearchResult", "Store", "open_or_close"]
+__all__ = ["Columns", "Preparing", "SearchResult", "Store", "open_or_close"]
 
 Columns = frozenset[str]
 """Which of `vectors`, `metadata` and `documents` an answer must have; ids always come."""
@@ -158,7 +160,7 @@ class Store(Protocol):
         """Return the rows of every namespace that has any."""
 
     def refresh(self) -> None:
-        """Make everything written with `wait=False` visible."""
+        """Make everything visible that was written with `wait=False`, changed or removed."""
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Compact, and build the index where the size asks for one, or in any case where `force_index` is set."""
@@ -171,6 +173,17 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back connections and files; may be called twice."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A store that turns a block into what it sends while the block before is on its way."""
+
+    def prepare(self, namespace: str, block: Block) -> None:
+        """Compute what `upsert` will need and keep it in `block.prepared`; called from another thread than `upsert`.
+
+        It must not use the connection, and `upsert` must do without it: a block that comes alone is not prepared.
+        """
 
 
 class _Openable(Protocol):

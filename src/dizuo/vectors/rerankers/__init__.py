@@ -26,10 +26,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from dizuo.errors import MissingPackage, VectorError
+from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
-from dizuo.vectors.knowledge.text_models import bind_options, check_options
+from dizuo.redaction import hide_logins, redact_errors
+from dizuo.vectors.knowledge.text_models import bind_options, check_options, explain_import_error
+from dizuo.vectors.writing.choices import check_address
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -57,8 +59,8 @@ class RerankerKind(Generic[OptionsT]):
     """(address, options, watch) -> the reranker. The address is what stands behind `NAME:`; `watch` hears of
     downloads."""
     package: str = ""
-    """The package it runs on, as PyPI calls it. An ImportError while it is opened is told as this package missing;
-    empty where it needs none beyond dizuo's own."""
+    """The package it runs on, as PyPI calls it. If an import fails while it is opened, the user is told to
+    install it; empty where it needs none beyond dizuo's own."""
     extra: str = ""
     """What pip installs that package by."""
     name: str = ""
@@ -83,6 +85,8 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
+    hide_logins(address)
+    check_address(address, RERANKERS.names(), noun="reranker")
     name, _, rest = address.partition(":")
     name = name.replace("-", "_")
     if name not in RERANKERS.names():
@@ -90,12 +94,13 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
     kind = RERANKERS.load(name)
     bound = bind_options(kind.options, options, f"the reranker {address}")
     try:
-        return kind.open(rest, bound, watch)
+        with redact_errors():
+            return kind.open(rest, bound, watch)
     except ImportError as error:
         if not kind.package:
             raise
         purpose = f"the reranker {name.replace('_', '-')}"
-        raise MissingPackage(kind.package, purpose=purpose, install=kind.extra) from error
+        raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error
 
 
 def reorder(

@@ -14,8 +14,9 @@ from typing import Any
 from dizuo.artifacts import resolve
 from dizuo.errors import VectorError
 from dizuo.events import Watcher
-from dizuo.vectors.knowledge.text_models import batch_by_tokens, refuse_half_characters
+from dizuo.vectors.knowledge.text_models import batch_by_tokens, check_texts
 from dizuo.vectors.rerankers import RerankerKind
+from dizuo.vectors.writing.choices import check_list
 
 __all__ = ["RERANKER", "CrossEncoder"]
 
@@ -42,7 +43,8 @@ class CrossEncoder:
         """Return one logit per text; of a pair that is too long, the text's end is not read."""
         import torch
 
-        refuse_half_characters([query, *texts])
+        check_list(texts, noun="texts")
+        check_texts([query, *texts])
         if not texts:
             return []
         pairs = self._tokenizer(

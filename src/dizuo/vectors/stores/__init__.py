@@ -27,6 +27,9 @@ A store is written in one file that ends in a `Database`; `dizuo.vectors.protoco
 
     STORE = Database(options=Options, open=open_store)
 
+A server with logins has `form="server"` and options that inherit from `LoginOptions` (`connecting.options`). A secret
+among them is of the type `dizuo.redaction.Secret`, and no file of a store has to hide it.
+
 Third parties name theirs in the entry-point group `dizuo.vectors.stores`. Importing a store loads no client of a
 database; opening one does.
 """

@@ -217,4 +217,4 @@ class Memory:
         pass
 
 
-STORE = Database(options=Options, open=open_store)
+STORE = Database(options=Options, open=open_store, form="folder", extras=())

@@ -127,7 +127,9 @@ def test_pdf_gives_text_by_page_under_its_outline(tmp_path: Path) -> None:
     check_blocks(document)
     assert said(document) == [("Cover page", ("Start",)), ("Chapter text\nmore", ("One",))]
     assert [block.page for block in document.blocks] == [1, 3]
-    assert [event.text for event in heard if isinstance(event, Warned)] == ["a.pdf has no text on 1 of 3 pages: 2"]
+    assert [event.text for event in heard if isinstance(event, Warned)] == [
+        "a.pdf: not read: pages without text (1: page 2); text that is a picture needs OCR first"
+    ]
 
 
 def test_an_encrypted_pdf_is_read_only_without_a_user_password(tmp_path: Path) -> None:

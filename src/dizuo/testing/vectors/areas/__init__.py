@@ -8,6 +8,7 @@ roundtrips.py     what goes in comes out bit for bit
 namespaces.py     namespaces and collections do not see each other
 batches.py        streams of any size, and errors by row
 hybrid.py         by words, and by words and vectors
+words.py          words count what is there, after any history
 scans.py          every record once
 refusals.py       what must not be stored is refused
 limits.py         one past what engines allow

@@ -49,7 +49,7 @@ class Hybrid(Opening):
         store = self.with_texts(connect)
         oracle = plain("memory://", dim=4)
         oracle.upsert(store.points())
-        own = store.capabilities.lexical == "own"
+        own = store.capabilities.words == "engine"
         for query in ("words", "检索", "vectors", "a database of words", "向量 检索"):
             hits, right = store.words(query, k=20), oracle.words(query, k=20)
             assert {*hits.ids} == {*right.ids}
@@ -99,7 +99,7 @@ class Hybrid(Opening):
         oracle.upsert(store.points())
         hits, right = store.words("apples pears", k=20), oracle.words("apples pears", k=20)
         assert {*hits.ids} == {*right.ids}
-        if store.capabilities.lexical != "own":  # counts of documents and tokens are those of a fresh index
+        if store.capabilities.words == "exact":  # counts of documents and tokens are those of a fresh index
             assert all(close(ours.score, theirs.score) for ours, theirs in zip(hits, right, strict=True))
 
     def test_hybrid_search_fuses_both_legs_by_rank(self, connect: Connect) -> None:

@@ -16,7 +16,27 @@ from dizuo.testing.vectors.opening import Connect, Opening, new_collection
 from dizuo.testing.vectors.worker import DIM, point
 from dizuo.vectors import VectorStore
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "wait_until_settled"]
+SETTLED = 1.0
+"""Seconds without a new row after which a server is taken to have applied all that a dead client had sent."""
+
+
+def wait_until_settled(store: VectorStore, *, settled: float = SETTLED, patience: float = 60.0) -> None:
+    """Wait until no more rows appear: a server goes on with what a client had sent before it was killed.
+
+    Args:
+        store: where rows may still appear.
+        settled: seconds without a change that are enough.
+        patience: seconds after which a store that still changes is a failure.
+    """
+    began = changed = time.monotonic()
+    count = -1
+    while time.monotonic() - changed < settled:
+        assert time.monotonic() - began < patience, f"rows still appear after {patience:.0f} s: is the writer dead?"
+        store.refresh()
+        if (now := store.count()) != count:
+            count, changed = now, time.monotonic()
+        time.sleep(settled / 20)
 
 
 class Processes(Opening):
@@ -85,6 +105,7 @@ class Processes(Opening):
                 for line in process.stdout.read().split():
                     shown = max(shown, int(line)) if line.isdecimal() else shown
             store = connect(dim=DIM, collection=name)
+            wait_until_settled(store)
             self.check_killed(store, f"k{attempt}x", shown)
             store.close()
 
@@ -122,8 +143,12 @@ class Processes(Opening):
             "url": url, "options": self.options, "collection": name, "prefix": prefix, "batches": batches, "size": 50,
             "wait": wait,
         }  # fmt: skip
-        command = [sys.executable, "-m", "dizuo.testing.vectors.worker", json.dumps(order)]
-        return _Closing(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "dizuo.testing.vectors.worker"]
+        process = _Closing(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return process
 
 
 class _Closing(subprocess.Popen):  # type: ignore[type-arg]

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from dizuo.data.checks.identity import input_of, key
+from dizuo.data.checks.identity import question_keys
 from dizuo.training.doctor import Check, Finding, Subject, green, red, skipped
 
 
 def check(subject: Subject) -> Finding:
-    """Compare what the model reads, and the groups, of every training row with the other splits."""
+    """Compare every question of every training row, and its group, with the other splits.
+
+    The earlier questions of a conversation count: their answers are trained as well.
+    """
     data = subject.data
     others = {name: split for name, split in data.splits().items() if name != "train" and len(split)}
     if not others:
         return skipped("there is no validation or test split")
     held: dict[object, str] = {}
+    openings: dict[int, str] = {}
     for name, split in others.items():
         for number, example in enumerate(split):
             place = f"{name} {example.origin}" if example.origin.file else f"{name} row {number + 1}"
-            held.setdefault(key(input_of(example)), place)
+            *earlier, question = question_keys(example)
+            held.setdefault(question, place)
+            for opening in earlier:
+                openings.setdefault(opening, place)
             if group := getattr(example, "group", ""):
                 held.setdefault(("group", group), place)
     wrong = []
     for number, example in enumerate(data.train):
         place = str(example.origin) if example.origin.file else f"train row {number + 1}"
         group = getattr(example, "group", "")
-        if other := held.get(key(input_of(example))):
+        *earlier, question = question_keys(example)
+        if other := held.get(question):
             wrong.append(f"{place}: asks the same as {other}")
+        elif other := openings.get(question):
+            wrong.append(f"{place}: begins the conversation of {other}")
+        elif other := next((held[opening] for opening in earlier if opening in held), None):
+            wrong.append(f"{place}: goes on from {other}")
         elif group and (other := held.get(("group", group))):
             wrong.append(f"{place}: is of the same group ({group}) as {other}")
     if not wrong:

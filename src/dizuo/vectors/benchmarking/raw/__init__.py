@@ -1,11 +1,14 @@
 """Raw clients: for each database the shortest code that a competent user writes for the same result as dizuo's.
 
-    lancedb.py       LanceDB
-    postgresql.py    pgvector, with psycopg
+    elasticsearch.py    Elasticsearch
+    lancedb.py          LanceDB
+    postgresql.py       pgvector, with psycopg
+    redis.py            Redis with the search module
 
 A raw client reads the same Arrow input, keeps metadata as JSON that can be filtered and documents in a column, and
 replaces records that have the same id. What it wrote is visible to everybody when it returns. A search returns id,
-cosine, metadata and document. `overhead.py` measures raw clients beside dizuo.
+cosine, metadata and document. Words are the database's own, over documents of words with spaces between them.
+`overhead.py` measures raw clients beside dizuo.
 
 A raw client is a file named after its URL scheme:
 
@@ -42,14 +45,20 @@ RawRow: TypeAlias = "tuple[str, float, Mapping[str, object], str | None]"
 class RawTable(Protocol):
     """One table of vectors, used with the database's own client."""
 
-    def recreate(self) -> None:
-        """Make the table, empty."""
+    def recreate(self, *, words: bool = False) -> None:
+        """Make the table, empty; with the database's own index of the documents' words where they are asked for."""
 
     def upsert(self, batch: pa.Table) -> None:
         """Insert or replace the rows of an Arrow table."""
 
     def search(self, query: Floats) -> Sequence[RawRow]:
         """Return the ten nearest rows."""
+
+    def search_words(self, query: str) -> Sequence[str]:
+        """Return the ids of the ten best rows by words; only where the table was made with words.
+
+        All that was written is found: where a database builds its index later, it is built here.
+        """
 
     def close(self) -> None:
         """Remove what was made."""

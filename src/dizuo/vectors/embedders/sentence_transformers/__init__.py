@@ -22,11 +22,12 @@ from dizuo.vectors.embedders import EmbedderKind, TextKind
 from dizuo.vectors.embedders.sentence_transformers.reading import Layout, Pooling, find_folder, read_layout
 from dizuo.vectors.knowledge.text_models import (
     batch_by_tokens,
+    check_texts,
     check_vectors,
     hash_facts,
-    refuse_half_characters,
     warn_of_cuts,
 )
+from dizuo.vectors.writing.choices import check_list
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,8 +83,8 @@ class SentenceTransformer:
         import numpy as np
         import torch
 
+        check_texts(texts, kind)
         distinct = list(dict.fromkeys(texts))
-        refuse_half_characters(distinct)
         ids, cut = self._encode(distinct, kind)
         lengths = [len(row) for row in ids]
         vectors = np.zeros((len(distinct), self.dim), np.float32)
@@ -101,6 +102,7 @@ class SentenceTransformer:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of each text, uncut, with the special ones and the document's prompt."""
+        check_list(texts, noun="texts")
         prompt = self.layout.prompts["document"]
         encodings = self._counting.encode_batch_fast([prompt + text for text in texts])
         return [len(item.ids) for item in encodings]

@@ -1,4 +1,4 @@
-"""A document: its text, and what stands where in it.
+"""A document: its text, what stands where in it, and what of the file is not in it.
 
 Positions are character offsets (Python's, code points) in `Document.text`. For plain text and Markdown that is the
 file's own text, so an offset points into the file; for HTML, PDF and DOCX it is the text that the reader took out,
@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Block", "Document", "Draft"]
+__all__ = ["Block", "Document", "Draft", "LeftOut"]
+
+_PLACES = 10
+"""Places that are named of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,24 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a reader found in a file and did not read, such as the comments of a Word document."""
+
+    kind: str
+    """What they are, as a plural that stands before a count: `comments`, `pages without text`."""
+    count: int
+    """How many there are."""
+    where: str = ""
+    """Where, if the reader can tell: `pages 2–4`, or names."""
+    hint: str = ""
+    """What the user can do about it, as a sentence without its full stop."""
+
+    def __str__(self) -> str:
+        place = f": {self.where}" if self.where else ""
+        return f"{self.kind} ({self.count:,}{place})"
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document's text with its structure."""
 
@@ -39,6 +60,8 @@ class Document:
     title: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The owner's own values, kept with every chunk for filters."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What of the file is not in the text; empty where everything was read."""
 
     @classmethod
     def of(cls, text: str, source: str = "text", *, metadata: Mapping[str, Any] | None = None) -> Document:
@@ -58,12 +81,14 @@ class Draft:
         self._length = len(text)
         self._blocks: list[Block] = []
         self._headings: list[tuple[int, str]] = []
+        self._left_out: dict[str, LeftOut] = {}
+        self._places: dict[str, list[str]] = {}
         self.title: str | None = None
         self.page: int | None = None
 
     def heading(self, level: int, title: str) -> None:
         """Say that what follows stands under a heading; it closes those of its level and below."""
-        title = " ".join(title.split())
+        title = " ".join(title.replace("\xad", "").split())
         while self._headings and self._headings[-1][0] >= level:
             self._headings.pop()
         if title:
@@ -72,8 +97,11 @@ class Draft:
                 self.title = title
 
     def add(self, text: str, *, is_heading: bool = False) -> None:
-        """Append a piece of text as a block of its own; white space around it goes."""
-        text = text.strip()
+        """Append a piece of text as a block of its own; white space around it goes, and so do soft hyphens.
+
+        A soft hyphen says where a word may be broken; with it inside, a search does not find the word.
+        """
+        text = text.replace("\xad", "").strip()
         if not text:
             return
         if self._parts:
@@ -87,6 +115,25 @@ class Draft:
         """Say that a stretch of the text is a block."""
         self._blocks.append(Block(start, end, tuple(title for _, title in self._headings), self.page, is_heading))
 
+    def leave_out(self, kind: str, count: int = 1, *, where: str = "", hint: str = "") -> None:
+        """Say that something of the file is not read; calls with the same kind are added up.
+
+        Args:
+            kind: a plural, such as `comments`; see `LeftOut`.
+            count: how many; nothing is noted for 0.
+            where: a place, such as `page 7`; the first ten of a kind are kept.
+            hint: what the user can do about it; of several for one kind, the last is kept.
+        """
+        if not count:
+            return
+        known = self._left_out.get(kind, LeftOut(kind, 0))
+        places = self._places.setdefault(kind, [])
+        if where and where not in places and len(places) <= _PLACES:
+            places.append(where if len(places) < _PLACES else "…")
+        self._left_out[kind] = LeftOut(kind, known.count + count, ", ".join(places), hint or known.hint)
+
     def finish(self, source: str) -> Document:
         """Return the document."""
-        return Document(source, "".join(self._parts), tuple(self._blocks), self.title)
+        return Document(
+            source, "".join(self._parts), tuple(self._blocks), self.title, left_out=tuple(self._left_out.values())
+        )

@@ -31,6 +31,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import KeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import Condition, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -51,7 +52,7 @@ SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(KeyOptions):
     """What the query of the URL may set."""
 
     tenant: str = "default_tenant"
@@ -419,4 +420,4 @@ def map_errors(address: str) -> Iterator[None]:
         raise
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="either", extras=("http", "https"))

@@ -31,6 +31,7 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import Condition, flatten, flatten_filter
 from dizuo.vectors.filters.tree import Filter
@@ -56,7 +57,7 @@ SETTINGS = {"max_query_size": 268_435_456, "max_ast_elements": 10_000_000, "max_
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """What the query of the URL may set."""
 
     timeout: float = 120.0
@@ -441,4 +442,4 @@ def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
         raise VectorError(f"ClickHouse: {text}") from error
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

@@ -1,14 +1,15 @@
 """Elasticsearch 8.15 to 9, `elasticsearch://user:password@host:9200` or `elasticsearch+https://…`; a password without a
 user is an API key.
 
-Tested against an emulator (noida-db), and against a real server where DIZUO_TEST_ELASTICSEARCH_URL names one. A client
-of version 9 cannot talk to a server of version 8: install the client of the server's version. One index per
-collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what is done about them:
+Tested against a real 8.19.4. A client of version 9 cannot talk to a server of version 8, which is an error that names
+the client to install. One index per collection; a document's `_id` is a hash of namespace and id. Pitfalls, and what
+is done about them:
 
 - metadata has no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
+- `refresh=wait_for` waits for a timer, up to a second: the index is refreshed at the end of a call instead;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
   the scores of its hits are computed from the vectors.
 """
@@ -19,7 +20,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOrKeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -39,10 +41,13 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.stores.elasticsearch.filters import filter_fields, in_namespace
+from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields
+from dizuo.vectors.stores.elasticsearch.errors import map_errors
+from dizuo.vectors.stores.elasticsearch.filters import in_namespace
+from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, create_index, words_capabilities
 from dizuo.vectors.stores.elasticsearch.limits import FILTERS, LIMITS, NAMESPACES, WINDOW
 from dizuo.vectors.writing.naming import physical_name
 
@@ -50,16 +55,22 @@ __all__ = ["STORE"]
 
 SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
+RETRIES = 5
+"""Times that a change of metadata is done again because another writer changed the record meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOrKeyOptions):
     """What the query of the URL may set."""
 
     m: int = 16
     """Links per vector in the HNSW graph; only at the making of a collection."""
     ef_construction: int = 200
     """Candidates looked at while a vector is linked; only at the making of a collection."""
+    index_per: IndexPer = "collection"
+    """What has an index of its own: the `collection` with all its namespaces, or each `namespace`. By words, scores
+    depend on all that an index holds; an index for each namespace keeps tenants apart and costs a shard each. Only at
+    the making of a collection."""
     candidates: int = 200
     """Candidates looked at in a search, at least 10·k."""
     timeout: float = 60.0
@@ -93,30 +104,27 @@ class Elasticsearch:
     batch_rows = 1000
     batch_bytes = 8 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(lexical="own", max_dim=4096, filters=FILTERS)
+    capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096, filters=FILTERS), "collection")
     spec: CollectionSpec
     index: str
+    indices: Indices
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
 
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping has dim and metric."""
-        import elasticsearch
-
         self.index = physical_name(request.collection)
         with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                spec = request.check_new()
-                try:
-                    self.client.indices.create(index=self.index, mappings=self._mapping(spec))
-                except elasticsearch.BadRequestError as error:
-                    if "already_exists" not in str(error):
-                        raise
+                create_index(self.client, self.index, self._mapping(request.check_new(), self.options.index_per))
                 facts = self._facts()
         assert facts is not None
         self.spec = request.check_existing(facts["dim"], facts["metric"])
+        per: IndexPer = facts.get("index_per", "collection")
+        self.indices = Indices(self.client, self.index, per, self._mapping(self.spec, per))
+        self.capabilities = words_capabilities(self.capabilities, per)
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
@@ -128,12 +136,12 @@ class Elasticsearch:
         facts: dict[str, Any] = json.loads(answer[self.index]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: CollectionSpec) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec, index_per: IndexPer) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
         kept = {"type": "keyword", "index": False, "doc_values": False}
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "index_per": index_per}
         return {
             "dynamic": False,
             "_meta": {"dizuo": json.dumps(facts)},
@@ -146,55 +154,56 @@ class Elasticsearch:
 
     # ---- writing
 
+    def prepare(self, namespace: str, block: Block) -> None:
+        keys = [_record_key(namespace, id) for id in block.ids]
+        block.prepared = keys, bulk_body(namespace, keys, block)
+
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        operations: list[dict[str, Any]] = []
-        rows = zip(
-            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, block.tokens, strict=True
-        )
-        for id, vector, row, text, document, words in rows:
-            operations += [
-                {"index": {"_id": _record_key(namespace, id)}},
-                {
-                    "ns": namespace,
-                    "id": id,
-                    "v": vector.tolist(),
-                    "b": base64.b64encode(vector.tobytes()).decode("ascii"),
-                    "m": text,
-                    "d": document,
-                    "w": " ".join(words),
-                    **filter_fields(row),
-                },
-            ]
-        failed = [item for item in self._bulk(operations, wait=wait) if "error" in item]
+        if block.prepared is None:
+            self.prepare(namespace, block)
+        keys, body = block.prepared
+        with self._map_errors():
+            index = self.indices.make(namespace)
+        failed = [item for item in self._bulk(index, body, show=wait) if "error" in item]
         if failed:
-            ids = {_record_key(namespace, id): id for id in block.ids}
+            ids = dict(zip(keys, block.ids, strict=True))
             raise RowErrors({ids[item["_id"]]: str(item["error"].get("reason")) for item in failed})
 
     def set_metadata(self, namespace: str, block: Block) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         operations: list[dict[str, Any]] = []
         for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
-            operations += [{"update": {"_id": _record_key(namespace, id)}}, {"doc": {"m": text, **filter_fields(row)}}]
-        items = self._bulk(operations)
-        for item in items:
-            if "error" in item and item["status"] != 404:
-                raise VectorError(f"Elasticsearch: {item['error']}")
+            # An update reads the record and writes it: where another writer came between, it is done again.
+            operations += [
+                {"update": {"_id": _record_key(namespace, id), "retry_on_conflict": RETRIES}},
+                {"doc": {"m": text, **filter_fields(row)}},
+            ]
+        items = self._bulk(self.indices.of(namespace), operations, show=False)
+        _raise_failed(items)
         return sum("error" not in item for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
+        with self._map_errors():
+            if not self.indices.holds(namespace):
+                return 0
         if ids is None:
             ids = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
-        removed = 0
+        removed, index = 0, self.indices.of(namespace)
         for start in range(0, len(ids), self.batch_rows):
             part = ids[start : start + self.batch_rows]
-            items = self._bulk([{"delete": {"_id": _record_key(namespace, id)}} for id in part])
+            items = self._bulk(index, [{"delete": {"_id": _record_key(namespace, id)}} for id in part], show=False)
+            _raise_failed(items)
             removed += sum(item.get("result") == "deleted" for item in items)
         return removed
 
-    def _bulk(self, operations: list[dict[str, Any]], *, wait: bool = True) -> list[dict[str, Any]]:
+    def _bulk(self, index: str, operations: list[dict[str, Any]] | bytes, *, show: bool) -> list[dict[str, Any]]:
+        """Send operations; with `show` what they did is visible when this returns, else after `refresh`."""
         if not operations:
             return []
         with self._map_errors():
-            answer = self.client.bulk(index=self.index, operations=operations, refresh="wait_for" if wait else False)
+            answer = self.client.bulk(index=index, operations=operations, refresh=show)
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
@@ -207,7 +216,7 @@ class Elasticsearch:
             return self._to_block([], columns)
         keys = [_record_key(namespace, id) for id in ids]
         with self._map_errors():
-            answer = self.client.mget(index=self.index, ids=keys, source_includes=_fields(columns))
+            answer = self.client.mget(index=self.indices.of(namespace), ids=keys, source_includes=_fields(columns))
         return self._to_block([record for record in answer["docs"] if record.get("found")], columns)
 
     def search(
@@ -216,22 +225,24 @@ class Elasticsearch:
         condition, same = flatten_filter(where)
         if not same or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
-        chosen = in_namespace(namespace, condition)
+        chosen, index = in_namespace(namespace, condition), self.indices.of(namespace)
         results = []
         for query in queries:
             result = None
             if not exact:
 
                 def ask(number: int, query: Floats = query) -> SearchResult:
-                    return self._search_index(chosen, query, number, columns)
+                    return self._search_index(index, chosen, query, number, columns)
 
                 result = include_ties(ask, k, most=10 * k)
             if result is None or len(result.scores) < k:  # either no more rows match, or the graph did not reach them
-                result = self._search_by_script(chosen, query, k, columns)
+                result = self._search_by_script(index, chosen, query, k, columns)
             results.append(result)
         return results
 
-    def _search_index(self, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns) -> SearchResult:
+    def _search_index(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, number: int, columns: Columns
+    ) -> SearchResult:
         l2 = self.spec.metric == "l2"
         needed = columns | {"vectors"} if l2 else columns
         number = min(number, WINDOW)
@@ -243,7 +254,9 @@ class Elasticsearch:
             "filter": chosen,
         }
         with self._map_errors():
-            answer = self.client.search(index=self.index, knn=knn, size=number, source_includes=_fields(needed))
+            answer = self.client.search(
+                index=index, knn=knn, size=number, source_includes=_fields(needed), **self.indices.absent
+            )
         hits = answer["hits"]["hits"]
         block = self._to_block(hits, needed)
         scores = pairwise(query, block.vectors, "l2") if l2 else self._to_scores([hit["_score"] for hit in hits])
@@ -255,7 +268,9 @@ class Elasticsearch:
             return 2.0 * engine_scores - 1.0
         return np.where(engine_scores < 1.0, 1.0 - 1.0 / np.maximum(engine_scores, 1e-45), engine_scores - 1.0)
 
-    def _search_by_script(self, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns) -> SearchResult:
+    def _search_by_script(
+        self, index: str, chosen: list[dict[str, Any]], query: Floats, k: int, columns: Columns
+    ) -> SearchResult:
         """Return the k nearest by a script, which compares all rows that match; Elasticsearch orders ties by id."""
         sources = {
             "cosine": "cosineSimilarity(params.q, 'v') + 1.0",
@@ -265,7 +280,8 @@ class Elasticsearch:
         script = {"source": sources[self.spec.metric], "params": {"q": query.tolist()}}
         with self._map_errors():
             answer = self.client.search(
-                index=self.index,
+                index=index,
+                **self.indices.absent,
                 query={"script_score": {"query": {"bool": {"filter": chosen}}, "script": script}},
                 sort=[{"_score": "desc"}, {"id": "asc"}],
                 track_scores=True,
@@ -299,7 +315,7 @@ class Elasticsearch:
         }
         scores: dict[str, float] = {}
         fetched = 0
-        for hits in self._pages(search, min(k, WINDOW) if same else WINDOW):
+        for hits in self._pages(namespace, search, min(k, WINDOW) if same else WINDOW):
             fetched += len(hits)
             found = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
             for block in filter_blocks([self._to_block(hits, needed)], None if same else where):
@@ -320,15 +336,17 @@ class Elasticsearch:
             "sort": [{"id": "asc"}],
             "source_includes": _fields(needed),
         }
-        for hits in self._pages(search, min(rows, WINDOW)):
+        for hits in self._pages(namespace, search, min(rows, WINDOW)):
             yield from filter_blocks([self._to_block(hits, needed)], None if same else where)
 
-    def _pages(self, search: Mapping[str, Any], size: int) -> Iterator[list[dict[str, Any]]]:
-        """Yield the hits of a sorted search, `size` at a time, until there are no more."""
+    def _pages(self, namespace: str, search: Mapping[str, Any], size: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the hits of a sorted search in a namespace, `size` at a time, until there are no more."""
         after: dict[str, Any] = {}
         while True:
             with self._map_errors():
-                answer = self.client.search(index=self.index, size=size, **search, **after)
+                answer = self.client.search(
+                    index=self.indices.of(namespace), **self.indices.absent, size=size, **search, **after
+                )
             hits: list[dict[str, Any]] = answer["hits"]["hits"]
             if hits:
                 yield hits
@@ -342,7 +360,11 @@ class Elasticsearch:
             names = [namespace] if namespace is not None else list(self.namespaces())
             return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 5000))
         with self._map_errors():
-            answer = self.client.count(index=self.index, query={"bool": {"filter": in_namespace(namespace, condition)}})
+            answer = self.client.count(
+                index=self.indices.everything if namespace is None else self.indices.of(namespace),
+                query={"bool": {"filter": in_namespace(namespace, condition)}},
+                **self.indices.absent,
+            )
         return int(answer["count"])
 
     def namespaces(self) -> Mapping[str, int]:
@@ -351,8 +373,15 @@ class Elasticsearch:
         counts: dict[str, int] = {}
         while True:
             with self._map_errors():
-                answer = self.client.search(index=self.index, size=0, aggs={"names": {"composite": composite}})
-            buckets = answer["aggregations"]["names"]["buckets"]
+                answer = self.client.search(
+                    index=self.indices.everything,
+                    size=0,
+                    aggs={"names": {"composite": composite}},
+                    **self.indices.absent,
+                )
+            buckets = (
+                answer["aggregations"]["names"]["buckets"] if "aggregations" in answer else []
+            )  # there is no index
             counts |= {bucket["key"]["ns"]: int(bucket["doc_count"]) for bucket in buckets}
             if len(buckets) < NAMESPACES:
                 return dict(sorted(counts.items()))
@@ -375,7 +404,7 @@ class Elasticsearch:
 
     def refresh(self) -> None:
         with self._map_errors():
-            self.client.indices.refresh(index=self.index)
+            self.client.indices.refresh(index=self.indices.everything, **self.indices.absent)
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         """Nothing to do: Elasticsearch merges its segments and builds their graphs by itself."""
@@ -390,32 +419,20 @@ class Elasticsearch:
 
     def drop(self) -> None:
         with self._map_errors():
-            self.client.indices.delete(index=self.index, ignore_unavailable=True)
+            self.indices.drop()
 
     def close(self) -> None:
         self.client.close()
 
-    @contextmanager
-    def _map_errors(self, *, opening: bool = False) -> Iterator[None]:
-        import elasticsearch
+    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
+        return map_errors(self.client, self.address, opening=opening)
 
-        try:
-            yield
-        except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException) as error:
-            raise Denied(f"{self.address} refused the user, password or key", hint="check the address") from error
-        except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
-            if opening:
-                raise
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.ApiError as error:
-            if error.status_code in (429, 502, 503, 504):
-                raise Transient(f"{self.address} is busy: {error}") from error
-            raise VectorError(f"Elasticsearch: {error}") from error
-        except elasticsearch.TransportError as error:
-            if opening:
-                hint = "is the server running, and is it elasticsearch+https://?"
-                raise Unreachable(f"no Elasticsearch answers at {self.address}", hint=hint) from error
-            raise Transient(f"{self.address} does not answer: {error}", hint="is the server running?") from error
+
+def _raise_failed(items: Sequence[Mapping[str, Any]]) -> None:
+    """Raise what single changes or deletions failed with; that a record is not there is no failure."""
+    failed = [item["error"] for item in items if "error" in item and item["status"] != 404]
+    if failed:
+        raise VectorError(f"Elasticsearch: {len(failed):,} rows failed, the first with {failed[0]}")
 
 
 def _record_key(namespace: str, id: str) -> str:
@@ -426,4 +443,4 @@ def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

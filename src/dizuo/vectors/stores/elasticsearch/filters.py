@@ -1,28 +1,16 @@
-"""What filters read of a record in Elasticsearch, and a filter in its language."""
+"""A filter in Elasticsearch's language."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, split_tags
+from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, split_tags
+from dizuo.vectors.stores.elasticsearch.bulk import order_number
 from dizuo.vectors.stores.elasticsearch.limits import TERMS
 
-__all__ = ["filter_fields", "in_namespace", "order_number"]
+__all__ = ["in_namespace"]
 
 NEVER: dict[str, Any] = {"match_none": {}}
-
-
-def filter_fields(row: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the fields that filters read, of a record's metadata."""
-    flat = flatten(row)
-    return {"t": flat.tags, "k": [f"{name}:{order_number(value)}" for name, value in flat.numbers.items()]}
-
-
-def order_number(value: float) -> str:
-    """Return a float64 as 16 hexadecimal digits that are in the order of the numbers."""
-    return f"{order_bits(value):016x}"
 
 
 def in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import KeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import FALSE, Condition, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -53,7 +54,7 @@ REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(KeyOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -384,4 +385,4 @@ class Marqo:
             raise VectorError("the store was closed", hint="connect again") from error
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

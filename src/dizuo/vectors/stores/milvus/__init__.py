@@ -36,6 +36,7 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import (
     AllOf,
@@ -74,7 +75,7 @@ QUIET = {"grpc.keepalive_time_ms": 3_600_000}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -105,12 +106,12 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus
             client = MilvusClient(uri=start_lite_server(path), grpc_options=QUIET)
             return open_or_close(Milvus(client, options, str(url), path), request)
         scheme = "https" if url.extra == "https" else "http"
-        token = f"{url.user}:{url.password}" if url.user else (url.password or "")
+        token = ":".join(part for part in (url.user, url.password) if part)
         client = MilvusClient(
             uri=f"{scheme}://{url.host or '127.0.0.1'}:{url.port or 19530}",
             token=token,
             db_name=options.database,
-            timeout=10.0,
+            timeout=min(10.0, options.timeout),
         )
         return open_or_close(Milvus(client, options, str(url), None), request)
 
@@ -492,4 +493,4 @@ def _write_tags(tags: list[str]) -> str:
     return f"array_contains_any(t, {json.dumps(tags)})" if len(tags) > 1 else f'array_contains(t, "{tags[0]}")'
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="either", extras=("http", "https"))

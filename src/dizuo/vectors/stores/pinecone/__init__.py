@@ -31,6 +31,7 @@ import numpy as np
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import KeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import FALSE, TRUE, Condition, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
@@ -71,7 +72,7 @@ RECONCILED = ("x-pinecone-lsn-reconciled", "x-pinecone-max-indexed-lsn")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(KeyOptions):
     """What the query of the URL may set."""
 
     cloud: str = "aws"
@@ -489,4 +490,4 @@ def _read_lsn(answer: Any, names: Sequence[str]) -> int | None:
     return None
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

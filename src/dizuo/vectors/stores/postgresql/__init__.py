@@ -16,19 +16,21 @@ Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
+from dizuo.vectors.lexical.word_counts import count_words
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
@@ -58,7 +60,7 @@ _OPS = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """How a PostgreSQL database is used."""
 
     schema: str | None = None
@@ -166,49 +168,47 @@ class PostgresStore:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        import pyarrow as pa
-
-        tokens = block.tokens if block.documents_arrow.null_count < len(block) else []
-        lengths = np.fromiter(map(len, tokens), np.int32) if tokens else np.zeros(len(block), np.int32)
+        texts = block.documents_arrow
+        counted = count_words(texts) if texts.null_count < len(block) else None
+        lengths = np.zeros(len(block), np.int64) if counted is None else counted.lengths
         rows = [
             wire.one_text(namespace),
             wire.text_fields(block.ids_arrow),
             wire.vector_fields(block.vectors),
             wire.text_fields(block.metadata_arrow),
             wire.json_fields(to_facts_texts(block.metadata_arrow)),
-            wire.text_fields(escape_nul_texts(block.documents_arrow)),
+            wire.text_fields(escape_nul_texts(texts)),
             wire.int_fields(lengths),
         ]
+        names = "namespace, id, vector, metadata, facts, document, length"
         with self.pool.connection() as connection, connection.transaction():
-            if lengths.any():
-                connection.execute(
-                    'CREATE TEMP TABLE IF NOT EXISTS dizuo_words (id text COLLATE "C", token text, count int)'
-                    " ON COMMIT DELETE ROWS"
-                )
-                counted = [
-                    (id, *pair)
-                    for id, row_tokens in zip(block.ids, tokens, strict=True)
-                    for pair in Counter(row_tokens).items()
-                ]
-                ids, names, counts = zip(*counted, strict=True)
-                fields = [
-                    *(wire.text_fields(pa.array(texts)) for texts in (ids, names)),
-                    wire.int_fields(np.array(counts)),
-                ]
-                _copy_rows(connection, "dizuo_words", fields, len(counted))
             self._lock_namespace(connection, namespace)
             # The old rows are removed first; then the new ones conflict with nothing and need no staging table.
             given = self.pool.texts(block.ids_arrow)
             self._remove(connection, "t.namespace = %s AND t.id = ANY(%s::text[])", [namespace, given])
-            into = f"{self.table} (namespace, id, vector, metadata, facts, document, length)"
-            _copy_rows(connection, into, rows, len(block))
-            if lengths.any():
-                connection.execute(
-                    f"INSERT INTO {self.words} SELECT t.namespace, w.token, t.row, w.count FROM dizuo_words w"
-                    f" JOIN {self.table} t ON t.namespace = %s AND t.id = w.id",
-                    [namespace],
-                )
+            if counted is None or not counted.words:
+                _copy_rows(connection, f"{self.table} ({names})", rows, len(block))
+            else:
+                # The numbers of the rows are drawn beforehand, so that words go into their table without a join; by
+                # word, which is the order of its index.
+                numbers = self._draw_numbers(connection, len(block))
+                _copy_rows(connection, f"{self.table} (row, {names})", [wire.long_fields(numbers), *rows], len(block))
+                postings = [
+                    wire.one_text(namespace),
+                    wire.text_fields(counted.words_of_pairs()),
+                    wire.long_fields(numbers[counted.rows]),
+                    wire.int_fields(counted.counts),
+                ]
+                _copy_rows(connection, f"{self.words} (namespace, token, row, count)", postings, len(counted.rows))
             self._add_to_counts(connection, namespace, len(block), int(np.count_nonzero(lengths)), int(lengths.sum()))
+
+    def _draw_numbers(self, connection: Any, number: int) -> NDArray[np.int64]:
+        """Return so many new numbers of rows, ascending."""
+        drawn = connection.execute(
+            "SELECT array_agg(nextval(pg_get_serial_sequence(%s, 'row')::regclass)) FROM generate_series(1, %s)",
+            [self.table, number],
+        ).fetchone()[0]
+        return np.sort(np.array(drawn, np.int64))
 
     def _lock_namespace(self, connection: Any, namespace: str) -> None:
         connection.execute(
@@ -494,4 +494,4 @@ def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: in
             copy.write(piece)
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=())

@@ -28,6 +28,7 @@ __all__ = [
     "from_wire",
     "int_fields",
     "json_fields",
+    "long_fields",
     "text_array",
     "text_fields",
     "to_wire",
@@ -83,6 +84,11 @@ def json_fields(texts: pa.Array) -> Fields:
 def int_fields(values: NDArray[np.integer]) -> Fields:
     """Return the int4 fields of integers [n]."""
     return [_INT32(4), _wide(values.astype(">i4")[:, None])]
+
+
+def long_fields(values: NDArray[np.integer]) -> Fields:
+    """Return the int8 fields of integers [n]."""
+    return [struct.pack(">i", 8), _wide(values.astype(">i8")[:, None])]
 
 
 def vector_fields(vectors: Floats) -> Fields:

@@ -32,8 +32,16 @@ from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
+from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, TRUE, Condition, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import (
+    ON_EVERY_RECORD,
+    TRUE,
+    Condition,
+    FlatMetadata,
+    flatten,
+    flatten_filter,
+)
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
@@ -79,7 +87,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(LoginOptions):
     """What the query of the URL may set."""
 
     m: int = 16
@@ -164,25 +172,28 @@ class Redis:
 
     # ---- writing
 
+    def prepare(self, namespace: str, block: Block) -> None:
+        block.prepared = [(flatten(row), _scan_position(id)) for id, row in zip(block.ids, block.metadata, strict=True)]
+
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        if block.prepared is None:
+            self.prepare(namespace, block)
         name = self._open_index(namespace, make=True)
         raw = np.ascontiguousarray(block.vectors)
-        rows = self._fields(block)
-        for index, (id, document) in enumerate(zip(block.ids, block.documents, strict=True)):
-            rows[index] |= {"v": raw[index].tobytes(), "o": _scan_position(id)}
+        rows = self._fields([flat for flat, _ in block.prepared], block.metadata_texts)
+        for row, vector, (_, position), document in zip(rows, raw, block.prepared, block.documents, strict=True):
+            row["v"], row["o"] = vector.tobytes(), position
             if document is not None:
-                rows[index]["d"] = document
+                row["d"] = document
         with self._map_errors():
-            pipe = self.client.pipeline(transaction=True)
-            self.words.put(pipe, name, list(zip(block.ids, rows, block.tokens, strict=True)))
-            pipe.execute()
+            self.words.put(name, block.ids, rows, block.documents_arrow)
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         name = self._open_index(namespace)
         if name is None:
             return 0
-        rows = self._fields(block)
+        rows = self._fields([flatten(row) for row in block.metadata], block.metadata_texts)
         with self._map_errors():
             pipe = self.client.pipeline(transaction=True)
             for id, row in zip(block.ids, rows, strict=True):
@@ -440,9 +451,8 @@ class Redis:
             time.sleep(pause)
             pause = min(2 * pause, 0.25)
 
-    def _fields(self, block: Block) -> list[dict[str, Any]]:
+    def _fields(self, flats: Sequence[FlatMetadata], texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return the fields of a hash that hold each row's metadata, for readers and for filters."""
-        flats = [flatten(row) for row in block.metadata]
         new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
         if new and len(self.slots) < self.most:
             with self._map_errors():
@@ -451,7 +461,7 @@ class Redis:
         return [
             {"m": text, "t": " ".join(flat.tags)}
             | {slots[name]: repr(value) for name, value in flat.numbers.items() if name in slots}
-            for text, flat in zip(block.metadata_texts, flats, strict=True)
+            for text, flat in zip(texts, flats, strict=True)
         ]
 
     def _remember_slots(self, answer: Sequence[bytes]) -> None:
@@ -487,4 +497,4 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-STORE = Database(options=Options, open=open_store, limits=LIMITS)
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("tls",))

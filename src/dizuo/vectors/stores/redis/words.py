@@ -20,8 +20,6 @@ block all other clients meanwhile.
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,38 +27,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.vectors.lexical import K1, B, idf
+from dizuo.vectors.lexical.word_counts import count_words
 
 __all__ = ["Words"]
 
 POSTING = np.dtype([("key", "<u8"), ("length", "<u4")])
 COUNT_BITS = 24
-PACK = struct.Struct("<QI").pack
+AT_ONCE = 200
+"""Records, or tokens, of one call of a script; Lua hands on some thousands of values at most."""
 KEEP = 5000
 """So many dead documents are not worth a compaction."""
 TRIES = 20
 """Attempts to rewrite postings while others write to them, before the compaction is left to the next time."""
 
 REPLACE = """
-local old = redis.call('HMGET', KEYS[1], 'p', 'l')
-if old[1] then
-  redis.call('APPEND', KEYS[2], old[1])
-  redis.call('HDEL', KEYS[3], old[1])
-  redis.call('HINCRBY', KEYS[4], 'documents', -1)
-  redis.call('HINCRBY', KEYS[4], 'tokens', -tonumber(old[2]))
+local there, documents, tokens, dead, living = 0, 0, 0, {}, {}
+local at = 1
+for row = 4, #KEYS do
+  local key, number, length, size = KEYS[row], ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
+  local old = redis.call('HMGET', key, 'p', 'l')
+  if old[1] then
+    dead[#dead + 1] = old[1]
+    documents, tokens = documents - 1, tokens - tonumber(old[2])
+  end
+  there = there + redis.call('DEL', key)
+  if number ~= '' then
+    living[#living + 1] = number
+    living[#living + 1] = ARGV[at + 2]
+    documents, tokens = documents + 1, tokens + tonumber(length)
+    redis.call('HSET', key, 'p', number, 'l', length, unpack(ARGV, at + 4, at + 3 + size))
+  elseif size > 0 then
+    redis.call('HSET', key, unpack(ARGV, at + 4, at + 3 + size))
+  end
+  at = at + 4 + size
 end
-local there = redis.call('DEL', KEYS[1])
-if #ARGV == 0 then return there end
-if ARGV[1] ~= '' then
-  redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-  redis.call('HINCRBY', KEYS[4], 'documents', 1)
-  redis.call('HINCRBY', KEYS[4], 'tokens', tonumber(ARGV[2]))
-  redis.call('HSET', KEYS[1], 'p', ARGV[1], 'l', ARGV[2], unpack(ARGV, 4))
-else
-  redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+if #dead > 0 then
+  redis.call('APPEND', KEYS[1], table.concat(dead))
+  redis.call('HDEL', KEYS[2], unpack(dead))
 end
+if #living > 0 then redis.call('HSET', KEYS[2], unpack(living)) end
+if documents ~= 0 then redis.call('HINCRBY', KEYS[3], 'documents', documents) end
+if tokens ~= 0 then redis.call('HINCRBY', KEYS[3], 'tokens', tokens) end
 return there
 """
-"""Replaces a record by another (number or nothing, length, id, fields…), or removes it."""
+"""Replaces records by others, each given as number or nothing, length, id, how many fields and values, and these; one
+without fields is removed. Returns how many there were."""
+APPEND = """
+for at = 2, #ARGV, 2 do
+  if redis.call('APPEND', ARGV[1] .. ARGV[at], ARGV[at + 1]) == #ARGV[at + 1] then
+    redis.call('SADD', KEYS[1], ARGV[at])
+  end
+end
+"""
+"""Appends to the postings of tokens, and remembers tokens that had none."""
 FORGET = """
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 local rest = redis.call('GETRANGE', KEYS[1], #ARGV[1], -1)
@@ -75,30 +94,85 @@ class Words:
 
     def __init__(self, client: Any) -> None:
         self.client = client
-        self.replace, self.forget = client.register_script(REPLACE), client.register_script(FORGET)
+        self.scripts = {script: client.register_script(script) for script in (REPLACE, APPEND, FORGET)}
 
-    def put(self, pipe: Any, name: str, rows: Sequence[tuple[str, dict[str, Any], list[str]]]) -> None:
-        """Queue commands that replace records (id, fields, tokens) and write their words."""
-        number = int(self.client.hincrby(f"{name}/stats", "next", len(rows))) - len(rows)
-        postings: dict[str, list[bytes]] = {}
-        for id, fields, tokens in rows:
-            length = len(tokens)
-            number += 1
-            for token, count in Counter(tokens).items():
-                posting = PACK(number << COUNT_BITS | min(count, 2**COUNT_BITS - 1), length)
-                postings.setdefault(token, []).append(posting)
-            packed = number.to_bytes(8, "little") if tokens else b""
-            pairs = [part for pair in fields.items() for part in pair]
-            self.replace(keys=_keys(name, id), args=[packed, length, id, *pairs], client=pipe)
-        for token, parts in postings.items():
-            pipe.append(f"{name}/w/{token}", b"".join(parts))
-        if postings:
-            pipe.sadd(f"{name}/tokens", *postings)
+    def _queue(self, pipe: Any, script: str, keys: Sequence[str], args: Sequence[Any]) -> None:
+        """Queue a call of a script; what `register_script` returns looks at every argument once more."""
+        pipe.scripts.add(self.scripts[script])
+        pipe.execute_command("EVALSHA", self.scripts[script].sha, len(keys), *keys, *args)
+
+    def put(self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any) -> None:
+        """Replace records and write their words, in one transaction.
+
+        Args:
+            name: of the namespace.
+            ids: of the records.
+            rows: their fields.
+            texts: their documents, an Arrow array.
+        """
+        if texts.null_count == len(texts) and self._put_wordless(name, ids, rows):
+            return
+        pipe = self.client.pipeline(transaction=True)
+        self._queue_put(pipe, name, ids, rows, texts)
+        pipe.execute()
+
+    def _put_wordless(self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]]) -> bool:
+        """Return whether records were replaced without a script, which they can be where no record has words yet.
+
+        A script reads every value of a record once more: 30 µs of 240 (measured, 384 numbers).
+        """
+        import redis
+
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.watch(f"{name}/stats")  # a writer of words changes it, and then this transaction fails
+            if int(pipe.hget(f"{name}/stats", "documents") or 0):
+                return False
+            pipe.multi()
+            pipe.execute_command("DEL", *(f"{name}:{id}" for id in ids))
+            for id, fields in zip(ids, rows, strict=True):
+                pipe.execute_command("HSET", f"{name}:{id}", *(part for pair in fields.items() for part in pair))
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                return False
+        return True
+
+    def _queue_put(self, pipe: Any, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any) -> None:
+        counted = count_words(texts)
+        first = int(self.client.hincrby(f"{name}/stats", "next", len(rows))) - len(rows) + 1
+        lengths = counted.lengths.tolist()
+        numbers = [
+            number.to_bytes(8, "little") if length else b"" for number, length in enumerate(lengths, start=first)
+        ]
+        self._replace(pipe, name, ids, rows, numbers, lengths)
+        postings = np.empty(len(counted.rows), POSTING)
+        most = 2**COUNT_BITS - 1
+        postings["key"] = (counted.rows + first) << COUNT_BITS | np.minimum(counted.counts, most)
+        postings["length"] = counted.lengths[counted.rows]
+        data, ends = postings.tobytes(), (POSTING.itemsize * counted.starts).tolist()
+        for start in range(0, len(counted.words), AT_ONCE):
+            args: list[Any] = [f"{name}/w/"]
+            for place, word in enumerate(counted.words[start : start + AT_ONCE], start=start):
+                args += (word, data[ends[place] : ends[place + 1]])
+            self._queue(pipe, APPEND, [f"{name}/tokens"], args)
 
     def remove(self, pipe: Any, name: str, ids: Sequence[str]) -> None:
-        """Queue commands that remove records; each answers whether the record was there."""
-        for id in ids:
-            self.replace(keys=_keys(name, id), args=[], client=pipe)
+        """Queue commands that remove records; each answers how many of its records were there."""
+        self._replace(pipe, name, ids, [{}] * len(ids), [b""] * len(ids), [0] * len(ids))
+
+    def _replace(
+        self, pipe: Any, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], numbers: Sequence[bytes],
+        lengths: Sequence[int],
+    ) -> None:  # fmt: skip
+        common = [f"{name}/dead", f"{name}/ids", f"{name}/stats"]
+        for start in range(0, len(ids), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            args: list[Any] = []
+            for number, length, id, fields in zip(numbers[part], lengths[part], ids[part], rows[part], strict=True):
+                args += (number, length, id, 2 * len(fields))
+                for pair in fields.items():
+                    args += pair
+            self._queue(pipe, REPLACE, [*common, *(f"{name}:{id}" for id in ids[part])], args)
 
     def ranked(self, name: str, tokens: list[str], page: int) -> Iterator[list[tuple[str, float]]]:
         """Yield (id, score) of all documents that share a token, best first, ties by id, in growing pages."""
@@ -149,7 +223,7 @@ class Words:
                 part = []
         # Nothing that is written from now on has one of these numbers.
         if self._compact(name, part, numbers):
-            self.forget(keys=[f"{name}/dead"], args=[dead])
+            self.scripts[FORGET](keys=[f"{name}/dead"], args=[dead])
 
     def _compact(self, name: str, tokens: list[bytes], dead: NDArray[np.uint64]) -> bool:
         import redis
@@ -186,10 +260,6 @@ class Words:
                 self.client.unlink(*part)
                 part = []
         self.client.unlink(*part, *(f"{name}/{suffix}" for suffix in ("tokens", "ids", "dead", "stats")))
-
-
-def _keys(name: str, id: str) -> list[str]:
-    return [f"{name}:{id}", f"{name}/dead", f"{name}/ids", f"{name}/stats"]
 
 
 def _scores(

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from dizuo.events import Watcher
-from dizuo.vectors.knowledge.documents.decoding import read_text
 from dizuo.vectors.knowledge.documents.document import Draft
+from dizuo.vectors.knowledge.documents.lines import stretches
 from dizuo.vectors.knowledge.documents.readers import DocumentReader
 
 __all__ = ["READER"]
 
-_PARAGRAPH = re.compile(r"\S(?:.*\S)?(?:\r?\n[^\S\r\n]*\S(?:.*\S)?)*")
 
-
-def read(path: Path, watch: Watcher) -> Draft:
+def parse(text: str, path: Path, watch: Watcher) -> Draft:
     """Return the file's text with its paragraphs."""
-    text = read_text(path)
     draft = Draft(text)
-    for match in _PARAGRAPH.finditer(text):
-        draft.mark(match.start(), match.end())
+    for start, end in stretches(text):
+        draft.mark(start, end)
     return draft
 
 
-READER = DocumentReader(suffixes=(".txt", ".text", ".log", ".rst"), read=read)
+READER = DocumentReader(suffixes=(".txt", ".text", ".log", ".rst"), parse=parse)
