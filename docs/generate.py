@@ -201,7 +201,7 @@ def _capabilities(results: dict[str, Any]) -> str:
     said = {True: "yes", False: "no", None: "any"}
     lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for field, title in _ABLE.items():
-        values = [results[name]["capabilities"][field] for name in names]
+        values = [results[name]["capabilities"].get(field, "") for name in names]  # results may be older
         shown = [said[value] if value in (True, False, None) else str(value) for value in values]
         lines.append(f"| {title} | {' | '.join(shown)} |")
     return "\n".join(lines)

@@ -52,7 +52,7 @@ class VectorStore:
     """
 
     def __init__(self, store: Store, *, namespace: str = "", patience: Patience | None = None, url: str = "") -> None:
-        self.store, self._within_limits = store, WithinLimits(store)
+        self.store = store
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
@@ -394,6 +394,10 @@ class VectorStore:
             self.store.close()
 
     # ---- inside
+
+    @property
+    def _within_limits(self) -> WithinLimits:
+        return WithinLimits(self.store)
 
     def _call(self, call: Callable[[], T], watch: Watcher = ignore) -> T:
         """Return what the call returns; it is repeated while the database is busy, and `watch` is told."""

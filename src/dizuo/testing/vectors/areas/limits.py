@@ -149,7 +149,9 @@ class Limits(Opening):
         store = connect(dim=2)
         store.upsert([Point(f"q{n}", [1.0, float(n)], {"n": n}) for n in range(20)])
         right = store.search([1.0, 3.0], k=2, where="n != 3").ids
-        answers = store.search_many(np.tile(np.float32([1.0, 3.0]), (self.many_queries, 1)), k=2, where="n != 3")
+        answers = store.search_many(
+            np.tile(np.array([1.0, 3.0], np.float32), (self.many_queries, 1)), k=2, where="n != 3"
+        )
         assert [hits.ids for hits in answers] == [right] * self.many_queries
 
     @pytest.mark.slow
