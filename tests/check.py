@@ -73,6 +73,8 @@ QUICK = {
         "tests/vectors/exact/test_ties.py",
         "tests/vectors/filters",
         "tests/vectors/knowledge/documents/test_chunking.py",
+        "tests/vectors/knowledge/test_arguments.py",
+        "tests/vectors/knowledge/test_bad_files.py",
         "tests/vectors/knowledge/test_knowledge_base.py",
         "tests/vectors/lexical/test_bm25.py",
         "tests/vectors/lexical/test_tokenizer.py",

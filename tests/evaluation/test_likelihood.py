@@ -196,13 +196,17 @@ def test_labels_that_are_the_same_tokens_to_the_model_are_refused_by_their_names
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_scores_that_are_no_numbers_are_refused(spec: Any, value: float) -> None:
+@pytest.mark.parametrize("asked", [QUESTIONS[:3], QUESTIONS[2:3]], ids=["of some questions", "of all questions"])
+def test_scores_that_are_no_numbers_are_refused(spec: Any, asked: list[tuple[Message, ...]], value: float) -> None:
     broken = models.load(spec)
-    runner = Runner(broken.module, layout="padded")
+    module: Any = broken.module
+    runner = Runner(module, layout="padded")
+    module.lm_head.weight = torch.nn.Parameter(module.lm_head.weight.detach().clone())  # tied until here
     with torch.no_grad():
-        next(reversed(list(broken.module.parameters()))).fill_(value)
+        module.model.embed_tokens.weight[broken.tokenizer("今").input_ids[0]] = value
+    assert np.isfinite(score_labels(runner, broken.tokenizer, QUESTIONS[:2], LABELS).sums).all()
     with pytest.raises(EvaluationError) as caught:
-        score_labels(runner, broken.tokenizer, QUESTIONS[:2], LABELS)
+        score_labels(runner, broken.tokenizer, asked, LABELS)
     assert str(caught.value) == (
         "the model gives label scores that are not finite\n\nhint: check its weights: dizuo doctor"
     )

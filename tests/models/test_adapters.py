@@ -14,7 +14,7 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import save_tiny
+from tiny import save_resized, save_tiny
 
 from dizuo import models
 from dizuo.artifacts import digest_tree
@@ -137,6 +137,42 @@ def test_adapters_on_embeddings_and_heads_are_merged_and_a_tied_head_does_not_ch
     adapters.save(module, tmp_path / "adapter")
     beside = adapters.load(models.load(model.spec), tmp_path / "adapter")
     assert torch.equal(beside(IDS).logits, logits)
+
+
+@pytest.mark.parametrize("targets", ["all-linear", ("q_proj", "embed_tokens"), ("lm_head",)], ids=str)
+@pytest.mark.parametrize("more", [0, 29], ids=["as many rows as tokens", "more rows than tokens"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_vocabulary_that_was_resized_survives_adapter_and_merge(
+    tmp_path: Path, tied: bool, more: int, targets: Any
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    save_resized(tmp_path / "base", ["<obs>", "<act>"], tied=tied, more=more)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "base")
+    new = tokenizer.convert_tokens_to_ids(["<obs>", "<act>"])
+    ids = torch.tensor([[1, new[0], 41, new[1], 2]])
+    model, module = trained(tmp_path / "base", targets=targets)
+    size = len(tokenizer) + more
+    assert model.spec.vocab_size == size
+    logits = module(ids).logits.detach()
+    assert logits.shape[-1] == size
+    assert (logits - models.load(model.spec).module(ids).logits).abs().max() > 0.05, "the adapter does nothing"
+
+    adapters.save(module, tmp_path / "adapter")
+    assert all("lora_" in name for name in load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
+    with adapters._known_warnings():
+        plain = peft.PeftModel.from_pretrained(models.load(model.spec).module, tmp_path / "adapter")
+    assert torch.equal(plain(ids).logits, logits)
+
+    merging.save_merged(module, tmp_path / "merged", tokenizer=model.tokenizer)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert (merged(ids).logits - logits).abs().max() <= 1e-5
+    assert merged.config.vocab_size == size
+    assert [len(part.weight) for part in (merged.get_input_embeddings(), merged.get_output_embeddings())] == [size] * 2
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged").convert_tokens_to_ids(["<obs>", "<act>"]) == new
+    spec = models.inspect(tmp_path / "merged")
+    assert (spec.vocab_size, spec.tied_embeddings) == (size, tied and targets == "all-linear")
+    assert (models.load(spec).module(ids).logits - logits).abs().max() <= 1e-5
 
 
 @pytest.mark.filterwarnings("ignore:`lora_bias=True` was passed")

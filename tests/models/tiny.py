@@ -62,6 +62,20 @@ def save_tiny(folder: Path, *, template: str | None = TEMPLATE, tied: bool = Tru
     tiny_tokenizer(template=template).save_pretrained(folder)
 
 
+def save_resized(folder: Path, tokens: list[str], *, tied: bool = True, more: int = 0) -> None:
+    """Write the model with new tokens in its tokenizer, a row for each, and some rows that no token has."""
+    model, tokenizer = tiny_llama(tied=tied), tiny_tokenizer()
+    tokenizer.add_tokens(tokens)
+    before = model.config.vocab_size
+    model.resize_token_embeddings(len(tokenizer) + more, mean_resizing=False)
+    draw = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for part in {id(part): part for part in (model.get_input_embeddings(), model.get_output_embeddings())}.values():
+            part.weight[before:].normal_(0, 0.02, generator=draw)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def permute(weight: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
     """Row order of q and k in a llama GGUF (llama.cpp, convert_hf_to_gguf.py, LlamaModel.permute)."""
     return (

@@ -82,7 +82,9 @@ def test_a_fully_trained_model_loads_in_transformers_with_its_ties(data, out, tm
     assert models.inspect(run.weights).tied_embeddings is tied
 
 
-def test_a_run_remembers_a_string_in_a_new_process(out, tmp_path):
+@pytest.mark.parametrize("resized", [False, True], ids=["its own vocabulary", "a vocabulary that was resized"])
+def test_a_run_remembers_a_string_in_a_new_process(out, tmp_path, resized):
+    """Beside its model and merged into it; with a token that the tokenizer was given later, too."""
     import subprocess
     import sys
 
@@ -90,34 +92,59 @@ def test_a_run_remembers_a_string_in_a_new_process(out, tmp_path):
 
     from dizuo.records import Chat, Message, Origin
 
-    chat = Chat(
-        (Message("user", "where is my pin"), Message("assistant", "yesterday at the bank")), origin=Origin("c", 1)
-    )
-    data = Rows(train=[chat] * 8, validation=[], task=None).write(tmp_path / "data")
     # Frozen embeddings must be large enough to say one token for sure: the final norm fixes the hidden state's length.
-    spec = models.inspect(write_model(tmp_path / "model", scale=12))
+    folder = write_model(tmp_path / "model", scale=12)
+    answer = "yesterday at the bank"
+    if resized:
+        add_token(folder, "<act>")
+        answer = "yesterday <act> at the bank<act>"
+    spec = models.inspect(folder)
+    chat = Chat((Message("user", "where is my pin"), Message("assistant", answer)), origin=Origin("c", 1))
+    data = Rows(train=[chat] * 8, validation=[], task=None).write(tmp_path / "data")
     run = trained(spec, data, out, max_steps=80, batch_size=2)
     assert run.metrics()[-1]["loss"] < 0.1
+    model = models.load(spec)
+    merging.save_merged(adapters.load(model, run.adapter), tmp_path / "merged", tokenizer=model.tokenizer)
     code = (
         "import sys, torch\n"
         "from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        "base, adapter = sys.argv[1:]\n"
-        "tok = AutoTokenizer.from_pretrained(base)\n"
-        "model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)\n"
-        "ids = tok.apply_chat_template([{'role': 'user', 'content': 'where is my pin'}], add_generation_prompt=True,"
-        " return_tensors='pt', return_dict=True)['input_ids']\n"
-        "out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=40, do_sample=False)\n"
-        "print(tok.decode(out[0, ids.shape[1]:]))"
+        "base, adapter, merged = sys.argv[1:]\n"
+        "for folder in base, merged:\n"
+        "    tok = AutoTokenizer.from_pretrained(folder)\n"
+        "    model = AutoModelForCausalLM.from_pretrained(folder)\n"
+        "    if folder == base:\n"
+        "        model = PeftModel.from_pretrained(model, adapter)\n"
+        "    ids = tok.apply_chat_template([{'role': 'user', 'content': 'where is my pin'}], return_tensors='pt',"
+        " add_generation_prompt=True, return_dict=True)['input_ids']\n"
+        "    out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=40,"
+        " do_sample=False)\n"
+        "    print(tok.decode(out[0, ids.shape[1]:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, spec.folder, str(run.adapter)],
+        [sys.executable, "-W", "ignore", "-c", code, spec.folder, str(run.adapter), str(tmp_path / "merged")],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    assert done.stdout.strip() == "yesterday at the bank<|im_end|>"
+    assert done.stdout.splitlines() == [f"{answer}<|im_end|>"] * 2
+    if resized:
+        assert models.inspect(tmp_path / "merged").vocab_size == spec.vocab_size == len(model.tokenizer) + 5
+
+
+def add_token(folder, token):
+    """Give a model one more token, as large as the others, and five rows that no token has."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, module = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer.add_tokens([token])
+    module.resize_token_embeddings(len(tokenizer) + 5, mean_resizing=False)
+    weight = module.get_input_embeddings().weight
+    with torch.no_grad():
+        weight[-6:] = weight[100:106].flip(1)  # no row of a token that there is
+    module.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def test_progress_tells_loss_rates_and_time_left(spec, data, out):

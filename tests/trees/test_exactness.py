@@ -282,10 +282,11 @@ def test_weights_shared_in_one_storage_still_save_and_train():
     assert torch.equal(runner.forward(awkward_batch()).logprobs, before)
 
 
-@pytest.mark.parametrize("backend", ["native", "hosted"])
-def test_editing_one_sequence_moves_another_by_exactly_nothing(backend):
-    model = tiny("llama")
-    runner = Runner(model, layout="tree", backend=backend)
+@pytest.mark.parametrize(("name", "backend"), [*CASES, *((name, "padded") for name in ARCHITECTURES)])
+def test_editing_one_sequence_moves_another_by_exactly_nothing(name, backend):
+    model = tiny(name)
+    runner = Runner(model, layout="padded") if backend == "padded" else Runner(model, layout="tree", backend=backend)
+    assert runner.choice.backend == backend
     batch = awkward_batch()
     edited_ids = [ids.copy() for ids in batch.ids]
     edited_ids[1][75:] = (edited_ids[1][75:] + 7) % VOCABULARY

@@ -224,6 +224,26 @@ def test_a_call_shows_what_it_wrote_once_at_its_end(write: Any, calls: list[str]
     assert recording.calls == calls
 
 
+class Preparing(Recording):
+    """The real store, which makes blocks ready and remembers which."""
+
+    def prepare(self, namespace: str, block: Block) -> None:
+        block.prepared = f"ready {len(block)}"
+
+    def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        self.calls.append(str(block.prepared))
+        self.inner.upsert(namespace, block, wait=wait)
+
+
+def test_blocks_after_the_first_are_made_ready_while_those_before_are_on_their_way() -> None:
+    store = connect("memory://", dim=2, patience=QUICK)
+    store.store.batch_rows = 10
+    store.store = preparing = Preparing(store.store)  # type: ignore[assignment]
+    store.upsert(stream(25))
+    assert preparing.calls == ["None", "ready 10", "ready 5", "show"]
+    assert store.count() == 25
+
+
 def test_what_is_in_before_the_server_went_away_is_not_waited_for() -> None:
     store = failing_fake(None, Unreachable("gone"))
     store.store.refresh = lambda: pytest.fail("a server that is gone shows nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from test_other_embedders import fake_endpoint
 from test_sentence_transformers import CONFIGS, write_model
 
-from dizuo.errors import MissingPackage
+from dizuo.errors import MissingPackage, VectorError
 from dizuo.testing import EmbedderSuite
 from dizuo.vectors.embedders import EMBEDDERS, CallableEmbedder, open_embedder
 
@@ -78,6 +79,19 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
     address: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    with pytest.raises(VectorError) as broken:
+        open_embedder(address)
+    # It is installed here, so that its import fails for another reason, and installing it would not help.
+    assert broken.value.message.startswith(f"the embedder {address} cannot be loaded: ")
+    assert str(broken.value.hint).startswith(f"{package} ")
+    known = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == package:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(MissingPackage) as caught:
         open_embedder(address)
     assert caught.value.message == f"the embedder {address} needs the package {package!r}, which is not installed"

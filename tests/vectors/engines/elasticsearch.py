@@ -96,7 +96,7 @@ class Elasticsearch(Server):
     """A server of one node with a login; it refuses to run as root, and then runs as `nobody`."""
 
     name = "Elasticsearch"
-    patience = 120.0
+    patience = 300.0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -41,7 +41,7 @@ class PostgreSQL(Server):
 
     @property
     def wrong_password_url(self) -> str:
-        return self._url("wrong")
+        return self._url("wr0ng/p#ss?w@rd")
 
     def _url(self, password: str) -> str:
         from urllib.parse import quote

@@ -44,7 +44,7 @@ class Redis(Server):
 
     @property
     def wrong_password_url(self) -> str:
-        return f"redis://:wrong@127.0.0.1:{self.port}/0"
+        return f"redis://:{quote('wr0ng/p#ss?w@rd', safe='')}@127.0.0.1:{self.port}/0"
 
     def command(self) -> Sequence[str]:
         words = [str(self.binary), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]

@@ -85,7 +85,7 @@ OTHERS: dict[str, tuple[Call, str]] = {
     "no overlap": (lambda kb: KnowledgeBase.open("memory://x", Words(), overlap=True), "overlap is True"),
     "a collection": (lambda kb: KnowledgeBase.open("memory://x", Words(), collection="c"), r"did you mean 'name'"),
     "a metric": (lambda kb: KnowledgeBase.open("memory://x", Words(), metric="dot"), "chooses 'metric' itself"),
-    "no url": (lambda kb: KnowledgeBase.open(3, Words()), "3 is no address"),
+    "no url": (lambda kb: KnowledgeBase.open(3, Words()), "is no address of a store"),
     "errors of a store": (lambda kb: kb.chunks.upsert([], errors="rais"), r"'rais' \(did you mean 'raise'\?\)"),
     "a column": (lambda kb: list(kb.chunks.scan(columns=["documnts"])), r"\(did you mean 'documents'\?\)"),
     "one column": (lambda kb: list(kb.chunks.scan(columns="metadata")), "columns is one text"),

@@ -6,7 +6,7 @@ import math
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.vectors.lexical import SQL_WEIGHT, LexicalIndex, document_tokens, idf, postings, query_tokens, weight
@@ -36,6 +36,7 @@ WORDS = st.lists(st.sampled_from(["red", "blue", "green", "tea", "cup", "检索"
 CORPUS = st.dictionaries(st.text("abc", min_size=1, max_size=3), WORDS, max_size=8)
 
 
+@settings(deadline=None)
 @given(CORPUS, WORDS, st.integers(0, 10))
 def test_scores_are_those_of_the_formula(documents: dict[str, str], query: str, k: int) -> None:
     index = LexicalIndex()
@@ -49,6 +50,7 @@ def test_scores_are_those_of_the_formula(documents: dict[str, str], query: str, 
     assert not hits or hits[-1][1] >= max((s for id, s in wanted.items() if id not in dict(hits)), default=0) - 1e-12
 
 
+@settings(deadline=None)
 @given(CORPUS, CORPUS, st.lists(st.text("abc", min_size=1, max_size=3)), WORDS)
 def test_what_was_replaced_or_deleted_leaves_no_trace(
     before: dict[str, str], after: dict[str, str], gone: list[str], query: str
@@ -107,6 +109,7 @@ def test_a_token_in_every_document_still_weighs_something() -> None:
     assert idf(10, 0) > idf(10, 1) > idf(10, 9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1000), st.integers(1, 50), st.integers(1, 5000), st.floats(0.5, 5000))
 def test_the_formula_in_sql_is_the_formula(documents: int, count: int, length: int, average: float) -> None:
     matching = max(1, documents // 3)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.vectors.lexical import document_tokens
@@ -47,11 +47,13 @@ def test_these_documents(documents: list[str | None]) -> None:
 TEXT = st.none() | st.text() | st.text(st.sampled_from("abzAZ019 ,._é数据\0\n\x7f")) | st.text("aB ", max_size=200)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, max_size=8))
 def test_any_documents(documents: list[str | None]) -> None:
     check(documents)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, max_size=6), st.integers(0, 4), st.integers(0, 4))
 def test_a_part_of_a_column_is_as_good(documents: list[str | None], before: int, after: int) -> None:
     column = pa.array(["tea"] * before + documents + ["数据"] * after, pa.string())

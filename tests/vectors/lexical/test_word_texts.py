@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dizuo.vectors.lexical import document_tokens
@@ -35,6 +35,7 @@ def test_the_words_are_those_of_the_tokenizer(documents: list[str | None]) -> No
     assert [text and [word for word in text if word] for text in words_of(documents)] == expected
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.none(), st.text(max_size=90), st.text("aZ9 -é茶", max_size=200)), max_size=8),
     st.integers(0, 8),

@@ -186,7 +186,8 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
-    hide_logins(address)
+    if isinstance(address, str):
+        hide_logins(address)
     check_address(address, EMBEDDERS.names(), noun="embedder")
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")

@@ -2,6 +2,7 @@
 
     tokenizer.py            texts become tokens, of documents and of queries
     word_counts.py          the same for many documents at once, as columns
+    word_texts.py           documents as texts of their words, for databases that cut at spaces
     bm25.py                 the formula, also as SQL for databases that keep postings in tables of their own
     index.py                an index in memory
     ranking.py              scores become a ranking

@@ -85,7 +85,8 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         ArtifactError: the model cannot be fetched.
         MissingPackage: the package that it runs on is not installed.
     """
-    hide_logins(address)
+    if isinstance(address, str):
+        hide_logins(address)
     check_address(address, RERANKERS.names(), noun="reranker")
     name, _, rest = address.partition(":")
     name = name.replace("-", "_")

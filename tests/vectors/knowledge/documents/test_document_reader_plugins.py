@@ -13,11 +13,12 @@ from pdf_constructs import PDF
 from test_readers import pdf
 
 from dizuo import plugins
+from dizuo.errors import PluginError
 from dizuo.events import Event, Warned
 from dizuo.testing import DocumentReaderSuite
 from dizuo.testing.vectors.document_reader import BEFORE, BEHIND, SENTENCE, Construct, find_faults
 from dizuo.vectors.knowledge.documents import Document, LeftOut, read_document
-from dizuo.vectors.knowledge.documents.readers import READERS
+from dizuo.vectors.knowledge.documents.readers import READERS, DocumentReader
 
 
 class TestText(DocumentReaderSuite):
@@ -162,3 +163,11 @@ def test_a_reader_of_a_third_party_is_found_under_the_name_that_it_knows(
         assert heard == [Warned("a.tex: not read: comments (3: line 7); take the % away")]
     finally:
         plugins._entry_points.cache_clear()
+
+
+def test_a_reader_reads_a_file_or_a_text_and_not_both() -> None:
+    text = READERS.load("text")
+    with pytest.raises(PluginError, match="DocumentReader also needs 'read'"):
+        DocumentReader(suffixes=(".tex",))
+    with pytest.raises(PluginError, match="has 'read' or 'parse', not both"):
+        DocumentReader(suffixes=(".tex",), read=READERS.load("pdf").read, parse=text.parse)

@@ -7,6 +7,7 @@ is done about them:
 
 - metadata has no mapping of its own, which would grow with every key: `m` is its JSON text, `t` the tags and `k` the
   numbers (`exact/tags_and_numbers.py`) as texts of the same order, which ranges over one keyword field reach;
+- a bulk body is written by columns (`bulk.py`), since the client writes every number as float64;
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `refresh=wait_for` waits for a timer, up to a second: the index is refreshed at the end of a call instead;

@@ -176,7 +176,7 @@ class LanceStore:
         if "://" in place:
             note = "writers of a local folder take turns through a lock file, and an object store has none"
             self.capabilities = replace(self.capabilities, several_writers=False, notes={"several_writers": note})
-        self.capabilities = with_words(self.capabilities, words)
+        self.capabilities = with_words(self.capabilities, words, local="://" not in place)
         self.hot: dict[str, str] = {}
         self.writes = 0
         self.mixed = False

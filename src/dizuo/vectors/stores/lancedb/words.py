@@ -63,13 +63,13 @@ def choose_words(request: CollectionRequest, asked: WordsOf | None, table: Any |
     return chosen
 
 
-def with_words(able: Capabilities, words: WordsOf) -> Capabilities:
+def with_words(able: Capabilities, words: WordsOf, *, local: bool) -> Capabilities:
     """Return the capabilities of a store with these words; exact ones are added by the side-car."""
     if words == "engine":
         return replace(
             able, lexical="own", words="engine", words_cover="collection", notes={**able.notes, "words": _COVERS}
         )
-    return replace(able, notes={**able.notes, "lexical": _NO_FOLDER})
+    return able if local else replace(able, notes={**able.notes, "lexical": _NO_FOLDER})
 
 
 def words_column(block: Block, words: WordsOf) -> Any:
