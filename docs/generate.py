@@ -20,6 +20,7 @@ import pictures
 from dizuo import recipe
 from dizuo.cli import dizuo
 from dizuo.steps.settings import tables
+from dizuo.vectors.protocol.database import Database
 
 HERE = Path(__file__).parent / "reference"
 
@@ -132,6 +133,11 @@ def vectors_page() -> str:
         _capabilities(results),
         *_lacking(results),
         *_handles(results),
+        "## Limits",
+        "What the makers of a database state, or what we measured (marked *), and what dizuo does at it. Each limit "
+        "has a test of the suite that goes past it, named in the first table; it runs on every store.",
+        _limit_tests(),
+        *(f"### Limits of {name}\n\n{_limits(database)}" for name, database in STORES.all().items() if database.limits),
         "## Options",
         "In the URL's query, as in `lancedb://./index?hot=lang,year`, or as keyword arguments of `connect`.",
     ]
@@ -140,6 +146,22 @@ def vectors_page() -> str:
         table = "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
         parts.append(f"### {name}://\n\n{table}")
     return "\n\n".join(parts) + "\n"
+
+
+def _limit_tests() -> str:
+    from dizuo.vectors.protocol.limits import KINDS
+
+    return "\n".join(["| limit | test |", "|---|---|", *(f"| {title} | `{test}` |" for title, test in KINDS.values())])
+
+
+def _limits(database: Database[Any]) -> str:
+    from dizuo.vectors.protocol.limits import KINDS
+
+    lines = ["| limit | the database's | what dizuo does |", "|---|---|---|"]
+    for limit in database.limits:
+        star = " *" if limit.measured else ""
+        lines.append(f"| {KINDS[limit.kind][0]} | {limit.theirs}{star} | {limit.ours} |")
+    return "\n".join(lines)
 
 
 def _conformance(results: dict[str, Any]) -> str:
@@ -203,7 +225,7 @@ def _capabilities(results: dict[str, Any]) -> str:
     said = {True: "yes", False: "no", None: "any"}
     lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for field, title in _ABLE.items():
-        values = [results[name]["capabilities"][field] for name in names]
+        values = [results[name]["capabilities"].get(field, "") for name in names]  # results may be older
         shown = [said[value] if value in (True, False, None) else str(value) for value in values]
         lines.append(f"| {title} | {' | '.join(shown)} |")
     return "\n".join(lines)

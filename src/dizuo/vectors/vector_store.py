@@ -16,6 +16,7 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
+from dizuo.vectors.exact.within_limits import WithinLimits
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import fusion
 from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Point, Vector, Vectors, encode
@@ -171,7 +172,7 @@ class VectorStore:
     def _delete(self, parts: Iterable[Sequence[str] | None], where: Filter | None) -> int:
         removed = 0
         for part in parts:
-            removed += self._ask(lambda part=part: self.store.delete(self.name, ids=part, where=where))  # type: ignore[misc]
+            removed += self._ask(lambda part=part: self._within_limits.delete(self.name, ids=part, where=where))  # type: ignore[misc]
         self._call(self.store.refresh)
         return removed
 
@@ -313,7 +314,7 @@ class VectorStore:
     def count(self, where: Filter | str | None = None) -> int:
         """Return the exact number of records that match."""
         chosen = self._filter(where)
-        return self._ask(lambda: self.store.count(self.name, where=chosen))
+        return self._ask(lambda: self._within_limits.count(self.name, where=chosen))
 
     def scan(
         self,
@@ -340,7 +341,8 @@ class VectorStore:
         for column in asked:
             check_choice(column, sorted(EVERYTHING), noun="column", also={"text": "documents", "embeddings": "vectors"})
         with self._guard:
-            blocks = self.store.scan(None if everywhere else self.name, where=chosen, columns=asked, rows=rows)
+            name = None if everywhere else self.name
+            blocks = self._within_limits.scan(name, where=chosen, columns=asked, rows=rows)
         while True:
             with self._guard, explain_by(self._check):
                 block = next(blocks, None)
@@ -410,6 +412,10 @@ class VectorStore:
 
     # ---- inside
 
+    @property
+    def _within_limits(self) -> WithinLimits:
+        return WithinLimits(self.store)
+
     def _call(self, call: Callable[[], T], watch: Watcher = ignore) -> T:
         """Return what the call returns; it is repeated while the database is busy, and `watch` is told."""
 
@@ -442,7 +448,7 @@ class VectorStore:
         """
 
         def send() -> list[SearchResult]:
-            return self.store.search(self.name, queries, k=k, where=where, exact=exact, columns=columns)
+            return self._within_limits.search(self.name, queries, k=k, where=where, exact=exact, columns=columns)
 
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
@@ -458,7 +464,8 @@ class VectorStore:
         ]
 
     def _filter(self, where: Filter | str | None) -> Filter | None:
-        return check_filter(where, self.capabilities.operators, self.url)
+        """Return a filter that the database can answer."""
+        return check_filter(where, self.capabilities, self.url)
 
     def _search_words(self, query: str, k: int, where: Filter | None) -> SearchResult:
         if not isinstance(query, str):
@@ -467,7 +474,7 @@ class VectorStore:
             raise Unsupported(
                 f"{self.url} cannot search by words", hint="connect(…, lexical=FILE) keeps them beside it"
             )
-        return self._ask(lambda: self.store.lexical(self.name, query, k=k, where=where))
+        return self._ask(lambda: self._within_limits.lexical(self.name, query, k=k, where=where))
 
     def _fetch(self, ids: Sequence[str], columns: Columns) -> Block:
         return self._ask(lambda: self.store.fetch(self.name, ids, columns=columns))

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from dizuo.errors import VectorError
-from dizuo.testing.vectors.samples import filters, metadata
+from dizuo.testing.vectors.samples import KEYS, filters, metadata, scalars
 from dizuo.vectors import field
-from dizuo.vectors.filters.matching import matches
+from dizuo.vectors.filters.matching import matcher, matches
 from dizuo.vectors.filters.tree import And, Filter, Not, Or, keys, negations_inside, operators
 
 YEAR, LANG, TAGS = field("year"), field("lang"), field("tags")
@@ -59,6 +60,14 @@ YEAR, LANG, TAGS = field("year"), field("lang"), field("tags")
 def test_filters_have_two_valued_logic(where: Filter, metadata: dict[str, Any], expected: bool) -> None:
     assert matches(where, metadata) is expected
     assert matches(~where, metadata) is not expected
+
+
+@given(filters(), metadata(), st.lists(scalars(), min_size=9, max_size=20), st.sampled_from(KEYS))
+def test_a_matcher_says_what_matches_says(where: Filter, row: dict[str, Any], values: list[Any], key: str) -> None:
+    listed = field(key).in_(values)
+    for one in (where, listed, ~listed, where | ~listed, where & listed):
+        assert matcher(one)(row) == matches(one, row)
+        assert matcher(one)({**row, key: values[0]}) == matches(one, {**row, key: values[0]})
 
 
 @given(filters(), metadata())

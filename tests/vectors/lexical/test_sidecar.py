@@ -308,3 +308,19 @@ def test_two_writers_killed_at_any_moment_leave_nothing_apart_from_the_database(
     assert found_pending >= 5, "the kills must fall into writes, or they prove nothing"
     database.close()
     assert len(list((tmp_path / "words-writers").iterdir())) <= 1
+
+
+@pytest.mark.parametrize("left", [[], ["0"], ["399"]])
+def test_a_namespace_of_which_little_or_nothing_is_left_is_compacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    from dizuo.vectors.lexical import sidecar_segments
+
+    monkeypatch.setattr(sidecar_segments, "KEEP", 3)
+    ids = [str(n) for n in range(400)]
+    with LexicalSidecar(tmp_path / "words.sqlite") as sidecar:
+        for _ in range(2):
+            sidecar.upsert("a", {id: f"word w{id}" for id in ids})
+            sidecar.delete("a", [id for id in ids if id not in left])
+            assert [id for id, _ in sidecar.search("a", "word", k=9)] == left
+            assert sidecar.search("a", "w7", k=9) == []

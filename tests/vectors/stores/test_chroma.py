@@ -54,13 +54,13 @@ class TestChromaServer(VectorStoreSuite):
 
 
 def test_numbers_as_integers_have_the_order_of_numbers() -> None:
-    from dizuo.vectors.stores.chroma import _order_number
+    from dizuo.vectors.stores.chroma.filters import order_number
 
     numbers = sorted({float(number) for number in AWKWARD_NUMBERS} | {-0.5, -1e-300, math.nextafter(1.0, 2.0)})
-    assert [_order_number(number) for number in numbers] == sorted(map(_order_number, numbers))
-    assert len({_order_number(number) for number in numbers}) == len(numbers)
-    assert _order_number(-0.0) == _order_number(0.0)
-    assert all(-(2**63) < _order_number(number) < 2**63 for number in numbers)
+    assert [order_number(number) for number in numbers] == sorted(map(order_number, numbers))
+    assert len({order_number(number) for number in numbers}) == len(numbers)
+    assert order_number(-0.0) == order_number(0.0)
+    assert all(-(2**63) < order_number(number) < 2**63 for number in numbers)
 
 
 @pytest.mark.slow

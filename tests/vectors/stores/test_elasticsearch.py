@@ -36,6 +36,7 @@ REAL = installation() is not None or bool(os.environ.get("DIZUO_TEST_ELASTICSEAR
 
 @pytest.mark.slow
 class TestElasticsearch(VectorStoreSuite):
+    namespaces_at_once = 10_500  # a `terms` aggregation lists 10,000
     kind = "real" if REAL else "emulator"
     examples = 10
 

@@ -22,6 +22,7 @@ pytest.importorskip("psycopg")
 
 
 class TestPostgres(VectorStoreSuite):
+    namespaces_at_once = 10_500
     title = "PostgreSQL"
     examples = 15
 

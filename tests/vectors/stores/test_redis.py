@@ -13,12 +13,16 @@ import pytest
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, VectorStore, connect, field
+from dizuo.vectors.filters.matching import matches
+from dizuo.vectors.filters.tree import And, Or
 
 pytest.importorskip("redis")
 
 
 @pytest.mark.slow
 class TestRedis(VectorStoreSuite):
+    namespaces_at_once = 300  # each is an index of 470 KB
+
     @pytest.fixture
     def url(self, engine_redis: Any) -> str:
         return str(engine_redis.url)
@@ -86,6 +90,37 @@ def test_numbers_beyond_the_slots_are_filtered_by_reading_metadata(engine_redis:
         store.drop()
         store.close()
         other.close()
+
+
+@pytest.mark.slow
+def test_nested_conditions_with_terms_that_no_record_has_find_what_counts(store: VectorStore) -> None:
+    """RediSearch estimates such an And as unanswerable; the shape in which this was met, and the smallest."""
+    rows = [{"public": n % 3 != 0, "lang": "de" if n % 2 else "en", "year": 2015 + n % 5} for n in range(60)]
+    store.upsert([Point(f"p{n}", [1, n, 2, 3], row, "a word") for n, row in enumerate(rows)])
+    for text in (
+        '(public == true or (team == "new" and level >= 3)) and (lang == "en" or (lang == "fr" and year >= 2020))',
+        '(public == true or (a == 1 and b == 1)) and (lang == "en" or (a == 1 and b == 1))',
+    ):
+        assert store.count(text) == 20
+        for exact in (False, True):
+            assert len(store.search([1, 1, 1, 1], k=60, where=text, exact=exact)) == 20
+        assert len(store.words("word", k=60, where=text)) == 20
+
+
+@pytest.mark.slow
+def test_a_wide_or_with_negations_finds_what_counts(store: VectorStore) -> None:
+    """RediSearch reads a union of 20 and more sides in another way, and loses records by a negation in it."""
+    rows = [{f"k{n % 30}": n % 4, "n": n} for n in range(90)]
+    store.upsert([Point(f"p{n}", [1, n, 2, 3], row, "a word") for n, row in enumerate(rows)])
+    for sides in (19, 20, 30):
+        where = And(tuple(Or((field(f"k{m}") != 1, field("n") < 3)) for m in range(sides)))
+        wide = Or(tuple((field(f"k{m}") >= 2) & (field("n") != 7 + m) for m in range(sides)))
+        for one in (where, wide, ~where, ~wide, where & wide):
+            right = {f"p{n}" for n, row in enumerate(rows) if matches(one, row)}
+            assert store.count(one) == len(right)
+            assert {*store.search([1, 1, 1, 1], k=90, where=one).ids} == right
+            assert {id for block in store.scan(one, rows=20) for id in block.ids} == right
+            assert {*store.words("word", k=90, where=one).ids} == right
 
 
 @pytest.mark.slow

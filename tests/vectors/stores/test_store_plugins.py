@@ -14,8 +14,10 @@ import pytest
 
 from dizuo import plugins
 from dizuo.errors import PluginError
+from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, connect
 from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.limits import KINDS
 from dizuo.vectors.stores import STORES
 
 START = """
@@ -92,3 +94,13 @@ def test_every_store_of_ours_is_a_database() -> None:
     for name, database in STORES.all().items():
         assert isinstance(database, Database)
         assert database.name == name
+
+
+@pytest.mark.parametrize("name", [name for name in STORES.names() if name != "memory"])
+def test_every_store_states_every_limit_once(name: str) -> None:
+    assert [limit.kind for limit in STORES.load(name).limits] == list(KINDS)
+
+
+def test_every_limit_has_a_test_in_the_suite_that_runs_on_every_store() -> None:
+    for _, test in KINDS.values():
+        assert callable(getattr(VectorStoreSuite, test))

@@ -4,6 +4,7 @@
     areas/                what it is made of, one file per part of the meaning
     opening.py            how it opens stores, and what a subclass may set
     samples.py            awkward values, and hypothesis strategies
+    filter_trees.py       generated filters of up to six levels, and their records
     comparing.py          a store's answers compared with those of memory
     worker.py             a process that writes and is watched, joined or killed
     table.py              the table store × area

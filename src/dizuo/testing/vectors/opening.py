@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -42,6 +43,8 @@ class Opening:
     """Keyword arguments for `connect`."""
     examples: ClassVar[int] = 25
     """Cases that hypothesis makes per property."""
+    trees: ClassVar[int] = int(os.environ.get("DIZUO_FILTER_TREES", "60"))
+    """Generated filters (`filter_trees.py`) that are asked."""
     histories: ClassVar[int] = 12
     """Random histories of writes after which words are compared."""
     words_tolerance: ClassVar[float] = 0.01

@@ -7,6 +7,7 @@ from dizuo.testing.vectors.areas.faults import Faults
 from dizuo.testing.vectors.areas.filtering import Filters
 from dizuo.testing.vectors.areas.handles import Handles
 from dizuo.testing.vectors.areas.hybrid import Hybrid
+from dizuo.testing.vectors.areas.limits import Limits
 from dizuo.testing.vectors.areas.namespaces import Namespaces
 from dizuo.testing.vectors.areas.processes import Processes
 from dizuo.testing.vectors.areas.refusals import Refusals
@@ -32,6 +33,7 @@ AREAS: dict[str, str] = {
     "Words": "words after any history",
     "Scans": "scan and Arrow",
     "Refusals": "wrong vectors and values",
+    "Limits": "past what engines allow",
     "Upkeep": "info, optimize",
     "Handles": "dropped and made anew under a handle",
     "Processes": "writers, restart, kill -9",
@@ -52,6 +54,7 @@ class VectorStoreSuite(
     Words,
     Scans,
     Refusals,
+    Limits,
     Upkeep,
     Handles,
     Processes,

@@ -37,8 +37,11 @@ __all__ = [
     "Has",
     "Lacks",
     "Number",
+    "all_of",
+    "any_of",
     "flatten",
     "flatten_filter",
+    "split_tags",
 ]
 
 Order: TypeAlias = Literal["<", "<=", ">", ">=", "=="]
@@ -155,6 +158,12 @@ def flatten_filter(filter: Filter | None) -> tuple[Condition, bool]:
     return compiler.compile(filter, negated=False), compiler.exact
 
 
+def split_tags(parts: Sequence[Condition], kind: type[Has] | type[Lacks]) -> tuple[list[str], list[Condition]]:
+    """Return the tags of the parts of this kind, and the other parts: most databases take a list of tags as one."""
+    tags = [part.tag for part in parts if isinstance(part, kind)]
+    return tags, [part for part in parts if not isinstance(part, kind)]
+
+
 class _Compiler:
     def __init__(self) -> None:
         self.exact = True
@@ -163,7 +172,7 @@ class _Compiler:
         match filter:
             case And(filters) | Or(filters):
                 parts = [self.compile(operand, negated=negated) for operand in filters]
-                return _all(parts) if isinstance(filter, And) != negated else _any(parts)
+                return all_of(parts) if isinstance(filter, And) != negated else any_of(parts)
             case Not(inner):
                 return self.compile(inner, negated=not negated)
             case Compare(key, "!=", value):
@@ -172,13 +181,13 @@ class _Compiler:
                 return _compile_equal(key, value, negated=negated)
             case In(key, values):
                 parts = [_compile_equal(key, value, negated=negated) for value in values]
-                return _all(parts) if negated else _any(parts)
+                return all_of(parts) if negated else any_of(parts)
             case Contains(key, value):
                 tag = _tag("in", key, _write_scalar(value))
                 return Lacks(tag) if negated else Has(tag)
             case Exists(key):
                 kinds = [_tag(kind, key) for kind in _KINDS]
-                return _all([Lacks(tag) for tag in kinds]) if negated else _any([Has(tag) for tag in kinds])
+                return all_of([Lacks(tag) for tag in kinds]) if negated else any_of([Has(tag) for tag in kinds])
             case Compare(key, operator, value):
                 if isinstance(value, str):
                     return self._with_kind(
@@ -192,13 +201,13 @@ class _Compiler:
                 # No byte of UTF-8 is 0xff, so the texts that begin with p are those between p and p + 0xff.
                 low = self._compile_text(key, ">=", prefix.encode(), negated)
                 high = self._compile_text(key, "<", prefix.encode() + b"\xff", negated)
-                both = _any([low, high]) if negated else _all([low, high])
+                both = any_of([low, high]) if negated else all_of([low, high])
                 return self._with_kind("text", key, both, negated)
         raise AssertionError(filter)
 
     def _with_kind(self, kind: str, key: str, condition: Condition, negated: bool) -> Condition:
         tag = _tag(kind, key)
-        return _any([Lacks(tag), condition]) if negated else _all([Has(tag), condition])
+        return any_of([Lacks(tag), condition]) if negated else all_of([Has(tag), condition])
 
     def _compile_text(self, key: str, operator: str, bound: bytes, negated: bool) -> Condition:
         order = _negate_order(operator, negated)
@@ -215,7 +224,7 @@ class _Compiler:
         for index in range(min(len(chunks), CHUNKS) - 1, -1, -1):
             name, value = f"s{column}{index}", float(chunks[index])
             beyond = Number(name, "<" if less else ">", value)
-            condition = _any([beyond, _all([Number(name, "==", value), condition])])
+            condition = any_of([beyond, all_of([Number(name, "==", value), condition])])
         return condition
 
 
@@ -241,10 +250,10 @@ def _compile_number(key: str, order: Order, value: float) -> Condition:
     if abs(near) < EXACT:  # every such integer is a float64
         return Number(f"n{column}", order, near)
     strict: Order = "<" if order in ("<", "<=") else ">"
-    rests: Condition = _all([Has(_tag("rest", key)), Number(f"r{column}", order, rest)])
+    rests: Condition = all_of([Has(_tag("rest", key)), Number(f"r{column}", order, rest)])
     if {"<": rest > 0, "<=": rest >= 0, ">": rest < 0, ">=": rest <= 0}[order]:
-        rests = _any([rests, Lacks(_tag("rest", key))])
-    return _any([Number(f"n{column}", strict, near), _all([Number(f"n{column}", "==", near), rests])])
+        rests = any_of([rests, Lacks(_tag("rest", key))])
+    return any_of([Number(f"n{column}", strict, near), all_of([Number(f"n{column}", "==", near), rests])])
 
 
 def _kind(value: Any) -> str:
@@ -287,15 +296,21 @@ def _chunks(text: bytes) -> list[int]:
     return numbers
 
 
-def _all(parts: Sequence[Condition]) -> Condition:
+def all_of(parts: Sequence[Condition]) -> Condition:
+    """Return the simplest condition that holds where all of these do."""
     if FALSE in parts:
         return FALSE
-    kept = tuple(dict.fromkeys(part for part in parts if part != TRUE))
+    kept = tuple(
+        dict.fromkeys(inner for part in parts for inner in (part.parts if isinstance(part, AllOf) else (part,)))
+    )
     return kept[0] if len(kept) == 1 else AllOf(kept)
 
 
-def _any(parts: Sequence[Condition]) -> Condition:
+def any_of(parts: Sequence[Condition]) -> Condition:
+    """Return the simplest condition that holds where any of these does."""
     if TRUE in parts:
         return TRUE
-    kept = tuple(dict.fromkeys(part for part in parts if part != FALSE))
+    kept = tuple(
+        dict.fromkeys(inner for part in parts for inner in (part.parts if isinstance(part, AnyOf) else (part,)))
+    )
     return kept[0] if len(kept) == 1 else AnyOf(kept)

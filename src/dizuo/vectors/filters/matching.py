@@ -23,6 +23,8 @@ def equal(left: JSON, right: JSON) -> bool:
 
 
 _MISSING: Any = object()
+FEW = 8
+"""Values of a list that are gone through one by one."""
 
 
 def matches(filter: Filter, metadata: Metadata) -> bool:
@@ -69,7 +71,30 @@ def _compare(operator: Operator, held: Any, value: Any) -> bool:
 
 
 def matcher(filter: Filter | None) -> Callable[[Metadata], bool]:
-    """Return a function that says whether metadata matches; without a filter all metadata does."""
+    """Return `matches` for one filter and many records; without a filter all metadata does.
+
+    Long lists are looked up, not gone through: a filter may name 70,000 values.
+    """
     if filter is None:
         return lambda metadata: True
+    match filter:
+        case In(key, values) if len(values) > FEW:
+            listed = {_identity(value) for value in values}
+            return lambda metadata: key in metadata and _identity(metadata[key]) in listed
+        case And(filters):
+            tests = [matcher(operand) for operand in filters]
+            return lambda metadata: all(test(metadata) for test in tests)
+        case Or(filters):
+            tests = [matcher(operand) for operand in filters]
+            return lambda metadata: any(test(metadata) for test in tests)
+        case Not(inner):
+            test = matcher(inner)
+            return lambda metadata: not test(metadata)
     return lambda metadata: matches(filter, metadata)
+
+
+def _identity(value: Any) -> Any:
+    """Return what two values have in common if `equal` says so; a list or a mapping equals nothing."""
+    if isinstance(value, bool):
+        return bool, value
+    return value if value is None or isinstance(value, int | float | str) else _MISSING

@@ -20,6 +20,7 @@ import re
 from typing import Any
 
 from dizuo.errors import VectorError
+from dizuo.vectors.filters.normalising import DEEPEST
 from dizuo.vectors.filters.tree import RESERVED, And, Field, Filter, Not, Or, field
 
 __all__ = ["parse"]
@@ -59,7 +60,7 @@ class _Parser:
             kind = str(match.lastgroup)
             self.tokens.append((kind, match[kind], match.start(kind)))
             at = match.end()
-        self.at = 0
+        self.at = self.levels = 0
 
     def fault(self, what: str, column: int | None = None) -> VectorError:
         if column is None:
@@ -101,6 +102,14 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def parse_not(self) -> Filter:
+        self.levels += 1
+        if self.levels > DEEPEST + 1:  # the whole text is no level of its own
+            raise VectorError(f"the filter nests more than {DEEPEST} levels deep", hint="write it with fewer brackets")
+        filter = self.parse_one()
+        self.levels -= 1
+        return filter
+
+    def parse_one(self) -> Filter:
         if self.accept("not"):
             return Not(self.parse_not())
         if self.accept("("):

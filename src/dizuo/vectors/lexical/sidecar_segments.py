@@ -90,8 +90,10 @@ def keep_in_shape(connection: sqlite3.Connection, namespace: int) -> None:
 def compact(connection: sqlite3.Connection, namespace: int) -> None:
     """Make one segment of all that is there in a namespace, and number its documents from 0."""
     sources = sorted(_sizes(connection, namespace))
+    (written,) = connection.execute("SELECT written FROM namespaces WHERE namespace = ?", (namespace,)).fetchone()
     old, lengths = renumber(connection, namespace)
-    numbers = np.full(len(lengths), -1, np.int64)
+    # Postings name all documents that were ever written; the lengths end with the last one that is there.
+    numbers = np.full(max(written, len(lengths)), -1, np.int64)
     numbers[old] = np.arange(len(old))
     _merge(connection, namespace, sources, numbers)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dizuo.vectors.filters.fitting import NO_LIMITS, FilterLimits
 from dizuo.vectors.points import JSON
 from dizuo.vectors.scores import METRICS, Metric
 
@@ -34,6 +35,8 @@ class Capabilities:
     """Most numbers in a vector; None is no limit."""
     operators: frozenset[str] = OPERATORS
     """Operators of filters that it answers."""
+    filters: FilterLimits = NO_LIMITS
+    """What one filter may have at most; a larger one comes in parts."""
     index: bool = True
     """Has an approximate index that `optimize(force_index=True)` builds."""
     lexical: Literal["own", "portable", "side-car", "none"] = "none"

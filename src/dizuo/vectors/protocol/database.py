@@ -10,6 +10,7 @@ from dizuo.errors import PluginError
 from dizuo.plugins import check_fields
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.protocol.collection import CollectionRequest
+from dizuo.vectors.protocol.limits import Limit
 from dizuo.vectors.protocol.store import Store
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Database(Generic[OptionsT]):
     secret is of the type `dizuo.redaction.Secret`; `LoginOptions` and `KeyOptions` of `connecting.options` have it."""
     open: Callable[[Url, CollectionRequest, OptionsT], Store]
     """Connect, find or make the collection that is asked for, and return it."""
+    limits: tuple[Limit, ...] = ()
+    """What the database allows and what is done at it, for the table in the docs; of every kind in `limits.KINDS`."""
     form: Literal["server", "folder", "either"] = "either"
     """What its addresses name: `server`, with user and password; `folder`, without; `either`."""
     extras: tuple[str, ...] | None = None

@@ -40,6 +40,8 @@ found, whatever the new one looks like. Nothing is ever read from it or written 
 - A block has at most `batch_rows` rows and `batch_bytes` bytes, and is never empty. One row that is larger comes alone.
 - k is at least 1. It may be more than the rows that match; then you return all of these. Queries are float32 [q, dim].
 - A filter uses only operators that are in `capabilities.operators`; for others `VectorStore` raises `Unsupported`.
+- A filter is in its simplest form (`filters/normalising.py`) and within `capabilities.filters`; a larger one comes in
+  parts. State there what one query may have, and in `Database.limits` all limits that the database has.
 - Calls that fail with `Transient` are repeated with growing, jittered pauses; so every method must be repeatable.
 
 Calls come one at a time but not always from the same thread. With `capabilities.threads` they may come at once.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
 from dizuo.errors import VectorError, did_you_mean
+from dizuo.vectors.filters.normalising import check_depth, normalise
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
 from dizuo.vectors.points import Floats, Vectors
+from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.errors import Unsupported
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import id_fault, vector_faults
@@ -55,27 +57,28 @@ def check_k(k: int) -> int:
     return k
 
 
-def check_filter(where: Filter | str | None, able: Set[str], url: str) -> Filter | None:
-    """Return a filter that the database can answer.
+def check_filter(where: Filter | str | None, able: Capabilities, address: str) -> Filter | None:
+    """Return a filter that the database can answer, in the form of `normalise`.
 
     Args:
         where: a filter or its text form.
-        able: the operators that the database has.
-        url: its address, for the message.
+        able: what the database can do.
+        address: of the database, for the messages.
 
     Raises:
-        VectorError: it is no filter, or its text form cannot be read.
+        VectorError: it is no filter, nests too deep, or its text form cannot be read.
         Unsupported: the database lacks one of its operators.
     """
-    parsed = parse(where) if isinstance(where, str) else where
-    if parsed is None:
+    filter = parse(where) if isinstance(where, str) else where
+    if filter is None:
         return None
-    if not isinstance(parsed, Filter):
-        raise VectorError(f"where is {parsed!r}, and no filter", hint='compare a field: field("lang") == "zh"')
-    lacking = operators(parsed) - able
+    if not isinstance(filter, Filter):
+        raise VectorError(f"where is {filter!r}, and no filter", hint='compare a field: field("lang") == "zh"')
+    check_depth(filter)
+    lacking = operators(filter) - able.operators
     if lacking:
-        raise Unsupported(f"{url} cannot filter by {', '.join(sorted(lacking))}", details=[str(parsed)])
-    return parsed
+        raise Unsupported(f"{address} cannot filter by {', '.join(sorted(lacking))}", details=[str(filter)])
+    return normalise(filter, lists="in" in able.operators)
 
 
 def check_ids(ids: Iterable[str] | str | None) -> list[str]:

@@ -11,6 +11,7 @@ hybrid.py         by words, and by words and vectors
 words.py          words count what is there, after any history
 scans.py          every record once
 refusals.py       what must not be stored is refused
+limits.py         one past what engines allow
 upkeep.py         a store says what it is, and optimizes itself
 handles.py        a handle whose collection is dropped or made anew
 processes.py      several processes, a restart, a kill

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from dizuo.testing.vectors.filter_trees import WORD, filter_trees, tree_points
 from dizuo.testing.vectors.opening import Connect, Opening
 from dizuo.testing.vectors.samples import AWKWARD_NUMBERS, AWKWARD_TEXTS, KEYS, filters, metadata
 from dizuo.vectors import Filter, Point, VectorStore, field
@@ -90,6 +92,52 @@ class Filters(Opening):
                     assert self.fault(store, rows, condition) is None
 
         check()
+
+    def test_generated_trees_mean_the_same_for_count_search_scan_and_words(self, connect: Connect) -> None:
+        points = tree_points()
+        store = connect(dim=3)
+        store.upsert(points)
+        wrong: list[str] = []
+        for number, where in enumerate(filter_trees(self.trees)):
+            if operators(where) <= store.capabilities.operators:
+                wrong += [f"tree {number}: {fault}" for fault in self.tree_faults(store, points, where)]
+        assert not wrong, "\n".join([f"{len(wrong)} wrong answers to {self.trees} trees", *wrong[:10]])
+
+    def tree_faults(self, store: VectorStore, points: list[Point], where: Filter) -> Iterator[str]:
+        """Yield how the answers to a filter differ from what it means."""
+        right = {point.id for point in points if matches(where, point.metadata)}
+        whole, query = len(points) + 1, [1.0] * store.dim
+        if (count := store.count(where)) != len(right):
+            yield f"count where {where}: {count}, and {len(right)} is right"
+        found = {
+            "exact search": store.search(query, k=whole, where=where, exact=True).ids,
+            "search": store.search(query, k=whole, where=where).ids,
+            "scan": [id for block in store.scan(where, columns=[], rows=10) for id in block.ids],
+        }
+        if store.capabilities.lexical != "none":
+            found["words"] = store.words(WORD, k=whole, where=where).ids
+        with_word = {point.id for point in points if point.document is not None}
+        for name, ids in found.items():
+            expected = sorted(right & with_word if name == "words" else right)
+            if sorted(ids) != expected:
+                yield f"{name} where {where}: {sorted(ids)}, and {expected} is right"
+        for exact in (False, True):
+            few = store.search(query, k=5, where=where, exact=exact).ids
+            if len(few) != min(5, len(right)) or not {*few} <= right:
+                yield f"search for 5 (exact={exact}) where {where}: {few}, of {sorted(right)}"
+
+    def test_generated_trees_delete_what_they_mean(self, connect: Connect) -> None:
+        points = tree_points()
+        by_id = {point.id: point for point in points}
+        store = connect(dim=3, namespace="thrown away")
+        store.upsert(points)
+        for number, where in enumerate(filter_trees(self.trees)):
+            if operators(where) <= store.capabilities.operators:
+                right = {point.id for point in points if matches(where, point.metadata)}
+                assert store.delete(where=where) == len(right), f"tree {number}: {where}"
+                left = {id for block in store.scan(columns=[]) for id in block.ids}
+                assert left == by_id.keys() - right, f"tree {number}: {where}"
+                store.upsert([by_id[id] for id in sorted(right)])
 
     def test_a_filter_that_holds_an_attack_is_only_text(self, connect: Connect) -> None:
         store = self.with_rows(connect)

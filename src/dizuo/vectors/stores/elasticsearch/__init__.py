@@ -36,7 +36,7 @@ from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOrKeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import query_tokens
@@ -47,22 +47,21 @@ from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
-from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields, order_number
+from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields
 from dizuo.vectors.stores.elasticsearch.errors import map_errors
+from dizuo.vectors.stores.elasticsearch.filters import in_namespace
 from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, alias_name, create_index, words_capabilities
+from dizuo.vectors.stores.elasticsearch.limits import FILTERS, LIMITS, NAMESPACES, WINDOW
 from dizuo.vectors.writing.naming import new_generation, physical_name
 
 __all__ = ["STORE"]
 
 SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
-WINDOW = 10_000
-"""Rows that one answer has at most (index.max_result_window)."""
 GONE = ("invalid_index_name_exception", "index_not_found_exception")
 """What a write to an alias says that is not there any more."""
 RETRIES = 5
 """Times that a change of metadata is done again because another writer changed the record meanwhile."""
-NEVER: dict[str, Any] = {"match_none": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +107,9 @@ class Elasticsearch:
     """A collection in Elasticsearch; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
-    batch_bytes = 16 * 2**20
+    batch_bytes = 8 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096), "collection")
+    capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096, filters=FILTERS), "collection")
     spec: CollectionSpec
     name: str
     index: str
@@ -241,7 +240,7 @@ class Elasticsearch:
         condition, same = flatten_filter(where)
         if not same or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
-        chosen, index = _in_namespace(namespace, condition), self.indices.of(namespace)
+        chosen, index = in_namespace(namespace, condition), self.indices.of(namespace)
         results = []
         for query in queries:
             result = None
@@ -322,24 +321,24 @@ class Elasticsearch:
         if not words:
             return SearchResult(Block([]), np.empty(0))
         asked = {"match": {"w": {"query": " ".join(words)}}}
-        fields = _fields(frozenset() if same else frozenset({"metadata"}))
-        with self._map_errors():
-            answer = self.client.search(
-                index=self.indices.of(namespace),
-                **self.indices.absent,
-                query={"bool": {"must": [asked], "filter": _in_namespace(namespace, condition)}},
-                sort=[{"_score": "desc"}, {"id": "asc"}],
-                track_scores=True,
-                size=min(k, WINDOW) if same else WINDOW,
-                source_includes=fields,
-            )
-        hits = answer["hits"]["hits"]
-        scores = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
-        blocks = (
-            list(filter_blocks([self._to_block(hits, frozenset({"metadata"}))], where)) if not same and hits else []
-        )
-        ids = list(scores) if same else [id for block in blocks for id in block.ids][:k]
-        return SearchResult(Block(ids), np.array([scores[id] for id in ids]), "exact", len(hits))
+        needed: Columns = frozenset() if same else frozenset({"metadata"})
+        search = {
+            "query": {"bool": {"must": [asked], "filter": in_namespace(namespace, condition)}},
+            "sort": [{"_score": "desc"}, {"id": "asc"}],
+            "track_scores": True,
+            "source_includes": _fields(needed),
+        }
+        scores: dict[str, float] = {}
+        fetched = 0
+        for hits in self._pages(namespace, search, min(k, WINDOW) if same else WINDOW):
+            fetched += len(hits)
+            found = {hit["_source"]["id"]: float(hit["_score"]) for hit in hits}
+            for block in filter_blocks([self._to_block(hits, needed)], None if same else where):
+                scores |= {id: found[id] for id in block.ids}
+            if len(scores) >= k:
+                break
+        ids = list(scores)[:k]
+        return SearchResult(Block(ids), np.array([scores[id] for id in ids]), "exact", fetched)
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
@@ -347,24 +346,26 @@ class Elasticsearch:
     def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         condition, same = flatten_filter(where)
         needed = columns if same else columns | {"metadata"}
-        rows = min(rows, WINDOW)
+        search = {
+            "query": {"bool": {"filter": in_namespace(namespace, condition)}},
+            "sort": [{"id": "asc"}],
+            "source_includes": _fields(needed),
+        }
+        for hits in self._pages(namespace, search, min(rows, WINDOW)):
+            yield from filter_blocks([self._to_block(hits, needed)], None if same else where)
+
+    def _pages(self, namespace: str, search: Mapping[str, Any], size: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the hits of a sorted search in a namespace, `size` at a time, until there are no more."""
         after: dict[str, Any] = {}
         while True:
             with self._map_errors():
                 answer = self.client.search(
-                    index=self.indices.of(namespace),
-                    **self.indices.absent,
-                    query={"bool": {"filter": _in_namespace(namespace, condition)}},
-                    sort=[{"id": "asc"}],
-                    size=rows,
-                    source_includes=_fields(needed),
-                    **after,
+                    index=self.indices.of(namespace), **self.indices.absent, size=size, **search, **after
                 )
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
-            yield from filter_blocks([self._to_block(hits, needed)], None if same else where)
-            if len(hits) < rows:
+            hits: list[dict[str, Any]] = answer["hits"]["hits"]
+            if hits:
+                yield hits
+            if len(hits) < size:
                 return
             after = {"search_after": hits[-1]["sort"]}
 
@@ -376,22 +377,30 @@ class Elasticsearch:
         with self._map_errors():
             answer = self.client.count(
                 index=self.indices.everything if namespace is None else self.indices.of(namespace),
-                query={"bool": {"filter": _in_namespace(namespace, condition)}},
+                query={"bool": {"filter": in_namespace(namespace, condition)}},
                 **self.indices.absent,
             )
         return int(answer["count"])
 
     def namespaces(self) -> Mapping[str, int]:
-        with self._map_errors():
-            answer = self.client.search(
-                index=self.indices.everything,
-                size=0,
-                aggs={"names": {"terms": {"field": "ns", "size": WINDOW}}},
-                **self.indices.absent,
-            )
-        buckets = answer["aggregations"]["names"]["buckets"] if "aggregations" in answer else []  # there is no index
-        counts = {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
-        return dict(sorted(counts.items()))
+        # A `terms` aggregation has its first 10,000 buckets and says nothing of the others; this one has pages.
+        composite: dict[str, Any] = {"size": NAMESPACES, "sources": [{"ns": {"terms": {"field": "ns"}}}]}
+        counts: dict[str, int] = {}
+        while True:
+            with self._map_errors():
+                answer = self.client.search(
+                    index=self.indices.everything,
+                    size=0,
+                    aggs={"names": {"composite": composite}},
+                    **self.indices.absent,
+                )
+            buckets = (
+                answer["aggregations"]["names"]["buckets"] if "aggregations" in answer else []
+            )  # there is no index
+            counts |= {bucket["key"]["ns"]: int(bucket["doc_count"]) for bucket in buckets}
+            if len(buckets) < NAMESPACES:
+                return dict(sorted(counts.items()))
+            composite["after"] = buckets[-1]["key"]
 
     def _to_block(self, hits: Sequence[Mapping[str, Any]], columns: Columns) -> Block:
         rows = [hit["_source"] for hit in hits]
@@ -459,34 +468,4 @@ def _fields(columns: Columns) -> list[str]:
     return ["id", *(NAMES[column] for column in sorted(columns))]
 
 
-def _in_namespace(namespace: str | None, condition: Condition) -> list[dict[str, Any]]:
-    space = [] if namespace is None else [{"term": {"ns": namespace}}]
-    return [*space, _write_condition(condition)]
-
-
-def _write_condition(condition: Condition) -> dict[str, Any]:
-    match condition:
-        case Has(tag):
-            return {"term": {"t": tag}}
-        case Lacks(tag):
-            return {"bool": {"must_not": [{"term": {"t": tag}}]}}
-        case Number(column, order, value):
-            at = f"{column}:{order_number(value)}"
-            # `;` follows `:`, so these ranges hold the numbers of this column and of no other.
-            bounds = {
-                "<": {"gte": f"{column}:", "lt": at},
-                "<=": {"gte": f"{column}:", "lte": at},
-                ">": {"gt": at, "lt": f"{column};"},
-                ">=": {"gte": at, "lt": f"{column};"},
-            }
-            return {"term": {"k": at}} if order == "==" else {"range": {"k": bounds[order]}}
-        case AllOf(parts):
-            return {"bool": {"filter": [_write_condition(part) for part in parts]}} if parts else {"match_all": {}}
-        case AnyOf(parts):
-            if not parts:
-                return NEVER
-            return {"bool": {"should": [_write_condition(part) for part in parts], "minimum_should_match": 1}}
-    raise AssertionError(condition)
-
-
-STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

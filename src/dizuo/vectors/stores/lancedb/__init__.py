@@ -44,6 +44,7 @@ from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
 from dizuo.vectors.stores.lancedb.errors import map_errors
 from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
+from dizuo.vectors.stores.lancedb.limits import FILTERS, LIMITS
 from dizuo.vectors.stores.lancedb.words import (
     WORDS_KEY,
     WordsOf,
@@ -152,7 +153,7 @@ class LanceStore:
 
     batch_rows = 20_000
     batch_bytes = 64 * 2**20
-    capabilities = Capabilities(atomic_batches=True)
+    capabilities = Capabilities(atomic_batches=True, filters=FILTERS)
 
     def __init__(
         self,
@@ -493,4 +494,4 @@ def _to_block(rows: Any, columns: Columns, ids: list[str] | None = None) -> Bloc
     )
 
 
-STORE = Database(options=Options, open=open_store, form="folder", extras=())
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="folder", extras=())

@@ -41,6 +41,7 @@ from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Tra
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.marqo import rows as marqo_rows
+from dizuo.vectors.stores.marqo.limits import FILTERS, LIMITS, TOP
 from dizuo.vectors.stores.marqo.rows import (
     PLACES,
     field_names,
@@ -57,8 +58,6 @@ from dizuo.vectors.writing.retrying import Patience
 __all__ = ["STORE"]
 
 SPACES = {"cosine": "angular", "dot": "dotproduct", "l2": "euclidean"}
-TOP = 1000
-"""Most answers of one search (MARQO_MAX_SEARCH_LIMIT)."""
 ONCE = Patience(attempts=1)
 REGISTRY = "registry"
 """The space of the records that name the namespaces."""
@@ -100,7 +99,7 @@ class Marqo:
     batch_rows = 128
     batch_bytes = 4 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(max_dim=3000, notes={"lexical": "Marqo's BM25 has tokens of its own"})
+    capabilities = Capabilities(max_dim=3000, filters=FILTERS, notes={"lexical": "Marqo's BM25 has tokens of its own"})
     spec: CollectionSpec
     index: str
     generation: str
@@ -417,4 +416,4 @@ class Marqo:
             raise VectorError("the store was closed", hint="connect again") from error
 
 
-STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

@@ -22,7 +22,17 @@ from typing import Any
 import numpy as np
 
 from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, AllOf, AnyOf, Condition, Has, Lacks, Number, flatten
+from dizuo.vectors.exact.tags_and_numbers import (
+    ON_EVERY_RECORD,
+    AllOf,
+    AnyOf,
+    Condition,
+    Has,
+    Lacks,
+    Number,
+    flatten,
+    split_tags,
+)
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.store import Columns
 
@@ -158,15 +168,18 @@ def _write_condition(condition: Condition) -> str:
         case Has(tag):
             return f"tags:{tag}"
         case Lacks(tag):
-            # Vespa only knows a negation that takes something away from other matches.
-            return f"(tags:{ON_EVERY_RECORD} AND NOT tags:{tag})"
+            return _write_condition(AllOf((Lacks(tag),)))
         case Number(column, order, value):
             return _write_in(_order_tags(column, order, value))
         case AllOf(parts):
-            return "(" + " AND ".join(_write_condition(part) for part in parts) + ")"
+            lacking, others = split_tags(parts, Lacks)
+            rest = [_write_condition(part) for part in others]
+            # Vespa only knows a negation that takes something away from other matches.
+            without = [f"(tags:{ON_EVERY_RECORD} AND NOT {_write_in(lacking)})"] if lacking else []
+            return "(" + " AND ".join([*rest, *without]) + ")"
         case AnyOf(parts):
-            having = [part.tag for part in parts if isinstance(part, Has)]
-            rest = [_write_condition(part) for part in parts if not isinstance(part, Has)]
+            having, others = split_tags(parts, Has)
+            rest = [_write_condition(part) for part in others]
             return "(" + " OR ".join([*([_write_in(having)] if having else []), *rest]) + ")"
     raise AssertionError(condition)
 

@@ -39,17 +39,28 @@ from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Has,
+    Lacks,
+    Number,
+    flatten,
+    flatten_filter,
+    split_tags,
+)
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.protocol.errors import CollectionGone, RowErrors
 from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.milvus.errors import map_errors
+from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, PIECES, QUERIES, SERVER, TAGS, WINDOW, find_fault
 from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
 from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
 
@@ -57,9 +68,6 @@ __all__ = ["STORE"]
 
 METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
-PIECE, PIECES, TAGS = 60_000, 256, 4096
-WINDOW = 16_384
-"""Rows that one answer of Milvus has at most."""
 DIGEST = 16
 PATIENCE = 600.0
 """Seconds that `optimize` waits for the server to flush, and then for its index."""
@@ -132,6 +140,7 @@ class Milvus:
         self.capabilities = Capabilities(
             several_writers=not self.lite,
             index=not self.lite,
+            filters=LITE if self.lite else SERVER,
             max_dim=32_768,
             notes={
                 "several_writers": "Milvus Lite locks its file for one process",
@@ -206,27 +215,25 @@ class Milvus:
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         digest = _hash_namespace(namespace)
         rows = []
+        refused: dict[str, str] = {}
         for id, vector, row, text, document in zip(
             block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
         ):
             flat = flatten(row)
-            rows.append(
-                {
-                    "pk": _record_key(digest, id),
-                    "id": id,
-                    "ns": digest,
-                    "v": vector,
-                    "t": flat.tags,
-                    "m": _cut_text(text),
-                    "d": _cut_text("" if document is None else f"={document}"),
-                    "n": flat.numbers,
-                }
-            )
+            held = {"t": flat.tags, "n": flat.numbers}
+            held |= {"m": _cut_text(text), "d": _cut_text("" if document is None else f"={document}")}
+            if fault := find_fault(held):
+                refused[id] = fault
+            else:
+                rows.append({"pk": _record_key(digest, id), "id": id, "ns": digest, "v": vector, **held})
         with self._map_errors():
             if namespace not in self.known:
                 self._write_mark(f"{MARK}{digest}", json.dumps(namespace))
                 self.known.add(namespace)
-            self.client.upsert(self.name, rows)
+            if rows:
+                self.client.upsert(self.name, rows)
+        if refused:
+            raise RowErrors(refused)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         # Milvus 2.3 replaces whole records only.
@@ -268,10 +275,12 @@ class Milvus:
         if not same or (exact and not self.lite) or k >= WINDOW:
             return self._compare_all(namespace, queries, k, where, columns)
         text = _in_namespace(namespace, condition)
-        # All queries go in one call: a strongly consistent call waits for 0.2 s, however many queries it has.
+        # Many queries go in one call: a strongly consistent call waits for 0.2 s, however many queries it has.
         want = min(k + 1, most)
+        parts = [queries[start : start + QUERIES] for start in range(0, len(queries), QUERIES)]
+        firsts = [result for part in parts for result in self._search_index(text, part, want, columns)]
         results = []
-        for query, first in zip(queries, self._search_index(text, queries, want, columns), strict=True):
+        for query, first in zip(queries, firsts, strict=True):
 
             def ask(number: int, query: Floats = query, first: SearchResult = first) -> SearchResult:
                 return first if number == want else self._search_index(text, query[None], number, columns)[0]
@@ -351,8 +360,10 @@ class Milvus:
 
     def _list_namespaces(self) -> list[str]:
         with self._map_errors():
-            marks = self._query(f'ns == "{MARK}"', ["pk", "m"], WINDOW)
-        return sorted(json.loads("".join(row["m"])) for row in marks if row["pk"] != MARK)
+            marks: list[dict[str, Any]] = []
+            while len(page := self._query(_marks_after(marks), ["pk", "m"], WINDOW, iterator="True")) == WINDOW:
+                marks += page
+        return sorted(json.loads("".join(row["m"])) for row in [*marks, *page] if row["pk"] != MARK)
 
     def _query(self, text: str, fields: list[str], limit: int | None, **more: Any) -> list[dict[str, Any]]:
         window = {} if limit is None else {"limit": limit}
@@ -468,6 +479,12 @@ def _with_ids(digest: str, ids: Sequence[str]) -> str:
     return f"pk in [{keys}]"
 
 
+def _marks_after(marks: Sequence[Mapping[str, Any]]) -> str:
+    """Return the condition of the marks that come after these in the order of keys."""
+    last = max((row["pk"] for row in marks), default="")
+    return f'ns == "{MARK}" and pk > "{last}"'
+
+
 def _in_namespace(namespace: str, condition: Condition) -> str:
     inner = _write_condition(condition)
     space = f'ns == "{_hash_namespace(namespace)}"'
@@ -484,14 +501,19 @@ def _write_condition(condition: Condition) -> str | None:
         case Number(column, order, value):
             return f'n["{column}"] {order} {value!r}'
         case AllOf(parts):
-            return " and ".join(f"({_write_condition(part)})" for part in parts) if parts else None
+            lacking, others = split_tags(parts, Lacks)
+            inner = [f"not {_write_tags(lacking)}"] if lacking else []
+            return " and ".join([*inner, *(f"({_write_condition(part)})" for part in others)]) or None
         case AnyOf(parts):
-            return (
-                " or ".join(f"({_write_condition(part)})" for part in parts)
-                if parts
-                else f'array_contains(t, "{MARK}")'
-            )
+            having, others = split_tags(parts, Has)
+            inner = [_write_tags(having)] if having else []
+            never = f'array_contains(t, "{MARK}")'
+            return " or ".join([*inner, *(f"({_write_condition(part)})" for part in others)]) or never
     raise AssertionError(condition)
 
 
-STORE = Database(options=Options, open=open_store, form="either", extras=("http", "https"))
+def _write_tags(tags: list[str]) -> str:
+    return f"array_contains_any(t, {json.dumps(tags)})" if len(tags) > 1 else f'array_contains(t, "{tags[0]}")'
+
+
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="either", extras=("http", "https"))

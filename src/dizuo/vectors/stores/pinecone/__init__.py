@@ -47,6 +47,7 @@ from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.pinecone import indexes as indexes
 from dizuo.vectors.stores.pinecone import rows as pinecone_rows
 from dizuo.vectors.stores.pinecone.errors import map_errors
+from dizuo.vectors.stores.pinecone.limits import FILTERS, LIMITS, TOP
 from dizuo.vectors.stores.pinecone.rows import (
     HELD,
     NUMBER,
@@ -61,8 +62,6 @@ from dizuo.vectors.writing.retrying import Patience
 
 __all__ = ["STORE"]
 
-TOP = 10_000
-"""Most answers of one query."""
 ANSWER = 3_500_000
 """Bytes that an answer may have at worst; Pinecone's limit is 4 MB."""
 ONCE = Patience(attempts=1)
@@ -116,7 +115,9 @@ class Pinecone:
     batch_rows = 1000
     batch_bytes = 2 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(max_dim=19_999, notes={"lexical": "Pinecone's dense indexes have no words"})
+    capabilities = Capabilities(
+        max_dim=19_999, filters=FILTERS, notes={"lexical": "Pinecone's dense indexes have no words"}
+    )
     spec: CollectionSpec
     root: str
     name: str
@@ -497,4 +498,4 @@ def _read_lsn(answer: Any, names: Sequence[str]) -> int | None:
     return None
 
 
-STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))

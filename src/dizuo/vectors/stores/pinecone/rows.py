@@ -19,7 +19,17 @@ from typing import Any
 import numpy as np
 
 from dizuo.errors import VectorError
-from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, AllOf, AnyOf, Condition, Has, Lacks, Number, flatten
+from dizuo.vectors.exact.tags_and_numbers import (
+    ON_EVERY_RECORD,
+    AllOf,
+    AnyOf,
+    Condition,
+    Has,
+    Lacks,
+    Number,
+    flatten,
+    split_tags,
+)
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.store import Columns
 
@@ -176,12 +186,12 @@ def write_filter(condition: Condition) -> dict[str, Any]:
         case Number(column, order, value):
             return {column: {_ORDERS[order]: value}}
         case AllOf(parts):
-            lacking = [part.tag for part in parts if isinstance(part, Lacks)]
-            rest = [write_filter(part) for part in parts if not isinstance(part, Lacks)]
+            lacking, others = split_tags(parts, Lacks)
+            rest = [write_filter(part) for part in others]
             return _combine("$and", [*_tag_lists("$nin", lacking), *rest] or [{"t": {"$in": [ON_EVERY_RECORD]}}])
         case AnyOf(parts) if parts:
-            having = [part.tag for part in parts if isinstance(part, Has)]
-            rest = [write_filter(part) for part in parts if not isinstance(part, Has)]
+            having, others = split_tags(parts, Has)
+            rest = [write_filter(part) for part in others]
             return _combine("$or", [*_tag_lists("$in", having), *rest])
     raise AssertionError(condition)
 

@@ -46,6 +46,7 @@ from dizuo.vectors.stores.postgresql.filters import (
     to_facts_texts,
     unescape_nul,
 )
+from dizuo.vectors.stores.postgresql.limits import FILTERS, LIMITS
 from dizuo.vectors.writing.naming import find_generations, physical_name
 
 __all__ = ["STORE"]
@@ -121,7 +122,7 @@ class PostgresStore:
     batch_rows = 10_000
     batch_bytes = 32 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, lexical="portable")
+    capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, filters=FILTERS, lexical="portable")
 
     def __init__(self, pool: Any, spec: CollectionSpec, options: Options, name: str, table: str) -> None:
         self.pool, self.spec, self.options, self.name = pool, spec, options, name
@@ -464,4 +465,4 @@ def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: in
             copy.write(piece)
 
 
-STORE = Database(options=Options, open=open_store, form="server", extras=())
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=())

@@ -35,7 +35,14 @@ from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.places import place_of, split_places
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, FlatMetadata, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import (
+    ON_EVERY_RECORD,
+    TRUE,
+    Condition,
+    FlatMetadata,
+    flatten,
+    flatten_filter,
+)
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
@@ -46,7 +53,14 @@ from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult
 from dizuo.vectors.stores.redis.errors import map_errors
-from dizuo.vectors.stores.redis.filters import number_columns, write_condition
+from dizuo.vectors.stores.redis.filters import (
+    may_skip,
+    number_columns,
+    readable,
+    write_query,
+    write_window,
+)
+from dizuo.vectors.stores.redis.limits import ANSWERS, FILTERS, LIMITS
 from dizuo.vectors.stores.redis.scripts import ASSIGN, CHANGE, REMOVE
 from dizuo.vectors.stores.redis.words import Words
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
@@ -54,6 +68,8 @@ from dizuo.vectors.writing.naming import generation_name, new_generation, physic
 __all__ = ["STORE"]
 
 DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
+FEW = 5000
+"""Records that match a filter up to which all of them are listed, where the best by words are looked for among them."""
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
 METADATA: Columns = frozenset({"metadata"})
 
@@ -107,7 +123,7 @@ class Redis:
     batch_rows = 1000
     batch_bytes = 16 * 2**20
     sidecar_folder: Path | None = None
-    capabilities = Capabilities(atomic_batches=True, lexical="portable")
+    capabilities = Capabilities(atomic_batches=True, filters=FILTERS, lexical="portable")
 
     def __init__(self, client: Any, request: CollectionRequest, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
@@ -234,11 +250,12 @@ class Redis:
         name = self._open_index(namespace)
         if name is None:
             return [SearchResult(self._to_block([], [], columns), np.empty(0)) for _ in queries]
-        text, same = self._query(where)
-        if not same:
+        condition, same = self._condition(where)
+        if not same or k >= ANSWERS:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        results = []
+        text, results = write_query(condition, self.slots), []
+        exact = exact or not may_skip(condition)
         for query in queries:
 
             def ask(number: int, exact: bool, query: Floats = query) -> SearchResult:
@@ -280,31 +297,28 @@ class Redis:
         hits: list[tuple[str, float]] = []
         fetched = 0
         if name is not None and tokens:
-            text, same = self._query(where)
+            listed = None if where is None else self._few_that_match(namespace, name, where, 10 * k)
             with self._map_errors():
                 for page in self.words.ranked(name, tokens, k if where is None else 4 * k):
-                    if where is not None:
-                        allowed = self._which_match(name, text, [id for id, _ in page], None if same else where)
+                    fetched += len(page)
+                    if listed is not None:
+                        page = [hit for hit in page if hit[0] in listed]
+                    elif where is not None:
+                        records = self._read_records(name, [id for id, _ in page], METADATA)
+                        allowed = {id for block in filter_blocks([records], where) for id in block.ids}
                         page = [hit for hit in page if hit[0] in allowed]
                     hits += page
-                    fetched += len(page)
                     if len(hits) >= k:
                         break
         hits = hits[:k]
         return SearchResult(Block([id for id, _ in hits]), np.array([score for _, score in hits]), "exact", fetched)
 
-    def _which_match(self, name: str, text: str, ids: list[str], where: Filter | None) -> set[str]:
-        """Return which of these records match; `where` is the filter if the text means less."""
-        if not ids:
-            return set()
-        keys = [f"{name}:{id}" for id in ids]
-        command = ["FT.SEARCH", name, text, "INKEYS", str(len(keys)), *keys, "NOCONTENT", "LIMIT", "0", str(len(keys))]
-        _, *matching = self.client.execute_command(*command, "TIMEOUT", "0", "DIALECT", "2")
-        skip = len(name) + 1
-        there = [key.decode()[skip:] for key in matching]
-        if where is None or not there:
-            return set(there)
-        return {id for block in filter_blocks([self._read_records(name, there, METADATA)], where) for id in block.ids}
+    def _few_that_match(self, namespace: str, name: str, where: Filter, few: int) -> set[str] | None:
+        """Return the ids of all records that match, or None if these are more than a few."""
+        condition, _ = self._condition(where)
+        if self._count_matching(name, write_query(condition, self.slots)) > max(few, FEW):
+            return None
+        return {id for block in self._scan_rows(namespace, where, frozenset(), FEW) for id in block.ids}
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
@@ -313,15 +327,15 @@ class Redis:
         name = self._open_index(namespace)
         if name is None:
             return
-        text, same = self._query(where)
+        condition, same = self._condition(where)
         needed = columns if same else columns | {"metadata"}
         skip = len(name) + 1
         # A cursor leaves records out, or returns them twice, when a record or the schema changes meanwhile.
-        for low, high in split_places(self._count_matching(name, text), rows):
-            window = f"@o:[{low} ({high}]" if text == "*" else f"@o:[{low} ({high}] ({text})"
+        for low, high in split_places(self._count_matching(name, write_query(condition, self.slots)), rows):
+            window = write_window(condition, self.slots, "o", low, high)
             with self._map_errors():
                 _, *keys = self.client.execute_command(
-                    "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", "1000000", "TIMEOUT", "0", "DIALECT", "2"
+                    "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", str(ANSWERS), "TIMEOUT", "0", "DIALECT", "2"
                 )
             for start in range(0, len(keys), 2 * rows):
                 block = self._read_records(
@@ -335,10 +349,10 @@ class Redis:
         name = self._open_index(namespace)
         if name is None:
             return 0
-        text, same = self._query(where)
+        condition, same = self._condition(where)
         if not same:
             return sum(len(block) for block in self._scan_rows(namespace, where, frozenset(), 5000))
-        return self._count_matching(name, text)
+        return self._count_matching(name, write_query(condition, self.slots))
 
     def _count_matching(self, name: str, text: str) -> int:
         with self._map_errors():
@@ -459,8 +473,8 @@ class Redis:
     def _remember_slots(self, answer: Sequence[bytes]) -> None:
         self.slots = {name.decode(): f"x{int(slot)}" for name, slot in zip(answer[::2], answer[1::2], strict=True)}
 
-    def _query(self, where: Filter | None) -> tuple[str, bool]:
-        """Return a filter in the module's language, and whether it means the same."""
+    def _condition(self, where: Filter | None) -> tuple[Condition, bool]:
+        """Return a filter as a condition on fields of the index, and whether it means the same."""
         condition, same = flatten_filter(where)
         missing = number_columns(condition) - self.slots.keys()
         if missing:
@@ -470,8 +484,8 @@ class Redis:
                 )
             missing -= self.slots.keys()
         if missing and len(self.slots) >= self.most:
-            return "*", False
-        return write_condition(condition, self.slots), same
+            return TRUE, False
+        return readable(condition, self.slots), same
 
     def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
         return map_errors(self.address, opening=opening, collection="" if opening else self.spec.collection)
@@ -485,4 +499,4 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-STORE = Database(options=Options, open=open_store, form="server", extras=("tls",))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("tls",))

@@ -35,25 +35,23 @@ from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import KeyOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.sort_keys import order_bits
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import Condition, flatten, flatten_filter
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Transient, Unreachable
 from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.chroma.filters import as_integers, write_condition
+from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS, find_fault
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
 SPACES = {"cosine": "cosine", "dot": "ip", "l2": "l2"}
-NEVER: dict[str, Any] = {"m": {"$eq": ""}}
-"""A condition that no record meets: metadata is never the empty text."""
-_ORDERS = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "==": "$eq"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class Chroma:
     """A collection in Chroma; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
     batch_rows = 1000
-    batch_bytes = 16 * 2**20
+    batch_bytes = 8 * 2**20
 
     spec: CollectionSpec
     root: str
@@ -121,6 +119,7 @@ class Chroma:
         self.held: dict[str, Any] = {}
         self.capabilities = Capabilities(
             several_writers=folder is None,
+            filters=FILTERS,
             notes={
                 "several_writers": "a folder is safe for one process; use `chroma run`",
                 "lexical": "Chroma has no BM25",
@@ -150,31 +149,46 @@ class Chroma:
     # ---- writing
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        rows = []
-        for vector, row, text, document in zip(
-            block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
+        rows: list[dict[str, Any]] = []
+        refused: dict[str, str] = {}
+        for id, vector, row, text, document in zip(
+            block.ids, block.vectors, block.metadata, block.metadata_texts, block.documents, strict=True
         ):
             flat = flatten(row)
+            if fault := find_fault(flat):
+                refused[id] = fault
+                continue
             held: dict[str, Any] = {"t": flat.tags, "m": text, "d": "" if document is None else f"={document}"}
             if self.spec.metric == "cosine":
                 held["v"] = base64.b64encode(vector.tobytes()).decode("ascii")
-            rows.append(held | _as_integers(flat.numbers))
+            rows.append(held | as_integers(flat.numbers))
+        if refused:
+            block = block.take([row for row, id in enumerate(block.ids) if id not in refused])
         with self._map_errors():
-            self._open_namespace(namespace, make=True).upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+            space = self._open_namespace(namespace, make=True)
+            if rows:
+                space.upsert(ids=block.ids, embeddings=block.vectors, metadatas=rows)
+        if refused:
+            raise RowErrors(refused)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         space = self._open_namespace(namespace)
         if space is None:
             return 0
+        rows: dict[str, dict[str, Any]] = {}
+        refused: dict[str, str] = {}
         with self._map_errors():
             there = set(space.get(ids=block.ids, include=[])["ids"])
-            rows = {
-                id: {"t": (flat := flatten(row)).tags, "m": text} | _as_integers(flat.numbers)
-                for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True)
-                if id in there
-            }
+            for id, row, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
+                flat = flatten(row)
+                if id in there and (fault := find_fault(flat)):
+                    refused[id] = fault
+                elif id in there:
+                    rows[id] = {"t": flat.tags, "m": text} | as_integers(flat.numbers)
             if rows:
                 space.update(ids=list(rows), metadatas=list(rows.values()))
+        if refused:
+            raise RowErrors(refused)
         return len(there)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
@@ -227,7 +241,7 @@ class Chroma:
         include = ["distances", *self._include(columns)]
         with self._map_errors():
             got = space.query(
-                query_embeddings=query[None], n_results=number, where=_write_condition(condition), include=include
+                query_embeddings=query[None], n_results=number, where=write_condition(condition), include=include
             )
         first: dict[str, Any] = {"ids": got["ids"][0]}
         first |= {name: got[name][0] for name in ("metadatas", "embeddings") if got.get(name) is not None}
@@ -255,7 +269,7 @@ class Chroma:
         condition, same = flatten_filter(where)
         rows = min(rows, self.batch_rows)
         with self._map_errors():
-            ids = space.get(where=_write_condition(condition), include=[])["ids"]
+            ids = space.get(where=write_condition(condition), include=[])["ids"]
         listed = same and not columns
         # A record may have changed after it was listed, so the filter is checked again. (Chroma can do that too, in six
         # seconds for 1,000 ids.)
@@ -412,32 +426,6 @@ class _Closed:
         raise VectorError("the store was closed", hint="connect again")
 
 
-def _write_condition(condition: Condition) -> dict[str, Any] | None:
-    """Return a condition in Chroma's language; None is true for all records."""
-    match condition:
-        case Has(tag):
-            return {"t": {"$contains": tag}}
-        case Lacks(tag):
-            return {"t": {"$not_contains": tag}}
-        case Number(column, order, value):
-            return {column: {_ORDERS[order]: _order_number(value)}}
-        case AllOf(parts):
-            inner = [_write_condition(part) for part in parts]
-            return None if not inner else {"$and": inner}
-        case AnyOf(parts):
-            return NEVER if not parts else {"$or": [_write_condition(part) for part in parts]}
-    raise AssertionError(condition)
-
-
-def _order_number(value: float) -> int:
-    """Return a float64 as a signed integer of 64 bits; these are in the order of the numbers."""
-    return order_bits(value) - 2**63
-
-
-def _as_integers(numbers: Mapping[str, float]) -> dict[str, Any]:
-    return {name: _order_number(value) for name, value in numbers.items()}
-
-
 @contextmanager
 def map_errors(address: str) -> Iterator[None]:
     """Turn Chroma's exceptions into ours."""
@@ -463,4 +451,4 @@ def map_errors(address: str) -> Iterator[None]:
         raise
 
 
-STORE = Database(options=Options, open=open_store, form="either", extras=("http", "https"))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="either", extras=("http", "https"))

@@ -34,7 +34,7 @@ from dizuo.events import Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import AllOf, AnyOf, Condition, Has, Lacks, Number, flatten, flatten_filter
+from dizuo.vectors.exact.tags_and_numbers import Condition, flatten, flatten_filter
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import SQL_WEIGHT, TOKENIZER, query_tokens
 from dizuo.vectors.points import Block, Floats
@@ -44,6 +44,8 @@ from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
 from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.clickhouse.filters import in_namespace, quote, write_condition
+from dizuo.vectors.stores.clickhouse.limits import FILTERS, LIMITS
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ class ClickHouse:
             persistent=True,
             atomic_batches=True,
             index=False,
+            filters=FILTERS,
             lexical="portable",
             notes={
                 "several_writers": "chdb locks its folder for one process; use a server",
@@ -139,7 +142,7 @@ class ClickHouse:
             about = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "words": TOKENIZER}
             text = json.dumps(about | {"generation": new_generation()})
             # Of several processes one makes it, and all read whose mark it has.
-            self._do(f"CREATE TABLE IF NOT EXISTS {self.root} (mark String) ENGINE = Null COMMENT {_quote(text)}")
+            self._do(f"CREATE TABLE IF NOT EXISTS {self.root} (mark String) ENGINE = Null COMMENT {quote(text)}")
             facts = self._facts()
         if facts is None:
             raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
@@ -173,7 +176,7 @@ class ClickHouse:
 
     def _facts(self) -> dict[str, Any] | None:
         rows = self._ask(
-            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {_quote(self.root)}"
+            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {quote(self.root)}"
         )
         if not len(rows):
             return None
@@ -247,7 +250,7 @@ class ClickHouse:
         condition, same = flatten_filter(where)
         if ids is None and not same:
             ids = [id for block in self._scan_rows(namespace, where, frozenset(), 10_000) for id in block.ids]
-        rows = _in_namespace(namespace, condition)
+        rows = in_namespace(namespace, condition)
         if ids is not None:
             if not ids:
                 return 0
@@ -281,7 +284,7 @@ class ClickHouse:
             score = DISTANCES[self.spec.metric].format(q=f"CAST([{numbers}], 'Array(Float32)')")
             hits = self._ask(
                 f"SELECT {_fields(columns)}, {score} AS score FROM {self.table} FINAL "
-                f"WHERE {_in_namespace(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
+                f"WHERE {in_namespace(namespace, condition)} ORDER BY score DESC, id LIMIT {k}"
             )
             scores = hits["score"].to_numpy().astype(np.float64)
             results.append(SearchResult(self._to_block(hits, columns), scores, "exact", len(hits)))
@@ -313,7 +316,7 @@ class ClickHouse:
         self, namespace: str, tokens: list[str], condition: Condition, same: bool, limit: int, offset: int
     ) -> str:
         """Return the query for the best by BM25; N, n and avgdl are those of the whole namespace."""
-        space = f"ns = {_quote(namespace)}"
+        space = f"ns = {quote(namespace)}"
         live = f"FROM {self.table} FINAL WHERE {space} AND l > 0"
         share = SQL_WEIGHT.format(
             documents="total.1", matching="matching", count="c", length="l", average="(total.2 / total.1)"
@@ -325,9 +328,9 @@ class ClickHouse:
             f"WITH (SELECT (toFloat64(count()), toFloat64(sum(l))) {live}) AS total "
             f"SELECT {shown}, sum({share}) AS score FROM ("
             f"SELECT id, l, ok, c, count() OVER (PARTITION BY token) AS matching{text} "
-            f"FROM (SELECT id, p, l, ({_write_condition(condition)}) AS ok{text} {live}) AS r "
+            f"FROM (SELECT id, p, l, ({write_condition(condition)}) AS ok{text} {live}) AS r "
             f"INNER JOIN (SELECT token, p, c FROM {self.words} WHERE {space} "
-            f"AND token IN ({', '.join(map(_quote, tokens))})) AS w ON r.p = w.p"
+            f"AND token IN ({', '.join(map(quote, tokens))})) AS w ON r.p = w.p"
             f") WHERE ok GROUP BY id ORDER BY round(score, 9) DESC, id LIMIT {limit} OFFSET {offset}"
         )
 
@@ -342,7 +345,7 @@ class ClickHouse:
         while True:
             page = self._ask(
                 f"SELECT {_fields(needed)} FROM {self.table} FINAL "
-                f"WHERE {_in_namespace(namespace, condition)} AND id > {_quote(last)} ORDER BY id LIMIT {rows}"
+                f"WHERE {in_namespace(namespace, condition)} AND id > {quote(last)} ORDER BY id LIMIT {rows}"
             )
             if not len(page):
                 return
@@ -356,7 +359,7 @@ class ClickHouse:
         if not same:
             names = [namespace] if namespace is not None else list(self.namespaces())
             return sum(len(block) for name in names for block in self._scan_rows(name, where, frozenset(), 10_000))
-        rows = _in_namespace(namespace, condition)
+        rows = in_namespace(namespace, condition)
         return int(self._ask(f"SELECT count() AS c FROM {self.table} FINAL WHERE {rows}")["c"][0].as_py())
 
     def namespaces(self) -> Mapping[str, int]:
@@ -404,7 +407,7 @@ class ClickHouse:
     def info(self) -> EngineInfo:
         answer = self._ask(
             "SELECT version() AS version, (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND "
-            f"database = currentDatabase() AND table IN ({_quote(self.table)}, {_quote(self.words)})) AS bytes"
+            f"database = currentDatabase() AND table IN ({quote(self.table)}, {quote(self.words)})) AS bytes"
         )
         name = "ClickHouse" if self.folder is None else "ClickHouse in the process (chdb)"
         details = {"bytes": answer["bytes"][0].as_py()}
@@ -441,33 +444,7 @@ def _fields(columns: Columns) -> str:
 
 
 def _with_ids(namespace: str, ids: Sequence[str]) -> str:
-    return f"ns = {_quote(namespace)} AND id IN ({', '.join(map(_quote, ids))})"
-
-
-def _in_namespace(namespace: str | None, condition: Condition) -> str:
-    inner = _write_condition(condition)
-    return inner if namespace is None else f"ns = {_quote(namespace)} AND ({inner})"
-
-
-def _write_condition(condition: Condition) -> str:
-    """Return a condition as SQL. Tags and columns are letters and digits, so they need no escaping."""
-    match condition:
-        case Has(tag):
-            return f"has(t, '{tag}')"
-        case Lacks(tag):
-            return f"NOT has(t, '{tag}')"
-        case Number(column, order, value):
-            return f"(mapContains(n, '{column}') AND n['{column}'] {order} {value!r})"
-        case AllOf(parts):
-            return " AND ".join(f"({_write_condition(part)})" for part in parts) or "1"
-        case AnyOf(parts):
-            return " OR ".join(f"({_write_condition(part)})" for part in parts) or "0"
-    raise AssertionError(condition)
-
-
-def _quote(text: str) -> str:
-    """Return a text as a literal of ClickHouse's SQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"
+    return f"ns = {quote(namespace)} AND id IN ({', '.join(map(quote, ids))})"
 
 
 @contextmanager
@@ -495,4 +472,4 @@ def map_errors(address: str, *, opening: bool = False, collection: str | None = 
         raise VectorError(f"ClickHouse: {text}") from error
 
 
-STORE = Database(options=Options, open=open_store, form="server", extras=("http", "https"))
+STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("http", "https"))
