@@ -59,16 +59,15 @@ from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, RowErrors
 from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.milvus import collections as collections
 from dizuo.vectors.stores.milvus.errors import map_errors
-from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, PIECES, QUERIES, SERVER, TAGS, WINDOW, find_fault
+from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, QUERIES, SERVER, WINDOW, find_fault
 from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
 from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
-METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
-DIGEST = 16
 PATIENCE = 600.0
 """Seconds that `optimize` waits for the server to flush, and then for its index."""
 MARK = "!"
@@ -153,11 +152,14 @@ class Milvus:
         """Find or make the collection."""
         self.root = physical_name(request.collection)
         with map_errors(self.address):
-            held = self._find_collection()
+            held = collections.find(self.client, self.root)
             if held is None:
                 self.name = generation_name(self.root, new_generation())
-                self._make_collection(request.check_new())
-                held = self._find_collection() or self.name
+                self.spec = spec = request.check_new()
+                graph = None if self.lite else {"M": self.options.m, "efConstruction": self.options.ef_construction}
+                collections.make(self.client, self.name, spec, graph)
+                self._write_facts(spec)
+                held = collections.find(self.client, self.root) or self.name
                 if held != self.name:
                     self.client.drop_collection(self.name)  # another process was faster
             self.name = held
@@ -165,44 +167,14 @@ class Milvus:
             self.client.load_collection(self.name)
             marks = self._query(f'pk == "{MARK}"', ["m"], 1)
             if not marks:  # made by a process that was killed right after, or that is about to write the mark
-                self.spec = spec = request.check_new()
-                self._write_mark(
-                    MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection})
-                )
+                self.spec = request.check_new()
+                self._write_facts(self.spec)
                 marks = self._query(f'pk == "{MARK}"', ["m"], 1)
         facts = json.loads("".join(marks[0]["m"]))
         self.spec = request.check_existing(facts["dim"], facts["metric"])
 
-    def _find_collection(self) -> str | None:
-        """Return the name of the collection in Milvus; if two processes made one at once, that of the first."""
-        names = list(find_generations(self.root, self.client.list_collections()))
-        if len(names) < 2:
-            return next(iter(names), None)
-        return min(names, key=lambda name: (self.client.describe_collection(name)["collection_id"], name))
-
-    def _make_collection(self, spec: CollectionSpec) -> None:
-        from pymilvus import DataType
-
-        self.spec = spec
-        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=64)
-        schema.add_field("id", DataType.VARCHAR, max_length=600)
-        schema.add_field("ns", DataType.VARCHAR, max_length=DIGEST)
-        schema.add_field("v", DataType.FLOAT_VECTOR, dim=spec.dim)
-        for name, most, length in (("t", TAGS, 20), ("m", PIECES, 65_535), ("d", PIECES, 65_535)):
-            schema.add_field(name, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=most, max_length=length)
-        schema.add_field("n", DataType.JSON)
-        index = self.client.prepare_index_params()
-        graph = {"M": self.options.m, "efConstruction": self.options.ef_construction}
-        index.add_index(
-            "v",
-            index_type="FLAT" if self.lite else "HNSW",
-            metric_type=METRICS[spec.metric],
-            params={} if self.lite else graph,
-        )
-        self.client.create_collection(self.name, schema=schema, index_params=index, consistency_level="Strong")
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
-        self._write_mark(MARK, json.dumps(facts))
+    def _write_facts(self, spec: CollectionSpec) -> None:
+        self._write_mark(MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}))
 
     def _write_mark(self, key: str, text: str) -> None:
         vector = np.zeros(self.spec.dim, np.float32)
@@ -455,7 +427,7 @@ class Milvus:
 
 
 def _hash_namespace(namespace: str) -> str:
-    return hashlib.sha256(namespace.encode()).hexdigest()[:DIGEST]
+    return hashlib.sha256(namespace.encode()).hexdigest()[: collections.DIGEST]
 
 
 def _fields(columns: Columns) -> list[str]:

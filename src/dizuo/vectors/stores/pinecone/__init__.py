@@ -119,8 +119,6 @@ class Pinecone:
         max_dim=19_999, filters=FILTERS, notes={"lexical": "Pinecone's dense indexes have no words"}
     )
     spec: CollectionSpec
-    root: str
-    name: str
     generation: str
     index: Any
 

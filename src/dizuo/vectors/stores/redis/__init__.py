@@ -52,6 +52,7 @@ from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.errors import CollectionGone, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult
+from dizuo.vectors.stores.redis.answers import pairs, text_of
 from dizuo.vectors.stores.redis.errors import map_errors
 from dizuo.vectors.stores.redis.filters import (
     may_skip,
@@ -388,8 +389,8 @@ class Redis:
         with self._map_errors():
             version = str(self.client.info("server")["redis_version"])
             modules = {
-                _text(module[b"name"]): module[b"ver"]
-                for module in map(_pairs, self.client.execute_command("MODULE", "LIST"))
+                text_of(module[b"name"]): module[b"ver"]
+                for module in map(pairs, self.client.execute_command("MODULE", "LIST"))
             }
         number = int(modules.get("search", 0))
         version += f", search {number // 10000}.{number // 100 % 100}.{number % 100}"
@@ -451,7 +452,7 @@ class Redis:
         pause = 0.005
         while True:
             with self._map_errors():
-                facts = _pairs(self.client.execute_command("FT.INFO", name))
+                facts = pairs(self.client.execute_command("FT.INFO", name))
             if not int(facts[b"indexing"]) and float(facts[b"percent_indexed"]) >= 1:
                 return
             time.sleep(pause)
@@ -489,14 +490,6 @@ class Redis:
 
     def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
         return map_errors(self.address, opening=opening, collection="" if opening else self.spec.collection)
-
-
-def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("tls",))
