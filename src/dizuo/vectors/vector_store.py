@@ -344,7 +344,7 @@ class VectorStore:
             name = None if everywhere else self.name
             blocks = self._within_limits.scan(name, where=chosen, columns=asked, rows=rows)
         while True:
-            with self._guard, explain_by(self.store.check):
+            with self._guard, explain_by(self._check):
                 block = next(blocks, None)
             if block is None:
                 self._call(self.store.check)  # otherwise a collection that is dropped in the middle would seem short
@@ -422,8 +422,11 @@ class VectorStore:
         def waiting(pause: float, error: Transient) -> None:
             watch(Note(f"{error.message}; trying again in {pause:.1f} s"))
 
-        with self._guard, explain_by(self.store.check):
+        with self._guard, explain_by(self._check):
             return self._patience(call, waiting=waiting)
+
+    def _check(self) -> None:
+        self._patience(self.store.check)
 
     def _ask(self, call: Callable[[], T]) -> T:
         """Return an answer; an empty one only after the store has said that the collection is still there.
@@ -450,7 +453,7 @@ class VectorStore:
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
         try:
-            with self._guard, explain_by(self.store.check):
+            with self._guard, explain_by(self._check):
                 return send()
         except Transient as error:
             time.sleep(max(self._patience.first, min(error.after or 0.0, self._patience.longest)))
