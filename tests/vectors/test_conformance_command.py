@@ -18,7 +18,7 @@ HELP = "hint: python -m dizuo.testing.vectors --help\n"
     ("arguments", "status", "text"),
     [
         ([], 2, f"error: Missing argument 'URL'\n\n{HELP}"),
-        (["./index"], 2, f"error: './index' is no address of a store, such as lancedb://./folder\n\n{HELP}"),
+        (["./index"], 2, f"error: this is no address of a store, such as lancedb://./folder\n\n{HELP}"),
         (["memory://", "--option"], 2, f"error: Option '--option' requires an argument\n\n{HELP}"),
         (["memory://", "--option", "slots"], 2, f"error: --option 'slots' is not NAME=VALUE\n\n{HELP}"),
         (

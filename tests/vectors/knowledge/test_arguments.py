@@ -145,5 +145,15 @@ def test_what_is_meant_still_goes() -> None:
 def test_every_public_method_is_among_the_calls() -> None:
     """A new method of a knowledge base is to have its wrong calls here."""
     public = {name for name in vars(KnowledgeBase) if not name.startswith("_")}
-    assert public == {"open", "close", "open_generation", "sync", "sync_folder", "delete", "documents", "search"}
+    assert public == {
+        "open",
+        "check",
+        "close",
+        "open_generation",
+        "sync",
+        "sync_folder",
+        "delete",
+        "documents",
+        "search",
+    }
     assert issubclass(VectorError, DizuoError)
