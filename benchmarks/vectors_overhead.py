@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--batch", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=50, help="searches of each side, for each shape")
     parser.add_argument("--json", help="write the figures to this file")
     given = parser.parse_args()
     wanted = given.stores.split(",") if given.stores else list(STORES)
@@ -153,7 +154,7 @@ def main() -> None:
 def measure(name: str, url: str, given: argparse.Namespace) -> Iterator[tuple[Overhead, str, str]]:
     """Yield the figures of a store, with the shape and what is said of the text."""
     rows = given.rows // 4 if name in GRAPHS else given.rows
-    queries = np.random.default_rng(1).standard_normal((200, given.dim)).astype(np.float32)
+    queries = np.random.default_rng(1).standard_normal((given.queries, given.dim)).astype(np.float32)
     for words in {"without": [False], "with": [True], "both": [False, True]}[given.text]:
         table = rows_of(rows, given.dim, words=words)
         word = max(table.column("document")[0].as_py().split(), key=len) if words else None

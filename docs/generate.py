@@ -132,6 +132,7 @@ def vectors_page() -> str:
         "## What each can do",
         _capabilities(results),
         *_lacking(results),
+        *_handles(results),
         "## Limits",
         "What the makers of a database state, or what we measured (marked *), and what dizuo does at it. Each limit "
         "has a test of the suite that goes past it, named in the first table; it runs on every store.",
@@ -194,6 +195,29 @@ _ABLE = {
     "atomic_batches": "a batch is in as a whole or not at all",
     "max_dim": "numbers in a vector, at most",
 }
+
+
+def _handles(results: dict[str, Any]) -> list[str]:
+    """Return the table of what a handle says when others drop its collection or make it anew."""
+    names = sorted(name for name in results if results[name].get("handles"))
+    if not names:
+        return []
+    lines = [f"| happened | asked | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    events = dict.fromkeys(event for name in names for event in results[name]["handles"])
+    for event in events:
+        said = {name: results[name]["handles"].get(event, {}) for name in names}
+        calls = dict.fromkeys(call for name in names for call in said[name])
+        rows: dict[tuple[str, ...], list[str]] = {}
+        for call in calls:
+            rows.setdefault(tuple(said[name].get(call, "-") for name in names), []).append(call)
+        lines += [f"| {event} | {', '.join(alike)} | {' | '.join(answers)} |" for answers, alike in rows.items()]
+    return [
+        "## What an open handle says",
+        "While a handle was open, somebody else dropped its collection, or dropped it and made another of its name. "
+        "Then the handle was asked for everything. `gone` is `CollectionGone`, which names the collection and says to "
+        "open it again; in no case was anything read from the new collection, written to it or removed.",
+        "\n".join(lines),
+    ]
 
 
 def _capabilities(results: dict[str, Any]) -> str:

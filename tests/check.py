@@ -65,7 +65,12 @@ QUICK = {
         "tests/training/test_options.py",
         "tests/training/test_schedule.py",
     ),
-    "trees": ("tests/trees/test_capability.py", "tests/trees/test_head.py", "tests/trees/test_tree.py"),
+    "trees": (
+        "tests/trees/test_attention.py",
+        "tests/trees/test_capability.py",
+        "tests/trees/test_head.py",
+        "tests/trees/test_tree.py",
+    ),
     "vectors": (
         "tests/vectors/connecting/test_connect.py",
         "tests/vectors/connecting/test_forms.py",
@@ -90,6 +95,7 @@ QUICK = {
 EVERYWHERE = (
     "tests/test_docs.py",
     "tests/test_house.py",
+    "tests/test_mutants.py",
     "tests/test_plugins.py",
     "tests/test_public_surface.py",
 )

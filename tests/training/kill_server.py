@@ -55,7 +55,8 @@ def being_written(folder: Path) -> bool:
 def attempt(folder: Path, delay: float | None, aimed: bool = False) -> bool:
     """Train in another process and kill it after a delay; return whether it ended by itself.
 
-    An aimed kill waits, after its delay, until a checkpoint is being written.
+    An aimed kill waits, after its delay, until a checkpoint is being written. The process is stopped before one looks a
+    second time, so that the checkpoint cannot be finished in between.
     """
     child = os.fork()
     if child == 0:
@@ -68,8 +69,17 @@ def attempt(folder: Path, delay: float | None, aimed: bool = False) -> bool:
     ended, status = 0, 0
     if delay is not None:
         time.sleep(delay)
-        while aimed and not ended and not being_written(folder):
-            ended, status = os.waitpid(child, os.WNOHANG)
+        while aimed and not ended:
+            if being_written(folder):
+                os.kill(child, signal.SIGSTOP)
+                ended, status = os.waitpid(child, os.WUNTRACED)
+                if os.WIFSTOPPED(status):
+                    ended = 0
+                    if being_written(folder):
+                        break
+                    os.kill(child, signal.SIGCONT)
+            else:
+                ended, status = os.waitpid(child, os.WNOHANG)
     if not ended:
         if delay is not None:
             os.kill(child, signal.SIGKILL)
@@ -96,7 +106,7 @@ def main() -> None:
     number = 0
     folder = fresh(planned, work / f"run{number}")
     while done < kills:
-        # Every fourth kill is aimed, so that on a fast disk too some of them hit a checkpoint being written.
+        # Every fourth kill is aimed, so that on a fast disk too these hit a checkpoint being written.
         if not attempt(folder, draw.uniform(0, 0.4 * seconds), aimed=done % 4 == 3):
             done += 1
             writing += being_written(folder)

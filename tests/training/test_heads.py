@@ -400,7 +400,7 @@ REFUSED = {
         {},
         Rows(train=labelled(1), validation=[]),
         "1 of 1 training rows cannot be trained\n  rows.csv:2: a labelled row, but reward takes preference\n"
-        "\nhint: fix or remove the rows",
+        "\nhint: choose a method that takes labelled rows, or prepare the data as another format",
     ),
 }
 

@@ -37,7 +37,7 @@ def test_twenty_kills_at_random_moments_change_no_bit(spec, data, out, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     figures = json.loads(done.stdout.strip().split("\n")[-1])
     assert figures["kills"] == 20
-    assert figures["while_writing"] >= 1, f"no kill hit a checkpoint being written: {figures}"
+    assert figures["while_writing"] >= 5, f"every fourth kill is aimed at a checkpoint being written: {figures}"
     assert figures["equal"] is True
     # At most the steps since the last checkpoint are lost, never a checkpoint.
     assert figures["steps_lost"] <= 20 * (OPTIONS["checkpoint_every"] + 1)

@@ -257,7 +257,7 @@ REFUSED = {
         "1 of 1 training rows cannot be trained\n"
         "  feedback.jsonl:1: a feedback row, but simpo takes preference\n"
         "\n"
-        "hint: fix or remove the rows",
+        "hint: choose a method that takes feedback rows, or prepare the data as another format",
     ),
     "a pair that is too long": (
         "orpo",

@@ -82,7 +82,10 @@ def test_a_fully_trained_model_loads_in_transformers_with_its_ties(data, out, tm
     assert models.inspect(run.weights).tied_embeddings is tied
 
 
-@pytest.mark.parametrize("resized", [False, True], ids=["its own vocabulary", "a vocabulary that was resized"])
+@pytest.mark.parametrize(
+    "resized",
+    [pytest.param(False, id="its own vocabulary", marks=pytest.mark.slow), pytest.param(True, id="a resized one")],
+)
 def test_a_run_remembers_a_string_in_a_new_process(out, tmp_path, resized):
     """Beside its model and merged into it; with a token that the tokenizer was given later, too."""
     import subprocess

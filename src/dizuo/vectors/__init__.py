@@ -42,7 +42,16 @@ if TYPE_CHECKING:
     from dizuo.vectors.points import Block, Hit, Hits, Part, Point
     from dizuo.vectors.protocol.answers import Info, Upserted
     from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
-    from dizuo.vectors.protocol.errors import Denied, Refused, RowErrors, Transient, Unreachable, Unsupported
+    from dizuo.vectors.protocol.errors import (
+        CollectionGone,
+        Denied,
+        Forked,
+        Refused,
+        RowErrors,
+        Transient,
+        Unreachable,
+        Unsupported,
+    )
     from dizuo.vectors.vector_store import VectorStore
     from dizuo.vectors.writing.retrying import Patience
 
@@ -51,10 +60,12 @@ __all__ = [
     "AsyncVectorStore",
     "Block",
     "Capabilities",
+    "CollectionGone",
     "Copied",
     "Denied",
     "EngineInfo",
     "Filter",
+    "Forked",
     "Hit",
     "Hits",
     "Info",
@@ -83,10 +94,12 @@ __getattr__, __dir__ = lazy.names(
         "AsyncVectorStore": "asynchronous",
         "Block": "points",
         "Capabilities": "protocol.capabilities",
+        "CollectionGone": "protocol.errors",
         "Copied": "moving.copying",
         "Denied": "protocol.errors",
         "EngineInfo": "protocol.capabilities",
         "Filter": "filters.tree",
+        "Forked": "protocol.errors",
         "Hit": "points",
         "Hits": "points",
         "Info": "protocol.answers",

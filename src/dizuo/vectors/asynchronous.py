@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
 from dizuo.vectors.connecting.connect import connect
+from dizuo.vectors.protocol.errors import Forked
 from dizuo.vectors.vector_store import VectorStore
 
 __all__ = ["AsyncVectorStore", "connect_async"]
@@ -48,6 +50,7 @@ class AsyncVectorStore:
     def __init__(self, store: VectorStore, pool: ThreadPoolExecutor) -> None:
         self.store = store
         self._pool = pool
+        self._process = os.getpid()
 
     async def __aenter__(self) -> AsyncVectorStore:
         return self
@@ -61,6 +64,8 @@ class AsyncVectorStore:
         attribute = getattr(self.store, name)
         if name.startswith("_") or name in _PROPERTIES:
             return attribute
+        if os.getpid() != self._process:  # nobody would ever answer: the threads are the parent's
+            raise Forked(f"{self.store!r} was opened")
         if name in _ITERATORS:
             return functools.wraps(attribute)(lambda *args, **more: self._stream(attribute, *args, **more))
 
@@ -78,7 +83,9 @@ class AsyncVectorStore:
         return AsyncVectorStore(self.store.namespace(name), self._pool)
 
     async def close(self) -> None:
-        """Give back connections, files and threads."""
+        """Give back connections, files and threads; in a forked process nothing, since they are its parent's."""
+        if os.getpid() != self._process:
+            return
         await asyncio.get_running_loop().run_in_executor(self._pool, self.store.close)
         self._pool.shutdown(wait=False)
 

@@ -7,7 +7,6 @@ and cut at k, and the two rankings of a hybrid search are fused. A database's `S
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -17,7 +16,6 @@ import numpy as np
 
 from dizuo.errors import VectorError
 from dizuo.events import Note, Watcher, ignore
-from dizuo.redaction import ErrorGuard
 from dizuo.vectors.exact.within_limits import WithinLimits
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import fusion
@@ -25,8 +23,10 @@ from dizuo.vectors.points import Block, Floats, Hit, Hits, Metadata, Parts, Poin
 from dizuo.vectors.protocol.answers import Info, Upserted, make_hits
 from dizuo.vectors.protocol.capabilities import Capabilities
 from dizuo.vectors.protocol.errors import Refused, Transient, Unsupported
+from dizuo.vectors.protocol.guard import Guard, explain_by
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import Metric, top_k
+from dizuo.vectors.writing.batching import split
 from dizuo.vectors.writing.checking import id_fault, metadata_fault
 from dizuo.vectors.writing.choices import check_choice, check_list
 from dizuo.vectors.writing.naming import check_name
@@ -49,6 +49,9 @@ class VectorStore:
 
     Scores are always higher where vectors are nearer. A `where` is a filter (`field("year") >= 2020`) or its text form
     (`"year >= 2020"`). Calls may come from several threads.
+
+    Every call may raise `CollectionGone`: somebody dropped the collection, or made it anew, since it was opened. A
+    handle that a forked process got from its parent raises `Forked`.
     """
 
     def __init__(self, store: Store, *, namespace: str = "", patience: Patience | None = None, url: str = "") -> None:
@@ -56,7 +59,7 @@ class VectorStore:
         self.name = namespace
         self.url = url
         self._patience = patience or Patience()
-        self._guard = ErrorGuard(None if store.capabilities.threads else threading.RLock())
+        self._guard = Guard(str(self), alone=not store.capabilities.threads, copies=not store.capabilities.persistent)
 
     def __repr__(self) -> str:
         return f"VectorStore({self.url!r}, collection={self.collection!r}, namespace={self.name!r})"
@@ -143,14 +146,14 @@ class VectorStore:
         if bad:
             raise Refused("the metadata cannot be stored", bad)
         changed = 0
-        for part in _split(list(changes), self.store.batch_rows):
+        for part in split(list(changes), self.store.batch_rows):
             new: dict[str, Metadata] = {id: dict(changes[id]) for id in part}
             if not replace:
                 old = self._fetch(part, frozenset({"metadata"}))
                 new = {id: {**held, **new[id]} for id, held in zip(old.ids, old.metadata, strict=True)}
             if new:
                 block = Block(list(new), metadata=[encode(row) for row in new.values()])
-                changed += self._call(lambda block=block: self.store.set_metadata(self.name, block))  # type: ignore[misc]
+                changed += self._ask(lambda block=block: self.store.set_metadata(self.name, block))  # type: ignore[misc]
         self._call(self.store.refresh)
         return changed
 
@@ -160,7 +163,7 @@ class VectorStore:
             raise VectorError("delete takes ids or a filter", hint="clear() removes all of the namespace")
         if where is not None:
             return self._delete([None], self._filter(where))
-        return self._delete(_split(check_ids(ids), self.store.batch_rows), None)
+        return self._delete(split(check_ids(ids), self.store.batch_rows), None)
 
     def clear(self) -> int:
         """Remove everything in this namespace; return how many records there were."""
@@ -169,7 +172,7 @@ class VectorStore:
     def _delete(self, parts: Iterable[Sequence[str] | None], where: Filter | None) -> int:
         removed = 0
         for part in parts:
-            removed += self._call(lambda part=part: self._within_limits.delete(self.name, ids=part, where=where))  # type: ignore[misc]
+            removed += self._ask(lambda part=part: self._within_limits.delete(self.name, ids=part, where=where))  # type: ignore[misc]
         self._call(self.store.refresh)
         return removed
 
@@ -211,6 +214,8 @@ class VectorStore:
             return [Hits() for _ in matrix]
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
         results = self._search(matrix, k=k, where=chosen, exact=exact, columns=columns)
+        if not any(results):
+            self._call(self.store.check)
         return [make_hits(result, k) for result in results]
 
     def words(self, query: str, k: int = 10, *, where: Filter | str | None = None) -> Hits:
@@ -299,7 +304,7 @@ class VectorStore:
 
     def blocks(self, ids: Iterable[str]) -> Iterator[Block]:
         """Yield the records with these ids as blocks, in any order."""
-        for part in _split(check_ids(ids), self.store.batch_rows):
+        for part in split(check_ids(ids), self.store.batch_rows):
             yield self._fetch(part, EVERYTHING)
 
     def get(self, id: str) -> Point | None:
@@ -309,7 +314,7 @@ class VectorStore:
     def count(self, where: Filter | str | None = None) -> int:
         """Return the exact number of records that match."""
         chosen = self._filter(where)
-        return self._call(lambda: self._within_limits.count(self.name, where=chosen))
+        return self._ask(lambda: self._within_limits.count(self.name, where=chosen))
 
     def scan(
         self,
@@ -320,6 +325,9 @@ class VectorStore:
         everywhere: bool = False,
     ) -> Iterator[Block]:
         """Yield every record that matches, once, in blocks of about `rows` rows, in constant memory.
+
+        Records may be written and removed meanwhile, by the loop itself or by anybody: what was there when the scan
+        began and nobody has touched since comes exactly once, what was added or changed comes once or not at all.
 
         Args:
             where: which records.
@@ -336,9 +344,10 @@ class VectorStore:
             name = None if everywhere else self.name
             blocks = self._within_limits.scan(name, where=chosen, columns=asked, rows=rows)
         while True:
-            with self._guard:
+            with self._guard, explain_by(self._check):
                 block = next(blocks, None)
             if block is None:
+                self._call(self.store.check)  # otherwise a collection that is dropped in the middle would seem short
                 return
             if len(block):
                 yield block
@@ -358,10 +367,11 @@ class VectorStore:
 
     def namespaces(self) -> dict[str, int]:
         """Return how many records every namespace has that has any."""
-        return dict(self._call(self.store.namespaces))
+        return dict(self._ask(self.store.namespaces))
 
     def refresh(self) -> None:
         """Make everything that was written with `wait=False` visible."""
+        self._call(self.store.check)
         self._call(self.store.refresh)
 
     def optimize(self, *, force_index: bool = False, watch: Watcher = ignore) -> None:
@@ -372,6 +382,7 @@ class VectorStore:
         """
         if force_index and not self.capabilities.index:
             raise Unsupported(f"{self.url} has no vector index to build", hint="it compares all vectors, always")
+        self._call(self.store.check)
         self._call(lambda: self.store.optimize(force_index=force_index, watch=watch), watch)
 
     def info(self) -> Info:
@@ -385,11 +396,17 @@ class VectorStore:
         )  # fmt: skip
 
     def drop(self) -> None:
-        """Remove the whole collection, with all its namespaces."""
+        """Remove the whole collection, with all its namespaces; nothing happens if somebody else has removed it.
+
+        Raises:
+            CollectionGone: there is another collection of this name now, which stays.
+        """
         self._call(self.store.drop)
 
     def close(self) -> None:
-        """Give back connections and files."""
+        """Give back connections and files; in a forked process nothing, since they are its parent's."""
+        if self._guard.forked and self.capabilities.persistent:
+            return
         with self._guard:
             self.store.close()
 
@@ -405,8 +422,21 @@ class VectorStore:
         def waiting(pause: float, error: Transient) -> None:
             watch(Note(f"{error.message}; trying again in {pause:.1f} s"))
 
-        with self._guard:
+        with self._guard, explain_by(self._check):
             return self._patience(call, waiting=waiting)
+
+    def _check(self) -> None:
+        self._patience(self.store.check)
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Return an answer; an empty one only after the store has said that the collection is still there.
+
+        What a store finds is of the collection that was opened, since it looks under that one's mark.
+        """
+        answer = self._call(call)
+        if not answer:
+            self._call(self.store.check)
+        return answer
 
     def _search(
         self, queries: Floats, *, k: int, where: Filter | None, exact: bool, columns: Columns
@@ -423,7 +453,7 @@ class VectorStore:
         if len(queries) < 4 or self._patience.attempts == 1:
             return self._call(send)
         try:
-            with self._guard:
+            with self._guard, explain_by(self._check):
                 return send()
         except Transient as error:
             time.sleep(max(self._patience.first, min(error.after or 0.0, self._patience.longest)))
@@ -444,23 +474,17 @@ class VectorStore:
             raise Unsupported(
                 f"{self.url} cannot search by words", hint="connect(…, lexical=FILE) keeps them beside it"
             )
-        return self._call(lambda: self._within_limits.lexical(self.name, query, k=k, where=where))
+        return self._ask(lambda: self._within_limits.lexical(self.name, query, k=k, where=where))
 
     def _fetch(self, ids: Sequence[str], columns: Columns) -> Block:
-        return self._call(lambda: self.store.fetch(self.name, ids, columns=columns))
+        return self._ask(lambda: self.store.fetch(self.name, ids, columns=columns))
 
     def _fill(self, scores: Mapping[str, float], *, vectors: bool, fetched: int, parts: Parts | None = None) -> Hits:
         """Return hits of these ids, in their order, with what the store holds of them."""
         columns = EVERYTHING if vectors else EVERYTHING - {"vectors"}
         hits: dict[str, Hit] = {}
-        for ids in _split(list(scores), self.store.batch_rows):
+        for ids in split(list(scores), self.store.batch_rows):
             block = self._fetch(ids, columns)
             result = SearchResult(block, np.array([scores[id] for id in block.ids]))
             hits |= {hit.id: hit for hit in make_hits(result, len(block), parts)}
         return Hits([hits[id] for id in scores if id in hits], fetched=fetched)
-
-
-def _split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in parts of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

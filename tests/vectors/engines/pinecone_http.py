@@ -88,8 +88,11 @@ class Namespace:
 class Index:
     """One index."""
 
-    def __init__(self, name: str, dimension: int, metric: str, spec: Mapping[str, Any], host: str) -> None:
+    def __init__(
+        self, name: str, dimension: int, metric: str, spec: Mapping[str, Any], host: str, tags: Mapping[str, str]
+    ) -> None:
         self.name, self.dimension, self.metric, self.spec, self.host = name, dimension, metric, spec, host
+        self.tags = tags
         self.ready_at = time.monotonic() + random.choice((0.0, 0.1))
         self.gone_at = float("inf")
         self.namespaces: dict[str, Namespace] = {}
@@ -102,7 +105,7 @@ class Index:
         serverless = {**self.spec["serverless"], "read_capacity": {"mode": "OnDemand", "status": {"state": "Ready"}}}
         return {
             "name": self.name, "dimension": self.dimension, "metric": self.metric, "host": self.host,
-            "vector_type": "dense", "deletion_protection": "disabled", "tags": {},
+            "vector_type": "dense", "deletion_protection": "disabled", "tags": self.tags,
             "spec": {"serverless": serverless}, "status": {"ready": state == "Ready", "state": state},
         }  # fmt: skip
 
@@ -154,7 +157,8 @@ class Service:
         try:
             self.index(name)
         except Refusal:
-            self.indexes[name] = Index(name, dimension, metric, body["spec"], f"{self.public}/i/{name}")
+            place, tags = f"{self.public}/i/{name}", body.get("tags") or {}
+            self.indexes[name] = Index(name, dimension, metric, body["spec"], place, tags)
             return self.indexes[name].model()
         raise Refusal(409, "Resource  already exists")
 

@@ -245,3 +245,22 @@ def test_a_password_never_goes_into_a_pipelines_file(monkeypatch: pytest.MonkeyP
     again = DizuoDocumentStore.from_dict(written)
     again.write_documents([Document(id="a", embedding=[1.0, 0.0, 0.0])])
     assert again.count_documents() == 1
+
+
+@pytest.fixture
+def parents(address: str) -> Iterator[DizuoDocumentStore]:
+    yield from opened(address, 8)
+
+
+def test_an_auto_merging_retriever_finds_the_parents_by_their_ids(parents: DizuoDocumentStore) -> None:
+    from haystack.components.preprocessors import HierarchicalDocumentSplitter
+    from haystack.components.retrievers import AutoMergingRetriever
+
+    splitter = HierarchicalDocumentSplitter(block_sizes={6, 3}, split_overlap=0, split_by="word")
+    split = splitter.run([Document(content="one two three four five six seven eight nine")])["documents"]
+    parents.write_documents(split)
+    halves = [document for document in split if document.meta["__block_size"] == 3]
+    found = AutoMergingRetriever(parents, threshold=0.9).run(halves)["documents"]
+    assert [document.content for document in found] == ["one two three four five six "]
+    asked = {"field": "id", "operator": "in", "value": ["unknown", split[0].id]}
+    assert [document.id for document in parents.filter_documents(asked)] == [split[0].id]

@@ -101,7 +101,7 @@ def test_words_under_a_filter_that_the_engine_cannot_tell_are_read_page_by_page(
 def test_a_collection_without_its_words_is_refused(tmp_path: Path) -> None:
     store = connect(f"clickhouse:///{tmp_path}/clickhouse", dim=2, collection="old")
     inner: Any = store.store
-    inner._do(f'ALTER TABLE {inner.table} MODIFY COMMENT \'{{"dim": 2, "metric": "cosine"}}\'')
+    inner._do(f'ALTER TABLE {inner.root} MODIFY COMMENT \'{{"dim": 2, "metric": "cosine"}}\'')
     store.close()
     with pytest.raises(VectorError, match="another version of dizuo") as caught:
         connect(f"clickhouse:///{tmp_path}/clickhouse", collection="old")

@@ -96,7 +96,7 @@ def test_equal_records_beyond_what_one_search_gives_come_in_the_order_of_ids(sto
 @given(filters(), metadata())
 def test_filters_in_marqos_language_mean_what_they_mean(where: Filter, row: dict[str, Any]) -> None:
     fields = marqo_rows.metadata_fields(row, encode(row))
-    space = marqo_rows.space_name("here")
+    space = marqo_rows.space_name("here", "")
     held = {"space": space, "place": 7, "tags": frozenset(fields["tags"])}
     for one in (where, ~where):
         condition, same = flatten_filter(one)
@@ -105,7 +105,8 @@ def test_filters_in_marqos_language_mean_what_they_mean(where: Filter, row: dict
         if condition != FALSE:
             for low, high in ((0, 6), (8, marqo_rows.PLACES)):
                 assert not compiled(marqo_rows.write_filter(condition, space, low, high), FILTERABLE)(held)
-            assert not compiled(marqo_rows.write_filter(condition, marqo_rows.space_name("there")), FILTERABLE)(held)
+            elsewhere = marqo_rows.space_name("there", "")
+            assert not compiled(marqo_rows.write_filter(condition, elsewhere), FILTERABLE)(held)
 
 
 def test_orders_of_numbers_are_exact_as_beginnings_of_their_digits() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dizuo.testing import VectorStoreSuite
+from dizuo.testing.vectors.areas.handles import Handles
+from dizuo.testing.vectors.areas.scans import Scans
 from dizuo.vectors import Point, connect
 
 
@@ -14,6 +16,16 @@ class TestMemory(VectorStoreSuite):
     @pytest.fixture
     def url(self) -> str:
         return "memory://"
+
+
+class TestNamedMemory(Handles, Scans):
+    """What several handles of one store can do to each other."""
+
+    title = "memory"
+
+    @pytest.fixture
+    def url(self) -> str:
+        return "memory://suite"
 
 
 def test_a_named_store_is_shared_and_a_nameless_one_is_not() -> None:

@@ -187,3 +187,24 @@ def test_text_without_nul_orders_and_begins_as_it_did(left: str, right: str) -> 
     assert "\0" not in escape_nul(left)
     assert (escape_nul(left) < escape_nul(right)) == (left < right)
     assert escape_nul(left).startswith(escape_nul(right)) == left.startswith(right)
+
+
+def test_what_waits_for_a_scan_of_ones_own_does_not_wait_for_ever(
+    engine_postgresql: Any, opened: Callable[..., VectorStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dizuo.vectors.stores.postgresql import tables
+
+    monkeypatch.setattr(tables, "LOCKED", 1)
+    store = opened(engine_postgresql.url, dim=2, collection="waits for a scan")
+    store.upsert([Point(str(n), [1, n]) for n in range(50)])
+    blocks = store.scan(rows=10)
+    seen = list(next(blocks).ids)
+    for wait in (store.drop, lambda: store.optimize(force_index=True)):
+        with pytest.raises(VectorError, match="was being read or written for 1 s"):
+            wait()
+        assert store.count() == 50
+    seen += [id for block in blocks for id in block.ids]
+    assert len(set(seen)) == 50
+    store.optimize(force_index=True)
+    assert store.info().engine.index == "hnsw"
+    store.drop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -25,14 +25,17 @@ COLUMNS = ("vector", "id", "document", "metadata")
     "--metric", type=click.Choice(["cosine", "dot", "l2"]), help="Of a new collection, where no export says it."
 )
 @click.option("--columns", metavar="ROLE=NAME,…", help="As in vector=emb,id=_id,document=text; found unless given.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows that are no records, and name them.")
 @flags(COLLECTION, NAMESPACE, LEXICAL, JSON)
 def command(
-    url: str, paths: tuple[str, ...], metric: str | None, columns: str | None, collection: str, namespace: str,
-    lexical: str | None, as_json: bool,
+    url: str, paths: tuple[str, ...], metric: str | None, columns: str | None, skip_bad: bool, collection: str,
+    namespace: str, lexical: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Read the folder of an export, or Parquet files of anybody's, into a store, which is made where it is not there.
 
-    Every record is verified by its digest. An import that was stopped goes on when it is called again.
+    Every record is verified by its digest. An import that was stopped goes on when it is called again. Of rows with the
+    same id the last one counts. A row with NaN, without an id or with a vector of another length stops the import,
+    unless --skip-bad is given.
     """
     from dizuo.cli.render import emit, line, number, watching
     from dizuo.vectors import import_parquet
@@ -43,11 +46,19 @@ def command(
     store = opened(url, collection=collection, namespace=namespace, lexical=lexical, dim=dim, metric=metric or own)
     with store, watching(as_json=as_json) as watch:
         source: Path | list[Path] = Path(paths[0]) if len(paths) == 1 else [Path(path) for path in paths]
-        done = import_parquet(store, source, layout=layout, watch=watch)
+        errors: Literal["raise", "collect"] = "collect" if skip_bad else "raise"
+        done = import_parquet(store, source, layout=layout, errors=errors, watch=watch)
     if as_json:
         emit(done)
     else:
-        line(f"{number(done.rows)} records are in {store.url}, {number(done.sent)} of them new or changed")
+        less = ""
+        if done.repeated or done.left_out:
+            less = (
+                f"; {number(done.rows)} rows were read, {number(done.repeated)} with an id that comes again later, "
+                f"{number(done.left_out)} left out"
+            )
+        are = "record is" if done.records == 1 else "records are"
+        line(f"{number(done.records)} {are} in {store.url}, {number(done.sent)} of them new or changed{less}")
 
 
 def _layout(columns: str | None) -> Layout | None:

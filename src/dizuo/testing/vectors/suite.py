@@ -5,6 +5,7 @@ from __future__ import annotations
 from dizuo.testing.vectors.areas.batches import Batches
 from dizuo.testing.vectors.areas.faults import Faults
 from dizuo.testing.vectors.areas.filtering import Filters
+from dizuo.testing.vectors.areas.handles import Handles
 from dizuo.testing.vectors.areas.hybrid import Hybrid
 from dizuo.testing.vectors.areas.limits import Limits
 from dizuo.testing.vectors.areas.namespaces import Namespaces
@@ -34,6 +35,7 @@ AREAS: dict[str, str] = {
     "Refusals": "wrong vectors and values",
     "Limits": "past what engines allow",
     "Upkeep": "info, optimize",
+    "Handles": "dropped and made anew under a handle",
     "Processes": "writers, restart, kill -9",
     "Faults": "server missing, denied, killed",
 }
@@ -54,6 +56,7 @@ class VectorStoreSuite(
     Refusals,
     Limits,
     Upkeep,
+    Handles,
     Processes,
     Faults,
 ):

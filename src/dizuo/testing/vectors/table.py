@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dizuo.testing.vectors.suite import AREAS, VectorStoreSuite
+from dizuo.testing.vectors.opening import Opening
+from dizuo.testing.vectors.suite import AREAS
 
 __all__ = ["Results", "area_of", "lines"]
 
 Results = dict[str, dict[str, Any]]
-"""By store: `kind`, `engine`, `capabilities`, and `areas`: by area the numbers of tests passed, failed, lacking,
-not applicable, and the reasons of what is lacking."""
+"""By store: `kind`, `engine`, `capabilities`, `areas`: by area the numbers of tests passed, failed, lacking, not
+applicable, and the reasons of what is lacking; and `handles`: what an open handle says, by event and call."""
 
 _results: Results = {}
 NOTED = ("engine", "capabilities", "p50 automatic", "p50 index")
 """Properties that tests of the suite record; the p50 are of one search among 20,000 vectors, all and at 1 %."""
 
 
-def area_of(kind: type[VectorStoreSuite], test: str) -> str:
+def area_of(kind: type[Opening], test: str) -> str:
     """Return the area that a test of the suite belongs to."""
     return next((area.__name__ for area in reversed(kind.__mro__) if test in vars(area)), "")
 
@@ -38,17 +40,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Note area and outcome of every test of the suite."""
     report = yield
     kind = getattr(item, "cls", None)
-    if isinstance(kind, type) and issubclass(kind, VectorStoreSuite) and (report.when == "call" or not report.passed):
+    if isinstance(kind, type) and issubclass(kind, Opening) and (report.when == "call" or not report.passed):
         area = area_of(kind, getattr(item, "originalname", None) or item.name)
         if area in AREAS:
             _note(kind, area, report, dict(item.user_properties))
     return report
 
 
-def _note(kind: type[VectorStoreSuite], area: str, report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
+def _note(kind: type[Opening], area: str, report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
     store = kind.title or kind.__name__.removeprefix("Test")
     entry = _results.setdefault(store, {"kind": kind.kind, "areas": {}})
     entry |= {key: properties[key] for key in NOTED if key in properties}
+    if "handles" in properties:
+        entry["handles"] = {**entry.get("handles", {}), **properties["handles"]}
     row = entry["areas"].setdefault(area, {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0})
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
     if report.passed:
@@ -108,6 +112,9 @@ def lines(results: Results) -> list[str]:
     widths = [max(len(row[column]) for row in grid) for column in range(len(stores) + 1)]
     texts = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in grid]
     for store in stores:
+        said = Counter(what for event in results[store].get("handles", {}).values() for what in event.values())
+        if said:
+            texts.append(f"{store}: an open handle says {', '.join(f'{what} ({said[what]})' for what in sorted(said))}")
         reasons = {reason for row in results[store]["areas"].values() for reason in row["lacking"]}
         texts += [f"{store} lacks {reason}" for reason in sorted(reasons)]
     return texts

@@ -141,7 +141,7 @@ def _open_source(data: str | None, collection: str, rows: int | None, dim: int, 
         from dizuo.vectors.moving.export_format import read_export, read_manifest
 
         manifest = read_manifest(path)
-        parts = (block for _, block in read_export(path, manifest))
+        parts = (part.block for part in read_export(path, manifest))
         return _Source(data, manifest["rows"], manifest["dim"], manifest["metric"], parts)
     if path.is_file() or next(_find_parquet(path), None):
         from dizuo.vectors.moving.dumps import read_dump, read_dump_dim

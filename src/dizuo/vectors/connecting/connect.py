@@ -89,7 +89,8 @@ def connect(
         store = patience(lambda: _open(database, parts, request, bound))
         try:
             _check_limits(store, parts.scheme)
-            store = _add_sidecar(store, folder, watch)
+            bare = store  # a new side-car reads the store, which may be busy
+            store = patience(lambda: _add_sidecar(bare, folder, watch))
             return VectorStore(store, namespace=namespace, patience=patience, url=str(parts))
         except BaseException:
             store.close()

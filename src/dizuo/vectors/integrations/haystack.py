@@ -132,6 +132,9 @@ class DizuoDocumentStore:
         Raises:
             FilterError: the filters are malformed, or ask for what dizuo cannot filter by.
         """
+        if (ids := _asked_ids(filters)) is not None:  # as `AutoMergingRetriever` asks
+            dense = [_document(p.id, p.document, p.metadata, p.vector) for p in self.store.fetch(ids)]
+            return dense + [_document(p.id, p.document, p.metadata) for p in self._bare.fetch(ids)]
         where = to_filter(filters)
         with_embedding = [_document(p.id, p.document, p.metadata, p.vector) for p in self.store.points(where)]
         return with_embedding + [_document(p.id, p.document, p.metadata) for p in self._bare.points(where)]
@@ -373,6 +376,16 @@ def to_filter(filters: dict[str, Any] | None) -> Filter | None:
     if name == "NOT":
         return Not(And(parts))
     raise FilterError(f"Unknown logical operator {name!r}; there are AND, OR, NOT")
+
+
+def _asked_ids(filters: Any) -> list[str] | None:
+    """Return the ids that filters ask for, where they ask for these and nothing else."""
+    if not isinstance(filters, dict) or filters.get("field") != "id" or "value" not in filters:
+        return None
+    operator, value = filters.get("operator"), filters["value"]
+    if operator == "==" and isinstance(value, str):
+        return [value]
+    return value if operator == "in" and isinstance(value, list) else None
 
 
 def _some(filters: dict[str, Any]) -> Filter:

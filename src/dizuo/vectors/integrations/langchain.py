@@ -6,9 +6,10 @@
     store.add_documents(documents)
     store.similarity_search("how long is the leave", k=4, filter={"lang": "en", "year": {"$gte": 2020}})
 
-It passes `langchain_tests.integration_tests.VectorStoreIntegrationTests`, synchronous and asynchronous. A document's
-text is the record's document and its metadata the record's metadata, unchanged: what LangChain wrote, every other part
-of dizuo reads, and the other way round.
+It passes `langchain_tests.integration_tests.VectorStoreIntegrationTests`, and `langchain_core.indexing.index` keeps it
+in step with a record manager, both synchronous and asynchronous. A document's text is the record's document and its
+metadata the record's metadata, unchanged: what LangChain wrote, every other part of dizuo reads, and the other way
+round. A keyword argument that nobody reads is an error, and not left out in silence.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import And, Field, Filter, Not, Or, field
 from dizuo.vectors.points import Hit, Point
+from dizuo.vectors.writing.queries import check_keywords
 
 try:
     from langchain_core.documents import Document
@@ -78,11 +80,12 @@ class DizuoVectorStore(VectorStore):
         *,
         ids: list[str] | None = None,
         url: str = "memory://",
+        batch_size: int = BATCH,
         **options: Any,
     ) -> DizuoVectorStore:
         """Return the collection at `url` with these texts added; `options` are those of `dizuo.connect`."""
         store = cls.from_url(url, embedding, **options)
-        store.add_texts(texts, metadatas, ids=ids)
+        store.add_texts(texts, metadatas, ids=ids, batch_size=batch_size)
         return store
 
     @property
@@ -98,6 +101,7 @@ class DizuoVectorStore(VectorStore):
         metadatas: Iterable[Mapping[str, Any]] | None = None,
         *,
         ids: Iterable[str | None] | None = None,
+        batch_size: int = BATCH,
         **kwargs: Any,
     ) -> list[str]:
         """Embed texts and put them into the store, replacing what has the same id; return the ids in order.
@@ -106,17 +110,21 @@ class DizuoVectorStore(VectorStore):
             texts: any iterable; a few batches are in memory at a time.
             metadatas: JSON values under text keys, one mapping per text.
             ids: one per text; where it is None a new one is made.
+            batch_size: texts that are embedded together.
             kwargs: of the store's `upsert`, as `wait=False`.
 
         Raises:
-            VectorError: there are more or fewer metadatas or ids than texts.
+            VectorError: there are more or fewer metadatas or ids than texts, or an argument that nobody reads.
             Refused: metadata that no store can give back as it was, named by its id.
         """
+        check_keywords("add_texts", kwargs, ("wait", "errors", "watch"))
+        if type(batch_size) is not int or batch_size < 1:
+            raise VectorError(f"batch_size is {batch_size!r}, and it is a number of texts")
         written: list[str] = []
         texts = _sized(texts, metadatas=metadatas, ids=ids)
 
         def points() -> Iterator[Point]:
-            for part in _parts(_rows(texts, metadatas, ids), BATCH):
+            for part in _parts(_rows(texts, metadatas, ids), batch_size):
                 vectors = self.embedding.embed_documents([text for text, _, _ in part])
                 for (text, metadata, id), vector in zip(part, vectors, strict=True):
                     written.append(id or str(uuid.uuid4()))
@@ -126,7 +134,12 @@ class DizuoVectorStore(VectorStore):
         return written
 
     def delete(self, ids: list[str] | None = None, *, filter: Any = None, **kwargs: Any) -> bool:
-        """Remove documents by ids or by a filter; as in LangChain, all of the namespace where neither is given."""
+        """Remove documents by ids or by a filter; as in LangChain, all of the namespace where neither is given.
+
+        Raises:
+            VectorError: there is an argument that nobody reads.
+        """
+        check_keywords("delete", kwargs, ())
         if ids is None and filter is None:
             self.store.clear()
         else:
@@ -161,6 +174,7 @@ class DizuoVectorStore(VectorStore):
         self, embedding: list[float], k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k documents nearest to a vector with their scores."""
+        check_keywords("a search", kwargs, ("exact",))
         hits = self.store.search(embedding, k, where=to_filter(filter), **kwargs)
         return [(_document(hit), hit.score) for hit in hits]
 
@@ -168,6 +182,7 @@ class DizuoVectorStore(VectorStore):
         self, query: str, k: int = 4, *, filter: Any = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the k best of a vector search and BM25 together, fused by reciprocal rank, with the fused scores."""
+        check_keywords("a hybrid search", kwargs, ("exact", "depth"))
         vector = self.embedding.embed_query(query)
         hits = self.store.hybrid(query, vector, k, where=to_filter(filter), **kwargs)
         return [(_document(hit), hit.score) for hit in hits]
@@ -204,6 +219,7 @@ class DizuoVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[Document]:
         """Return k of the `fetch_k` nearest documents that are near the vector and unlike each other."""
+        check_keywords("a search", kwargs, ("exact",))
         hits = self.store.search(embedding, max(k, fetch_k), where=to_filter(filter), vectors=True, **kwargs)
         vectors = [hit.vector for hit in hits]
         chosen = maximal_marginal_relevance(np.asarray(embedding, np.float32), vectors, lambda_mult, k)

@@ -22,6 +22,7 @@ from dizuo.vectors import vector_store
 from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.filters.tree import And, Field, Filter, Not, Or, field
 from dizuo.vectors.points import Hits, Point
+from dizuo.vectors.writing.queries import check_keywords
 
 try:
     from llama_index.core.bridge.pydantic import PrivateAttr
@@ -43,6 +44,12 @@ except ImportError:
 
 __all__ = ["DizuoVectorStore", "to_filter"]
 
+_KEYWORDS = {
+    VectorStoreQueryMode.DEFAULT: ("exact",),
+    VectorStoreQueryMode.HYBRID: ("exact",),
+    VectorStoreQueryMode.MMR: ("exact", "mmr_prefetch_k", "mmr_prefetch_factor"),
+}
+"""What `query` takes beside the query, by its mode."""
 NODE_ID = "_node_id"
 """Metadata key that holds the node's id, so that a query can be limited to some nodes."""
 
@@ -85,19 +92,22 @@ class DizuoVectorStore(BasePydanticVectorStore):
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
         """Put nodes with embeddings into the store, replacing what has the same id; return their ids.
 
-        `kwargs` are those of the store's `upsert`, as `wait=False`.
+        `kwargs` are those of the store's `upsert`, as `wait=False`. Here and below, one that nobody reads is an error.
         """
+        check_keywords("add", kwargs, ("wait", "errors", "watch"))
         self._store.upsert((_point(node) for node in nodes), **kwargs)
         return [node.node_id for node in nodes]
 
     def delete(self, ref_doc_id: str, **kwargs: Any) -> None:
         """Remove all nodes of a document."""
+        check_keywords("delete", kwargs, ())
         self._store.delete(where=field("ref_doc_id") == ref_doc_id)
 
     def delete_nodes(
         self, node_ids: list[str] | None = None, filters: MetadataFilters | None = None, **kwargs: Any
     ) -> None:
         """Remove the nodes that have one of these ids and match the filters; one of the two is needed."""
+        check_keywords("delete_nodes", kwargs, ())
         where = to_filter(filters)
         if node_ids is None and where is None:
             raise VectorError("delete_nodes takes node ids or filters", hint="clear() removes all of the namespace")
@@ -129,6 +139,7 @@ class DizuoVectorStore(BasePydanticVectorStore):
         # An index over a store that keeps text asks with an empty list of node ids, and means any.
         where = _both(query.node_ids or None, query.doc_ids or None, query.filters)
         mode, k = query.mode, query.similarity_top_k
+        check_keywords(f"the query mode {mode.value!r}", kwargs, _KEYWORDS.get(mode, ()))
         if mode == VectorStoreQueryMode.DEFAULT:
             return _result(self._store.search(_embedding(query), k, where=where, **kwargs))
         if mode == VectorStoreQueryMode.TEXT_SEARCH:

@@ -10,6 +10,7 @@ How good that is, and how it gets better:
     retrieval_metrics.py    nDCG, recall and reciprocal rank of a search
     hard_negatives.py       what a search finds and should not, as pairs to train an embedder with
     changing_embedder.py    another embedder: built beside the old one, compared, swapped
+    generations.py          which generation is the current one; a handle of another says so
 
     arguments.py            what the calls of a knowledge base take
     text_models.py          what embedders and rerankers have in common: options, checks, batches by tokens

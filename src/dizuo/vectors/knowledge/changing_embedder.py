@@ -1,7 +1,9 @@
 """`change_embedder` gives a knowledge base another embedder: a shadow index, a gate on a query set, one write to swap.
 
 Every chunk is embedded again from the text that the database holds, so no source file is needed. Until the swap
-nothing that is searched changes; a process killed before it leaves a shadow that the next attempt replaces.
+nothing that is searched changes; a process killed before it leaves a shadow that the next attempt replaces. Who has the
+old generation open is told by its next call (`generations.py`); what was written to it at the moment of the swap is
+taken over.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from dataclasses import asdict, dataclass
 from dizuo.errors import VectorError
 from dizuo.events import Finished, Note, Progress, Started, Watcher, ignore
 from dizuo.vectors.embedders import Embedder
-from dizuo.vectors.knowledge.knowledge_base import Head, KnowledgeBase, read_head, write_head
+from dizuo.vectors.filters.tree import Filter, field
+from dizuo.vectors.knowledge.generations import Head, Record, read_head, read_records, write_head
+from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
 from dizuo.vectors.knowledge.retrieval_metrics import Relevant, Retrieval, evaluate_retrieval, sources_of
 from dizuo.vectors.points import Point
 
@@ -73,6 +77,7 @@ def change_embedder(
     row = {"old": asdict(old), "new": asdict(head)}
     knowledge_base.about.upsert(Point(_MARK, [1.0], {"change": row}))
     shadow = KnowledgeBase(knowledge_base.address, knowledge_base.name, embedder, head, knowledge_base.options)
+    shadow.current = False
     try:
         _fill_shadow(knowledge_base, shadow, watch)
         after = evaluate_retrieval(sources_of(shadow, k=k, mode="dense", exact=True), queries, relevant, k=k)
@@ -84,12 +89,15 @@ def change_embedder(
             knowledge_base.about.delete(_MARK)
             watch(Note(f"{embedder.name} was not taken: {reason}"))
             return Changed(False, before, after, reason, knowledge_base)
-        if read_head(knowledge_base.about) != old or knowledge_base.documents() != shadow.documents():
+        held = read_records(knowledge_base.records)
+        if read_head(knowledge_base.about) != old or held != read_records(shadow.records):
             raise VectorError(f"{knowledge_base.name!r} was changed while its embedder was", hint="do it again")
     except BaseException:
         _remove_generation(shadow)
         raise
     write_head(shadow.about, head)
+    shadow.current = True
+    _take_over(knowledge_base, shadow, held, watch)
     watch(Note(f"{embedder.name} was taken: {reason}"))
     if keep_old:
         knowledge_base.close()
@@ -108,22 +116,39 @@ def _remove_leftovers(knowledge_base: KnowledgeBase) -> None:
         left = Head(**row)
         if left.generation != knowledge_base.head.generation:
             knowledge_base.about.namespace(f"g{left.generation}").clear()
-            knowledge_base.open_generation(left).drop()
+            with knowledge_base.open_generation(left) as chunks:
+                chunks.drop()
     knowledge_base.about.delete(_MARK)
 
 
-def _fill_shadow(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher) -> None:
-    began, done, total = time.monotonic(), 0, source.chunks.count()
+def _take_over(old: KnowledgeBase, new: KnowledgeBase, held: Mapping[str, Record], watch: Watcher) -> None:
+    """Bring over what was written to the old generation after the two were compared and before the new was current.
+
+    Whoever wrote it saw the old one as the current one. Documents that the new one has got in another way stay.
+    """
+    now, there = read_records(old.records), read_records(new.records)
+    late = {source for source in {*held, *now} if held.get(source) != now.get(source)}
+    sources = sorted(source for source in late if there.get(source) == held.get(source))
+    if not sources:
+        return
+    new.delete(sources)
+    for source in sources:
+        _fill_shadow(old, new, watch, where=field("source") == source)
+
+
+def _fill_shadow(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher, *, where: Filter | None = None) -> None:
+    began, done, total = time.monotonic(), 0, source.chunks.count(where)
     watch(Started("re-embed", total, "chunks"))
-    for block in source.chunks.scan(columns=["metadata", "documents"], rows=_ROWS):
+    # Before the chunks: a document that changes while these are read differs then from what is written here.
+    records = list(source.records.points(where))
+    for block in source.chunks.scan(where, columns=["metadata", "documents"], rows=_ROWS):
         texts = [text or "" for text in block.documents]
         vectors = target.embedder.embed(texts, watch=watch)
         rows = zip(block.ids, vectors, block.metadata, texts, strict=True)
         target.chunks.upsert([Point(id, vector, row, text) for id, vector, row, text in rows])
         done += len(texts)
         watch(Progress("re-embed", done, total, "chunks", rate=done / max(1e-9, time.monotonic() - began)))
-    for block in source.records.scan():
-        target.records.upsert(block.points())
+    target.records.upsert(records)
     watch(Finished("re-embed", time.monotonic() - began, f"{done:,} chunks"))
 
 
@@ -131,4 +156,4 @@ def _remove_generation(generation: KnowledgeBase) -> None:
     """Remove a generation's chunks and records, and close it."""
     generation.records.clear()
     generation.chunks.drop()
-    generation.about.close()
+    generation.close()

@@ -12,14 +12,14 @@ Everything lies in the one database:
 A document is written in four steps: its record in `about` without a fingerprint, its new chunks, the removal of its
 old ones, its record with the fingerprint. A process killed between them leaves a record that matches nothing, and the
 next `sync` does that document again, or removes what there is of it. Another embedder means another generation beside
-the old one; it becomes current by the one write of "head" (`changing_embedder.py`).
+the old one; it becomes current by the one write of "head" (`changing_embedder.py`). Handles of the old one read that
+record with every call, and say that it is another's (`generations.py`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,16 @@ from dizuo.vectors.filters.tree import field as value
 from dizuo.vectors.knowledge.arguments import check_folder, check_opening, check_search
 from dizuo.vectors.knowledge.documents import Chunk, Document, LeftOut, chunk_document, suffixes
 from dizuo.vectors.knowledge.documents.folder import Listing, list_folder, show_name
+from dizuo.vectors.knowledge.generations import (
+    Head,
+    Record,
+    Superseded,
+    read_head,
+    read_records,
+    reads_current,
+    write_head,
+    writes_current,
+)
 from dizuo.vectors.knowledge.passages import (
     RESERVED,
     Passage,
@@ -52,6 +62,7 @@ from dizuo.vectors.knowledge.syncing import (
     warn_of_unread,
 )
 from dizuo.vectors.points import Hit, Point
+from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.rerankers import Reranker, reorder
 from dizuo.vectors.vector_store import VectorStore
 from dizuo.vectors.writing.choices import check_list
@@ -66,22 +77,11 @@ _Ready = tuple[Document, str, list[Chunk]]
 """A document that waits for being written, its fingerprint, its chunks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a knowledge base is made with; its record in `about`."""
-
-    generation: int
-    embedder: str
-    digest: str
-    dim: int
-    metric: Literal["cosine", "dot", "l2"]
-    size: int
-    """Of a chunk, in the embedder's tokens, or in characters where it counts none; 0 keeps documents whole."""
-    overlap: int
-
-
 class KnowledgeBase:
-    """Documents of one name in one database; `KnowledgeBase.open` makes it."""
+    """Documents of one name in one database; `KnowledgeBase.open` makes it.
+
+    Every call raises `Superseded` where somebody has changed the embedder, or removed it, since it was opened.
+    """
 
     def __init__(self, url: str, name: str, embedder: Embedder, head: Head, options: Mapping[str, Any]) -> None:
         self.address, self.name, self.embedder, self.head, self.options = url, name, embedder, head, dict(options)
@@ -90,6 +90,8 @@ class KnowledgeBase:
         """The address without user and password; `address` is as it was given."""
         self.chunks = self.open_generation(head)
         self.records = self.about.namespace(f"g{head.generation}")
+        self.current = True
+        """Whether it says that it is the current one; not so one that is about to become it."""
 
     @classmethod
     def open(
@@ -153,6 +155,26 @@ class KnowledgeBase:
         """Give back the connections."""
         self.chunks.close()
         self.about.close()
+
+    def check(self) -> None:
+        """Raise an error where this is no longer the current generation.
+
+        Raises:
+            Superseded: it has another embedder now, or was removed or made anew.
+        """
+        if not self.current:
+            return
+        try:
+            held = read_head(self.about)
+        except CollectionGone:
+            held = None
+        if held is None:
+            raise Superseded(self.name, "was removed since it was opened")
+        if held.digest != self.head.digest:
+            what = f"is embedded with {held.embedder} now, and was opened with {self.head.embedder}"
+            raise Superseded(self.name, what, hint="open it again, with that embedder")
+        if held != self.head:
+            raise Superseded(self.name, "was made anew since it was opened")
 
     def open_generation(self, head: Head) -> VectorStore:
         """Return the collection of a generation's chunks, made where it is not there."""
@@ -223,6 +245,7 @@ class KnowledgeBase:
         items = list_candidates(listing, encoding=encoding)
         return self._sync(items, listing, prune=prune, keep_failed=on_error == "keep", remove_all=True, watch=watch)
 
+    @writes_current
     def delete(self, sources: Iterable[str]) -> int:
         """Remove documents by source, all their chunks with them; return how many there were.
 
@@ -240,12 +263,14 @@ class KnowledgeBase:
         self.records.delete(ids)
         return num_removed
 
+    @reads_current
     def documents(self) -> dict[str, int]:
         """Return source → number of chunks of every document that is whole."""
         return {source: chunks for source, (fingerprint, chunks) in self._read_records().items() if fingerprint}
 
     # ---- reading
 
+    @reads_current
     def search(
         self,
         query: str,
@@ -288,6 +313,7 @@ class KnowledgeBase:
 
     # ---- inside
 
+    @writes_current
     def _sync(
         self,
         items: Iterable[Candidate],
@@ -403,6 +429,7 @@ class KnowledgeBase:
 
         return chunk_document(document, size=self.head.size, overlap=self.head.overlap, count=count)
 
+    @writes_current
     def _write(self, waiting: Sequence[_Ready], known: Mapping[str, tuple[str, int]], watch: Watcher) -> dict[str, str]:
         """Say that documents are not whole, write their chunks, remove what those replace, say that they are whole.
 
@@ -444,24 +471,8 @@ class KnowledgeBase:
             for source, fingerprint, chunks in rows
         )
 
-    def _read_records(self) -> dict[str, tuple[str, int]]:
-        """Return source → (fingerprint, chunks); the fingerprint is empty of a document that is not whole."""
-        records = {}
-        for block in self.records.scan(columns=["metadata"]):
-            for row in block.metadata:
-                records[row["source"]] = (row["fingerprint"], row["chunks"])
-        return records
-
-
-def read_head(about: VectorStore) -> Head | None:
-    """Return what the collection `about` says, or None where the knowledge base is new."""
-    point = about.get("head")
-    return None if point is None else Head(**dict(point.metadata))
-
-
-def write_head(about: VectorStore, head: Head) -> None:
-    """Make a generation the current one: one record, replaced as a whole."""
-    about.upsert(Point("head", [1.0], {name: getattr(head, name) for name in Head.__slots__}))
+    def _read_records(self) -> dict[str, Record]:
+        return read_records(self.records)
 
 
 def _choose_head(embedder: Embedder, size: int | None, overlap: int | None) -> Head:

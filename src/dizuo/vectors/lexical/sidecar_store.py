@@ -4,13 +4,17 @@ Every write is marked in the side-car before it goes to the database, and indexe
 is read from the database before the next search by words. `optimize` compares all of the side-car with the database;
 so does opening it, as long as the side-car is new and the database may hold what it does not: that can be killed and
 goes on where it was, and one process does it while the others wait.
+
+A side-car's file has the mark of its collection in its name. So what another collection of the same name has left is
+never taken for its words; and a database that was moved without its side-car gets a new one, made of what it holds.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,7 +30,7 @@ from dizuo.vectors.lexical.sidecar_documents import text_digest
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import EngineInfo
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import find_generations, generation_name, physical_name
 
 __all__ = ["WithSidecar"]
 
@@ -51,7 +55,11 @@ class WithSidecar:
         self.capabilities = replace(
             store.capabilities, lexical="side-car", words="exact", words_cover="namespace", threads=False
         )
-        self.path = folder / f"{physical_name(store.spec.collection)}.sqlite"
+        self.generation = store.generation
+        name = physical_name(store.spec.collection)
+        self.path = folder / f"{generation_name(name, self.generation)}.sqlite"
+        if folder == store.sidecar_folder:  # in a folder that somebody names, others may be of another database
+            _remove_others(self.path, name)
         self.words = LexicalSidecar(self.path)
         try:
             self._repair()
@@ -175,11 +183,8 @@ class WithSidecar:
         return dict(zip(block.ids, block.documents, strict=True))
 
     def drop(self) -> None:
-        with ExitStack() as stack:  # all are marked before anything is gone: what a kill leaves is repaired
-            writes = [stack.enter_context(self.words.begin(name, whole=True)) for name in self.words.namespaces()]
-            self.inner.drop()
-            for write in writes:
-                write.commit({})
+        self.inner.drop()
+        _remove(self.path)
 
     def close(self) -> None:
         self.inner.close()
@@ -204,8 +209,27 @@ class WithSidecar:
     def namespaces(self) -> Mapping[str, int]:
         return self.inner.namespaces()
 
+    def check(self) -> None:
+        self.inner.check()
+
     def refresh(self) -> None:
         self.inner.refresh()
 
     def info(self) -> EngineInfo:
         return self.inner.info()
+
+
+def _remove_others(path: Path, name: str) -> None:
+    """Remove the side-cars of collections that were here before under the same name."""
+    files = {file.stem: file for file in path.parent.glob(f"{name}*.sqlite")}
+    for stem in find_generations(name, files):
+        if files[stem] != path:
+            _remove(files[stem])
+
+
+def _remove(path: Path) -> None:
+    """Remove a side-car's files; who has them open goes on with what nobody reads any more."""
+    shutil.rmtree(f"{path}-writers", ignore_errors=True)
+    for suffix in ("", "-wal", "-shm", "-complete.lock"):
+        with suppress(OSError):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -15,13 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from dizuo.errors import VectorError
+from dizuo.vectors.moving.parts import Part
 from dizuo.vectors.points import Block
 from dizuo.vectors.scores import Metric
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT", "MANIFEST", "ExportFile", "Manifest", "hash_file", "read_export", "read_manifest", "read_part"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "ExportFile",
+    "Manifest",
+    "hash_file",
+    "read_export",
+    "read_export_keys",
+    "read_manifest",
+    "read_part",
+]
 
 FORMAT = "dizuo vectors 1"
 MANIFEST = "_manifest.json"
@@ -82,19 +93,38 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
-def read_export(folder: Path, manifest: Manifest) -> Iterator[tuple[str, Block]]:
-    """Yield (namespace, block) of all files of an export, in their order."""
+def read_export(folder: Path, manifest: Manifest) -> Iterator[Part]:
+    """Yield the records of all files of an export, in their order; those of a part have one namespace."""
     from dizuo.vectors.writing.arrow import arrow_schema
 
     for entry in manifest["files"]:
         yield from read_part(folder / entry["name"], arrow_schema(manifest["dim"], namespaces=True))
 
 
-def read_part(path: Path, schema: pa.Schema) -> Iterator[tuple[str, Block]]:
-    """Yield (namespace, block) of one file of an export."""
+def read_export_keys(folder: Path, manifest: Manifest, *, everywhere: bool) -> Iterator[list[tuple[str, str]]]:
+    """Yield namespace and id of all rows of an export, in the order of its files.
+
+    Args:
+        folder: of the export.
+        manifest: what it says.
+        everywhere: whether the same id in two namespaces is two records; otherwise all have the namespace "".
+    """
+    import pyarrow.parquet as pq
+
+    for entry in manifest["files"]:
+        with pq.ParquetFile(folder / entry["name"]) as file:
+            for part in file.iter_batches(10_000, columns=["id", "namespace"]):
+                ids = part.column("id").to_pylist()
+                names = part.column("namespace").to_pylist() if everywhere else [""] * len(ids)
+                yield list(zip(names, ids, strict=True))
+
+
+def read_part(path: Path, schema: pa.Schema) -> Iterator[Part]:
+    """Yield the records of one file of an export; those of a part have one namespace."""
     import numpy as np
     import pyarrow.parquet as pq
 
+    first = 1
     with pq.ParquetFile(path) as file:
         for part in file.iter_batches(2000, columns=schema.names):
             part = part.cast(schema)
@@ -103,7 +133,9 @@ def read_part(path: Path, schema: pa.Schema) -> Iterator[tuple[str, Block]]:
             whole = Block(part.column("id"), vectors, part.column("metadata"), part.column("document"))
             names = np.array(part.column("namespace").to_pylist(), object)
             for name in dict.fromkeys(names.tolist()):
-                yield name, whole.take(np.flatnonzero(names == name))
+                places = np.flatnonzero(names == name)
+                yield Part(str(path), (places + first).tolist(), whole.take(places), namespace=name)
+            first += part.num_rows
 
 
 def hash_file(path: Path) -> str:

@@ -134,8 +134,8 @@ class _Writer:
         """Return the digests of the records in the parts that are there."""
         seen: set[bytes] = set()
         for path in self.parts():
-            for name, block in read_part(path, self.schema):
-                seen.update(digest_rows(block, name))
+            for part in read_part(path, self.schema):
+                seen.update(digest_rows(part.block, part.namespace or ""))
         return seen
 
     def start_over(self) -> None:

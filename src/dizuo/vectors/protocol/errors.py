@@ -1,12 +1,14 @@
 """What can go wrong with a vector store.
 
     VectorError (dizuo.errors)
-    ├── Unsupported    the database cannot do this at all, and dizuo does not pretend that it can
-    ├── Refused        rows that must not be sent: wrong dimension, NaN, zero vector, values that nobody can hold
-    ├── Unreachable    no server answers, or it went away in the middle
-    │   └── Transient  the same call may work in a moment (429, 503, a timeout): `VectorStore` tries again
-    ├── Denied         wrong user, password or key
-    └── RowErrors      some rows of a batch failed and the others are in; by id
+    ├── Unsupported     the database cannot do this at all, and dizuo does not pretend that it can
+    ├── Refused         rows that must not be sent: wrong dimension, NaN, zero vector, values that nobody can hold
+    ├── Unreachable     no server answers, or it went away in the middle
+    │   └── Transient   the same call may work in a moment (429, 503, a timeout): `VectorStore` tries again
+    ├── Denied          wrong user, password or key
+    ├── RowErrors       some rows of a batch failed and the others are in; by id
+    ├── CollectionGone  the collection was dropped or made anew since it was opened
+    └── Forked          the store was opened before this process was forked
 
 A store turns the exceptions of its client into these once, where it calls the client; users never see a client's own.
 """
@@ -17,7 +19,17 @@ from collections.abc import Mapping, Sequence
 
 from dizuo.errors import VectorError
 
-__all__ = ["Denied", "Refused", "RowErrors", "Transient", "Unreachable", "Unsupported", "list_rows"]
+__all__ = [
+    "CollectionGone",
+    "Denied",
+    "Forked",
+    "Refused",
+    "RowErrors",
+    "Transient",
+    "Unreachable",
+    "Unsupported",
+    "list_rows",
+]
 
 SHOWN = 10
 """Rows that an error lists; the rest is counted."""
@@ -78,6 +90,35 @@ class RowErrors(VectorError):
         self.written = written
         plural = "row was" if len(self.rows) == 1 else "rows were"
         super().__init__(f"{len(self.rows):,} {plural} not stored", details=list_rows(self.rows))
+
+
+class CollectionGone(VectorError):
+    """The collection that was opened is not there any more: somebody dropped it, and perhaps made another of its name.
+
+    Nothing was read or written. A handle never goes over to another collection by itself: that may have another
+    dimension or metric, and other rows.
+
+    Args:
+        collection: its name.
+        remade: whether there is another collection of this name now; None where nobody looked.
+    """
+
+    def __init__(self, collection: str, *, remade: bool | None = None) -> None:
+        self.collection = collection
+        what = "was dropped, and made anew," if remade else "was dropped"
+        super().__init__(f"the collection {collection!r} {what} since it was opened", hint="open it again")
+
+
+class Forked(VectorError):
+    """This process was forked from one that uses the database, and a connection cannot be shared by two processes.
+
+    Args:
+        what: which store was opened, or which client was used, in words.
+        hint: what to do.
+    """
+
+    def __init__(self, what: str, *, hint: str = "open it in each process") -> None:
+        super().__init__(f"{what} before this process was forked", hint=hint)
 
 
 def list_rows(rows: Mapping[str, str]) -> list[str]:

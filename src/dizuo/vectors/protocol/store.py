@@ -24,6 +24,10 @@ client's package itself and raises `MissingPackage` where that is absent; import
 Keep dim and metric where the data is (a comment, a settings row). `request.check_existing` refuses a collection that
 was made with others, and `request.check_new` refuses to make one without a dimension. Two processes may open at once.
 
+Keep a mark there too, `new_generation()`, and make it part of every physical name or key, as `generation_name` does.
+Somebody may drop the collection while others have it open, and make another of its name: what these then ask for is not
+found, whatever the new one looks like. Nothing is ever read from it or written into it by mistake.
+
 ## What `VectorStore` has done before it calls you
 
 - Ids are unique within a block (the last one won), 1 to 512 bytes of UTF-8, without NUL.
@@ -56,6 +60,11 @@ Calls come one at a time but not always from the same thread. With `capabilities
 - Filters mean what `dizuo.vectors.filters.matching.matches` says, missing keys and mixed types included. Values are
   always bound or escaped. `negations_inside` removes general NOTs.
 - `delete` returns how many rows were really there.
+- `scan` yields what was there when it began and was not touched since exactly once, whatever is written meanwhile, also
+  by the loop that reads it. So no pages by offset: they shift when a row before them goes. Page by an order that rows
+  keep (`id > last`, ranges of a hash of the id), or over a snapshot.
+- A collection that is gone is `CollectionGone`, from every method: where a write finds that out it has written nothing,
+  and what finds nothing is followed by a call of `check`.
 - The client's exceptions become ours (`dizuo.vectors.protocol.errors`), once, where the client is called: `Transient`
   for 429, 503 and timeouts, `Unreachable` for no server, `Denied` for a wrong password, `RowErrors` where some rows
   failed, and `VectorError` for the rest.
@@ -103,6 +112,9 @@ class SearchResult:
     fetched: int = 0
     """Rows that the database sent, also those that the store threw away."""
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
 
 @runtime_checkable
 class Store(Protocol):
@@ -116,6 +128,8 @@ class Store(Protocol):
     """Most bytes of one `upsert`."""
     sidecar_folder: Path | None
     """Where the BM25 side-car is kept by default: beside the database's own files; None for a server."""
+    generation: str
+    """The mark of the collection, drawn when it was made and kept in the database: a side-car belongs to it."""
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         """Insert or replace rows; `block` has all columns. With `wait`, they are visible when this returns.
@@ -159,6 +173,13 @@ class Store(Protocol):
     def namespaces(self) -> Mapping[str, int]:
         """Return the rows of every namespace that has any."""
 
+    def check(self) -> None:
+        """Raise `CollectionGone` where the collection that was opened is not there any more; cheap otherwise.
+
+        `VectorStore` calls it where an answer is empty, where a call fails with a plain `VectorError`, at the end of a
+        scan, and before `optimize`.
+        """
+
     def refresh(self) -> None:
         """Make everything visible that was written with `wait=False`, changed or removed."""
 
@@ -169,7 +190,10 @@ class Store(Protocol):
         """Return what there is to know of the database and its index."""
 
     def drop(self) -> None:
-        """Remove the whole collection with all namespaces and everything physical of it."""
+        """Remove the whole collection with all namespaces and everything physical of it.
+
+        Does nothing where it is gone; raises `CollectionGone` where another one has its name, which stays.
+        """
 
     def close(self) -> None:
         """Give back connections and files; may be called twice."""

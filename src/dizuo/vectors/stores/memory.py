@@ -23,8 +23,10 @@ from dizuo.vectors.points import Block, Floats, decode
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import pairwise, top_k
+from dizuo.vectors.writing.naming import new_generation
 
 __all__ = ["STORE"]
 
@@ -133,12 +135,14 @@ class Memory:
         self.spec = spec
         self.key = key
         self.spaces: dict[str, _Space] = {}
+        self.generation, self.dropped = new_generation(), False
 
     def space(self, namespace: str) -> _Space:
         """Return a namespace to read from; one that does not exist is empty."""
         return self.spaces.get(namespace) or _Space(self.spec.dim)
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        self.check()
         space = self.spaces.setdefault(namespace, _Space(self.spec.dim))
         rows = zip(block.ids, block.vectors, block.metadata_texts, block.documents, strict=True)
         for id, vector, text, document in rows:
@@ -189,6 +193,7 @@ class Memory:
             space = self.space(name)
             ids = sorted(space.matching(where))
             for start in range(0, len(ids), rows):
+                self.check()
                 part = [id for id in ids[start : start + rows] if id in space.rows]
                 block = space.block(part, columns)
                 yield block.in_namespaces([name] * len(part)) if namespace is None else block
@@ -200,6 +205,10 @@ class Memory:
     def namespaces(self) -> dict[str, int]:
         return {name: len(space.rows) for name, space in sorted(self.spaces.items())}
 
+    def check(self) -> None:
+        if self.dropped:
+            raise CollectionGone(self.spec.collection, remade=self.key in _SHARED)
+
     def refresh(self) -> None:
         pass
 
@@ -210,6 +219,9 @@ class Memory:
         return EngineInfo("numpy in memory", np.__version__, "none", where=self.key[0] or "this object")
 
     def drop(self) -> None:
+        if self.dropped and self.key in _SHARED:
+            self.check()
+        self.dropped = True
         self.spaces.clear()
         _SHARED.pop(self.key, None)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from dizuo.vectors.points import Block
 
-__all__ = ["cut_block", "send_ahead"]
+__all__ = ["cut_block", "send_ahead", "split"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,12 @@ def cut_block(block: Block, rows: int, size: int) -> Iterator[Block]:
         stop = min(max(stop, start + 1), start + rows, len(block))
         yield block.slice(start, stop)
         start, before = stop, int(ends[stop - 1])
+
+
+def split(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items in parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def send_ahead(items: Iterator[T], act: Callable[[T], None], *, depth: int = 2) -> None:

@@ -1,12 +1,12 @@
-"""What is asked for: the vectors of a search, how many hits, the filter, and ids, all checked."""
+"""What is asked for: the vectors of a search, how many hits, filters, ids and keywords, all checked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from dizuo.errors import VectorError
+from dizuo.errors import VectorError, did_you_mean
 from dizuo.vectors.filters.normalising import check_depth, normalise
 from dizuo.vectors.filters.parsing import parse
 from dizuo.vectors.filters.tree import Filter, operators
@@ -16,7 +16,7 @@ from dizuo.vectors.protocol.errors import Unsupported
 from dizuo.vectors.scores import Metric
 from dizuo.vectors.writing.checking import id_fault, vector_faults
 
-__all__ = ["check_filter", "check_ids", "check_k", "check_queries"]
+__all__ = ["check_filter", "check_ids", "check_k", "check_keywords", "check_queries"]
 
 
 def check_queries(queries: Vectors, dim: int, metric: Metric) -> Floats:
@@ -92,3 +92,20 @@ def check_ids(ids: Iterable[str] | str | None) -> list[str]:
         if not isinstance(id, str):
             raise VectorError(f"an id is text, not {id!r}")
     return [id for id in distinct if id_fault(id) is None]
+
+
+def check_keywords(call: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse keyword arguments that nobody reads, where another project's interface lets all through.
+
+    Args:
+        call: what was called, for the message.
+        given: the names of the arguments.
+        known: those that are read.
+
+    Raises:
+        VectorError: lists those that are not.
+    """
+    strange = [f"{name}: no such argument{did_you_mean(name, known)}" for name in given if name not in known]
+    if strange:
+        takes = f"it takes {', '.join(known)}" if known else "it takes no further ones"
+        raise VectorError(f"{call} was given arguments that nobody reads", details=strange, hint=takes)

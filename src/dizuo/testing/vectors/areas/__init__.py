@@ -13,6 +13,7 @@ scans.py          every record once
 refusals.py       what must not be stored is refused
 limits.py         one past what engines allow
 upkeep.py         a store says what it is, and optimizes itself
+handles.py        a handle whose collection is dropped or made anew
 processes.py      several processes, a restart, a kill
 faults.py         no server, a wrong password, a server that dies
 """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -108,6 +110,28 @@ class Processes(Opening):
             wait_until_settled(store)
             self.check_killed(store, f"k{attempt}x", shown)
             store.close()
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="not applicable: no fork")
+    def test_a_forked_process_is_told_to_open_the_store_itself(self, connect: Connect, url: str) -> None:
+        store = connect(dim=DIM, collection=new_collection())
+        copies = not store.capabilities.persistent
+        name = store.collection
+        store.close()
+        order = {"url": url, "options": self.options, "collection": name, "fork": True}
+        command = [sys.executable, "-m", "dizuo.testing.vectors.worker"]
+        run = subprocess.run(command, input=json.dumps(order) + "\n", capture_output=True, text=True, timeout=200)
+        assert run.returncode == 0, run.stderr
+        said = json.loads(run.stdout)
+        assert said.pop("rows") == 20
+        again = said.pop("open again", "works" if copies else "was not reached")
+        assert again == "works" or re.match("Forked: .* before this process was forked(?s:.*)'spawn'", again), again
+        assert said.pop("close") == "works"
+        if copies:
+            assert set(said.values()) == {"works"}
+            return
+        for call, answer in said.items():
+            assert re.match("Forked: .* before this process was forked(?s:.*)open it in each process", answer), call
 
     def check_killed(self, store: VectorStore, prefix: str, shown: int) -> None:
         """Assert that confirmed batches are whole, that nothing is half there, and that all of it can be done again."""

@@ -10,7 +10,9 @@ Tested against chromadb 1.5.9, embedded and `chroma run`. What it does to values
   as in a record; so a number is sent as the whole number that its bits are;
 - its cosine space gives back other vectors than it got; there `v` has the bytes of the original;
 - it has an approximate index and nothing else, so `exact=True` reads the matching vectors and compares them here;
-- every namespace is a Chroma collection of its own; a folder is safe for one process at a time, a server for many.
+- it pages by offset only, which shifts when records go; so a scan lists all ids in one call, and reads by these;
+- every namespace is a Chroma collection of its own, whose name has the mark of ours; a folder is safe for one process
+  at a time, a server for many.
 """
 
 from __future__ import annotations
@@ -40,11 +42,12 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.chroma.filters import as_integers, write_condition
 from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS, find_fault
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
@@ -80,6 +83,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Chroma
         if url.port is None and not url.extra:
             if not url.place:
                 raise VectorError("chroma:// names no folder and no server", hint="chroma://PATH or chroma://HOST:PORT")
+            check_client("Chroma in a folder")
             folder = Path(url.place).expanduser()
             folder.mkdir(parents=True, exist_ok=True)
             client = chromadb.PersistentClient(os.fspath(folder.resolve()), settings=settings)
@@ -106,6 +110,8 @@ class Chroma:
 
     spec: CollectionSpec
     root: str
+    prefix: str
+    generation: str
 
     def __init__(self, client: Any, options: Options, folder: Path | None, address: str) -> None:
         self.client, self.options, self.address = client, options, address
@@ -130,13 +136,15 @@ class Chroma:
                 collection = self.client.get_collection(self.root, embedding_function=None)
             except NotFoundError:
                 spec = request.check_new()
-                facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+                facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
+                facts["generation"] = new_generation()
                 collection = self.client.get_or_create_collection(
                     self.root, embedding_function=None, metadata={"dizuo": json.dumps(facts)}
                 )
         # Another process may have made it first, so what it says counts.
         facts = json.loads(collection.metadata["dizuo"])
-        self.spec = request.check_existing(facts["dim"], facts["metric"])
+        self.spec, self.generation = request.check_existing(facts["dim"], facts["metric"]), facts.get("generation", "")
+        self.prefix = f"{generation_name(self.root, self.generation)}."
 
     # ---- writing
 
@@ -191,7 +199,6 @@ class Chroma:
             if ids is not None:
                 there = space.get(ids=list(ids), include=[])["ids"]
             else:
-                # All are read before the first is removed, since a removal would shift the pages.
                 there = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
             for start in range(0, len(there), self.batch_rows):
                 space.delete(ids=there[start : start + self.batch_rows])
@@ -255,24 +262,25 @@ class Chroma:
         return scan_namespaces(namespace, self.namespaces, lambda name: self._scan_rows(name, where, columns, rows))
 
     def _scan_rows(self, namespace: str, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
-        """Yield the rows that match, page by page, in the order in which they came."""
+        """Yield the rows that match, in the order in which they came."""
         space = self._open_namespace(namespace)
         if space is None:
             return
         condition, same = flatten_filter(where)
-        needed = columns if same else columns | {"metadata"}
-        start = 0
-        while True:
+        rows = min(rows, self.batch_rows)
+        with self._map_errors():
+            ids = space.get(where=write_condition(condition), include=[])["ids"]
+        listed = same and not columns
+        # A record may have changed after it was listed, so the filter is checked again. (Chroma can do that too, in six
+        # seconds for 1,000 ids.)
+        needed = columns if where is None or listed else columns | {"metadata"}
+        for start in range(0, len(ids), rows):
+            part = ids[start : start + rows]
             with self._map_errors():
-                got = space.get(
-                    where=write_condition(condition), include=self._include(needed), limit=rows, offset=start
-                )
-            if not got["ids"]:
-                return
-            yield from filter_blocks([self._to_block(got, needed)], None if same else where)
-            if len(got["ids"]) < rows:
-                return
-            start += rows
+                got = {"ids": part} if listed else space.get(ids=part, include=self._include(needed))
+            if got["ids"]:
+                blocks = filter_blocks([self._to_block(got, needed)], None if listed else where)
+                yield from (block.only(columns) for block in blocks)
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         if namespace is None:
@@ -286,11 +294,23 @@ class Chroma:
 
     def namespaces(self) -> Mapping[str, int]:
         with self._map_errors():
-            spaces = [space for space in self.client.list_collections() if space.name.startswith(f"{self.root}.")]
+            spaces = [space for space in self.client.list_collections() if space.name.startswith(self.prefix)]
             counts = {space.metadata["namespace"]: space.count() for space in spaces}
         return {name: counts[name] for name in sorted(counts) if counts[name]}
 
     # ---- the collection
+
+    def check(self) -> None:
+        """Read the collection that has the mark, and compare: handles of Chroma's collections outlive these."""
+        from chromadb.errors import NotFoundError
+
+        with map_errors(self.address):
+            try:
+                facts = json.loads(self.client.get_collection(self.root, embedding_function=None).metadata["dizuo"])
+            except NotFoundError:
+                raise CollectionGone(self.spec.collection, remade=False) from None
+        if facts.get("generation", "") != self.generation:
+            raise CollectionGone(self.spec.collection, remade=True)
 
     def refresh(self) -> None:
         """Nothing to do: Chroma's writes are visible when they return."""
@@ -308,9 +328,12 @@ class Chroma:
     def drop(self) -> None:
         from chromadb.errors import NotFoundError
 
-        with self._map_errors():
+        with map_errors(self.address):
             names = [collection.name for collection in self.client.list_collections()]
-            for name in [name for name in names if name == self.root or name.startswith(f"{self.root}.")]:
+            if self.root in names:
+                self.check()
+            # The one with the mark goes first: from then on nobody makes another namespace.
+            for name in [self.root] * (self.root in names) + [name for name in names if name.startswith(self.prefix)]:
                 try:
                     self.client.delete_collection(name)
                 except NotFoundError:
@@ -337,9 +360,10 @@ class Chroma:
 
         if namespace in self.held:
             return self.held[namespace]
-        name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
-        with self._map_errors():
+        name = f"{self.prefix}{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+        with map_errors(self.address):
             if make:
+                self.check()
                 hnsw = {
                     "space": SPACES[self.spec.metric],
                     "max_neighbors": self.options.max_neighbors,
@@ -386,8 +410,15 @@ class Chroma:
             [row["d"][1:] if row["d"] else None for row in rows] if "documents" in columns else None,
         )
 
-    def _map_errors(self) -> Any:
-        return map_errors(self.address)
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        from chromadb.errors import NotFoundError
+
+        with map_errors(self.address):
+            try:
+                yield
+            except NotFoundError:  # a namespace that was there goes only with the whole collection
+                raise CollectionGone(self.spec.collection) from None
 
 
 class _Closed:

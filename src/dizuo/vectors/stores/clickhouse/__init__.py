@@ -2,8 +2,9 @@
 (`clickhouse:///PATH`, with the package chdb).
 
 Tested against chdb 26.9: in the process, and behind a small HTTP server of the tests; not yet against a ClickHouse
-server. One table per collection, ordered by namespace and id; `t` has the tags and `n` the numbers that filters ask
-for (`dizuo.vectors.exact.tags_and_numbers`). Pitfalls, and what is done about them:
+server. A collection is a table, ordered by namespace and id; `t` has the tags and `n` the numbers that filters ask for
+(`dizuo.vectors.exact.tags_and_numbers`). Its name ends in a mark; which mark is the collection's now, an empty table
+without one says in its comment, with dim and metric. Pitfalls, and what is done about them:
 
 - a table replaces rows by merging, some time later; every query says FINAL, so that the newest row of an id counts,
   and deleting writes a row that says `gone`;
@@ -40,11 +41,12 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.clickhouse.filters import in_namespace, quote, write_condition
 from dizuo.vectors.stores.clickhouse.limits import FILTERS, LIMITS
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +87,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> ClickH
                 import chdb  # noqa: F401
             except ImportError as error:
                 raise MissingPackage("chdb", purpose=f"clickhouse://{url.path}", install="chdb") from error
+            check_client("chdb")
             client = clickhouse_connect.get_client(interface="chdb", path=str(folder))
         else:
             secure = url.extra == "https"
@@ -109,7 +112,9 @@ class ClickHouse:
     batch_rows = 10_000
     batch_bytes = 64 * 2**20
     spec: CollectionSpec
+    root: str
     table: str
+    generation: str
 
     sidecar_folder: Path | None = None
 
@@ -129,33 +134,49 @@ class ClickHouse:
         )
 
     def open(self, request: CollectionRequest) -> None:
-        """Find or make the table; its comment has dim and metric."""
-        self.table = physical_name(request.collection)
-        self.words = f"{self.table}_words"
+        """Find or make the collection; the comment of its root table has mark, dim and metric."""
+        self.root = physical_name(request.collection)
         facts = self._facts()
         if facts is None:
             spec = request.check_new()
             about = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "words": TOKENIZER}
-            text = json.dumps(about)
-            self._do(
-                f"CREATE TABLE IF NOT EXISTS {self.words} (ns String, token String, p UInt64, c UInt32, "
-                "at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY (ns, token, p)"
-            )
-            self._do(
-                f"CREATE TABLE IF NOT EXISTS {self.table} (ns String, id String, v Array(Float32), m String, "
-                "d Nullable(String), t Array(String), n Map(String, Float64), p UInt64, l UInt32, gone UInt8, "
-                "ver UInt64 DEFAULT toUnixTimestamp64Nano(now64(9))) "
-                "ENGINE = ReplacingMergeTree(ver, gone) ORDER BY (ns, id) "
-                f"SETTINGS allow_experimental_replacing_merge_with_cleanup = 1 COMMENT {quote(text)}"
-            )
+            text = json.dumps(about | {"generation": new_generation()})
+            # Of several processes one makes it, and all read whose mark it has.
+            self._do(f"CREATE TABLE IF NOT EXISTS {self.root} (mark String) ENGINE = Null COMMENT {quote(text)}")
             facts = self._facts()
-        assert facts is not None
+        if facts is None:
+            raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
         self.spec = request.check_existing(facts["dim"], facts["metric"])
         request.check_tokenizer(facts.get("words"))
+        self.generation = facts.get("generation", "")
+        self.table = generation_name(self.root, self.generation)
+        self.words = f"{self.table}_words"
+        if self.generation and not self._ask(f"EXISTS TABLE {self.table}")["result"][0].as_py():
+            self._make_tables()
+
+    def _make_tables(self) -> None:
+        self._do(
+            f"CREATE TABLE IF NOT EXISTS {self.words} (ns String, token String, p UInt64, c UInt32, "
+            "at DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY (ns, token, p)"
+        )
+        self._do(
+            f"CREATE TABLE IF NOT EXISTS {self.table} (ns String, id String, v Array(Float32), m String, "
+            "d Nullable(String), t Array(String), n Map(String, Float64), p UInt64, l UInt32, gone UInt8, "
+            "ver UInt64 DEFAULT toUnixTimestamp64Nano(now64(9))) "
+            "ENGINE = ReplacingMergeTree(ver, gone) ORDER BY (ns, id) "
+            "SETTINGS allow_experimental_replacing_merge_with_cleanup = 1"
+        )
+        if (self._facts() or {}).get("generation") != self.generation:  # somebody has dropped it at this moment
+            self._drop_tables()
+            raise Transient(f"the collection {self.spec.collection!r} was dropped while it was opened")
+
+    def _drop_tables(self) -> None:
+        for table in (self.table, self.words):
+            self._do(f"DROP TABLE IF EXISTS {table} SYNC")
 
     def _facts(self) -> dict[str, Any] | None:
         rows = self._ask(
-            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {quote(self.table)}"
+            f"SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = {quote(self.root)}"
         )
         if not len(rows):
             return None
@@ -367,6 +388,11 @@ class ClickHouse:
 
     # ---- the collection
 
+    def check(self) -> None:
+        facts = self._facts()
+        if facts is None or facts.get("generation", "") != self.generation:
+            raise CollectionGone(self.spec.collection, remade=facts is not None)
+
     def refresh(self) -> None:
         """Nothing to do: what was inserted is visible."""
 
@@ -389,8 +415,10 @@ class ClickHouse:
         return EngineInfo(name, version, "none", 0, where=f"{self.address} {self.table}", details=details)
 
     def drop(self) -> None:
-        for table in (self.table, self.words):
-            self._do(f"DROP TABLE IF EXISTS {table} SYNC")
+        if self._facts() is not None:
+            self.check()
+            self._do(f"DROP TABLE IF EXISTS {self.root} SYNC")
+        self._drop_tables()
 
     def close(self) -> None:
         self.client.close()
@@ -407,7 +435,7 @@ class ClickHouse:
 
     @contextmanager
     def _map_errors(self) -> Iterator[None]:
-        with map_errors(self.address):
+        with map_errors(self.address, collection=self.spec.collection if hasattr(self, "spec") else None):
             yield
 
 
@@ -420,8 +448,8 @@ def _with_ids(namespace: str, ids: Sequence[str]) -> str:
 
 
 @contextmanager
-def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
-    """Turn clickhouse-connect's exceptions into ours."""
+def map_errors(address: str, *, opening: bool = False, collection: str | None = None) -> Iterator[None]:
+    """Turn clickhouse-connect's exceptions into ours; once a collection is open, a table that is missing is its own."""
     import urllib3
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
@@ -434,6 +462,8 @@ def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
         if "Unable to open the chdb engine" in text:
             hint = "one process opens one folder at a time, and one folder is open in one process"
             raise VectorError(f"{address} cannot be opened: {text}", hint=hint) from error
+        if collection is not None and "UNKNOWN_TABLE" in text:
+            raise CollectionGone(collection) from error
         if isinstance(error, OperationalError | urllib3.exceptions.HTTPError):
             if opening:
                 hint = "is the server running, and its HTTP port right (8123)?"

@@ -11,6 +11,8 @@ is done about them:
 - by default the index quantises vectors to int8, which shifts scores: plain `hnsw` is asked for;
 - newer servers leave vectors out of answers: `b` has their bytes;
 - `refresh=wait_for` waits for a timer, up to a second: the index is refreshed at the end of a call instead;
+- an index that is gone is made anew by whoever writes to it: all calls go to an alias with the mark of the collection
+  and a capital letter, which no index may have;
 - `exact=True` is a script over all that match; the score of l2 from the index loses small distances in float32, so
   the scores of its hits are computed from the vectors.
 """
@@ -42,20 +44,22 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import RowErrors, Transient
+from dizuo.vectors.protocol.errors import CollectionGone, RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.elasticsearch.bulk import bulk_body, filter_fields
 from dizuo.vectors.stores.elasticsearch.errors import map_errors
 from dizuo.vectors.stores.elasticsearch.filters import in_namespace
-from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, create_index, words_capabilities
+from dizuo.vectors.stores.elasticsearch.indices import IndexPer, Indices, alias_name, create_index, words_capabilities
 from dizuo.vectors.stores.elasticsearch.limits import FILTERS, LIMITS, NAMESPACES, WINDOW
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import new_generation, physical_name
 
 __all__ = ["STORE"]
 
 SIMILARITIES = {"cosine": "cosine", "dot": "max_inner_product", "l2": "l2_norm"}
 NAMES = {"vectors": "b", "metadata": "m", "documents": "d"}
+GONE = ("invalid_index_name_exception", "index_not_found_exception")
+"""What a write to an alias says that is not there any more."""
 RETRIES = 5
 """Times that a change of metadata is done again because another writer changed the record meanwhile."""
 
@@ -107,7 +111,9 @@ class Elasticsearch:
     sidecar_folder: Path | None = None
     capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096, filters=FILTERS), "collection")
     spec: CollectionSpec
+    name: str
     index: str
+    generation: str
     indices: Indices
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
@@ -115,34 +121,40 @@ class Elasticsearch:
 
     def open(self, request: CollectionRequest) -> None:
         """Find or make the index; its mapping has dim and metric."""
-        self.index = physical_name(request.collection)
+        self.name = physical_name(request.collection)
         with self._map_errors(opening=True):
             facts = self._facts()
             if facts is None:
-                create_index(self.client, self.index, self._mapping(request.check_new(), self.options.index_per))
+                mark = new_generation()
+                mapping = self._mapping(request.check_new(), self.options.index_per, mark)
+                create_index(self.client, self.name, mapping, alias_name(self.name, mark))
                 facts = self._facts()
-        assert facts is not None
+        if facts is None:
+            raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
         self.spec = request.check_existing(facts["dim"], facts["metric"])
+        self.generation = facts.get("generation", "")
         per: IndexPer = facts.get("index_per", "collection")
-        self.indices = Indices(self.client, self.index, per, self._mapping(self.spec, per))
+        mapping = self._mapping(self.spec, per, self.generation)
+        self.indices = Indices(self.client, self.name, self.generation, per, mapping)
         self.capabilities = words_capabilities(self.capabilities, per)
 
     def _facts(self) -> dict[str, Any] | None:
         import elasticsearch
 
         try:
-            answer = self.client.indices.get_mapping(index=self.index)
+            answer = self.client.indices.get_mapping(index=self.name)
         except elasticsearch.NotFoundError:
             return None
-        facts: dict[str, Any] = json.loads(answer[self.index]["mappings"]["_meta"]["dizuo"])
+        facts: dict[str, Any] = json.loads(answer[self.name]["mappings"]["_meta"]["dizuo"])
         return facts
 
-    def _mapping(self, spec: CollectionSpec, index_per: IndexPer) -> dict[str, Any]:
+    def _mapping(self, spec: CollectionSpec, index_per: IndexPer, mark: str) -> dict[str, Any]:
         graph = {"type": "hnsw", "m": self.options.m, "ef_construction": self.options.ef_construction}
         vector = {"type": "dense_vector", "dims": spec.dim, "index": True, "index_options": graph}
         keyword = {"type": "keyword"}
         kept = {"type": "keyword", "index": False, "doc_values": False}
         facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection, "index_per": index_per}
+        facts["generation"] = mark
         return {
             "dynamic": False,
             "_meta": {"dizuo": json.dumps(facts)},
@@ -164,7 +176,7 @@ class Elasticsearch:
             self.prepare(namespace, block)
         keys, body = block.prepared
         with self._map_errors():
-            index = self.indices.make(namespace)
+            index = self.indices.make(namespace, self.check)
         failed = [item for item in self._bulk(index, body, show=wait) if "error" in item]
         if failed:
             ids = dict(zip(keys, block.ids, strict=True))
@@ -208,6 +220,8 @@ class Elasticsearch:
         items = [next(iter(item.values())) for item in answer["items"]]
         if any(item["status"] in (429, 503) for item in items):
             raise Transient(f"{self.address} is busy")
+        if any(item.get("error", {}).get("type") in GONE for item in items):
+            self.check()
         return items
 
     # ---- reading
@@ -403,6 +417,12 @@ class Elasticsearch:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with self._map_errors(opening=True):
+            facts = self._facts()
+        if facts is None or facts.get("generation", "") != self.generation:
+            raise CollectionGone(self.spec.collection, remade=facts is not None)
+
     def refresh(self) -> None:
         with self._map_errors():
             self.client.indices.refresh(index=self.indices.everything, **self.indices.absent)
@@ -415,10 +435,14 @@ class Elasticsearch:
             version = str(self.client.info()["version"]["number"])
         rows = sum(self.namespaces().values())
         details = {"m": self.options.m, "ef_construction": self.options.ef_construction}
-        where = f"{self.address} {self.index}"
+        where = f"{self.address} {self.name}"
         return EngineInfo("Elasticsearch", version, "hnsw", rows, where=where, details=details)
 
     def drop(self) -> None:
+        with self._map_errors():
+            if self._facts() is None:
+                return
+        self.check()
         with self._map_errors():
             self.indices.drop()
 

@@ -2,7 +2,8 @@
 
 Facts that shaped this file (lancedb 0.40.0):
 
-- A handle sees other processes' commits only with `read_consistency_interval=0`.
+- A handle sees other processes' commits only with `read_consistency_interval=0`. It sees a table that was removed and
+  made anew as the same one, so a table's name ends in the mark of its collection.
 - `merge_insert` inserts a row twice that comes twice, also when two processes insert the same new id at once. So the
   writers of a collection take turns through a lock file. An object store has none: only one process may write there.
 - JSON columns compare loosely, and `int_col >= 1.0` is an error. Filters read `shadow`, a JSON column of sort keys
@@ -37,9 +38,11 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Transient
+from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
 from dizuo.vectors.scores import from_cosine_distance, from_squared_distance
+from dizuo.vectors.stores.lancedb.errors import map_errors
 from dizuo.vectors.stores.lancedb.filters import compile_filter, ids_condition, row_key, shadow_value
 from dizuo.vectors.stores.lancedb.limits import FILTERS, LIMITS
 from dizuo.vectors.stores.lancedb.words import (
@@ -52,7 +55,7 @@ from dizuo.vectors.stores.lancedb.words import (
     words_column,
 )
 from dizuo.vectors.writing.metadata_columns import read_columns, sort_key_column
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
@@ -96,6 +99,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
         raise MissingPackage("lancedb", purpose="lancedb://", install="dizuo[lancedb]") from None
     import pyarrow as pa
 
+    check_client("LanceDB")
     place = url.place or "."
     local = "://" not in place
     table_name = physical_name(request.collection)
@@ -109,13 +113,13 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
             raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
         lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
     database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
-    with lock, _map_errors(place):
-        names = database.list_tables().tables if hasattr(database, "list_tables") else database.table_names()
-        table = database.open_table(table_name) if table_name in names else None
+    with lock, map_errors(place):
+        held = min(find_generations(table_name, _list_tables(database)), default=None)
+        table = None if held is None else database.open_table(held)
         if table is not None:
             metadata = table.schema.metadata or {}
             if b"dizuo.metric" not in metadata:
-                raise VectorError(f"the table {table_name} in {place} was not made by dizuo", hint="use another folder")
+                raise VectorError(f"the table {held} in {place} was not made by dizuo", hint="use another folder")
             spec = request.check_existing(
                 table.schema.field("vector").type.list_size, metadata[b"dizuo.metric"].decode()
             )
@@ -134,22 +138,14 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
                 *([pa.field("words", pa.string(), metadata=PLAIN)] if words == "engine" else []),
             ]
             schema = pa.schema(fields, metadata={"dizuo.metric": spec.metric})
-            table = database.create_table(table_name, schema=schema)
+            table = database.create_table(generation_name(table_name, new_generation()), schema=schema)
         store = LanceStore(database, table, spec, options, place, lock, words)
         store.warm(options.hot)
     return store
 
 
-@contextmanager
-def _map_errors(place: str) -> Iterator[None]:
-    """Turn the exceptions of LanceDB into ours; it raises only RuntimeError, ValueError and OSError."""
-    try:
-        yield
-    except (RuntimeError, ValueError, OSError) as error:
-        text = str(error).split(", /root/")[0][:500]
-        if "ommit conflict" in text or "Too many concurrent writers" in text:
-            raise Transient(f"another writer was faster at {place}") from error
-        raise VectorError(f"LanceDB at {place}: {text}") from error
+def _list_tables(database: Any) -> list[str]:
+    return list(database.list_tables().tables if hasattr(database, "list_tables") else database.table_names())
 
 
 class LanceStore:
@@ -176,6 +172,8 @@ class LanceStore:
         if "://" in place:
             note = "writers of a local folder take turns through a lock file, and an object store has none"
             self.capabilities = replace(self.capabilities, several_writers=False, notes={"several_writers": note})
+        self.name = physical_name(spec.collection)
+        self.generation = find_generations(self.name, [table.name])[table.name]
         self.capabilities = with_words(self.capabilities, words, local="://" not in place)
         self.hot: dict[str, str] = {}
         self.writes = 0
@@ -213,8 +211,8 @@ class LanceStore:
             "document": block.documents_arrow,
             "words": words_column(block, self.words),
         }
-        batch = pa.table({name: columns[name] for name in self.table.schema.names})
-        with self.lock, _map_errors(self.place):
+        with self.lock, self._map_errors():
+            batch = pa.table({name: columns[name] for name in self.table.schema.names})
             if self._are_new(columns["key"]):
                 self.table.add(batch)
             else:
@@ -257,7 +255,7 @@ class LanceStore:
     def set_metadata(self, namespace: str, block: Block) -> int:
         import pyarrow as pa
 
-        with self.lock, _map_errors(self.place):
+        with self.lock, self._map_errors():
             merge = self.table.merge_insert("key").when_matched_update_all()
             result = merge.execute(pa.table(self._make_columns(namespace, block)))
             self._count_write()
@@ -265,7 +263,7 @@ class LanceStore:
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
         chosen = self._compile(namespace, where) if ids is None else ids_condition(namespace, ids)
-        with self.lock, _map_errors(self.place):
+        with self.lock, self._map_errors():
             result = self.table.delete(chosen)
             self._count_write()
         return int(result.num_deleted_rows)
@@ -273,7 +271,7 @@ class LanceStore:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        with _map_errors(self.place):
+        with self._map_errors():
             query = self.table.search().where(ids_condition(namespace, ids)).select(_names(columns))
             return _to_block(query.limit(len(ids)).to_arrow(), columns)
 
@@ -311,7 +309,7 @@ class LanceStore:
                 builder = builder.refine_factor(self.options.refine).nprobes(64)
             else:
                 builder = builder.bypass_vector_index()
-            with _map_errors(self.place):
+            with self._map_errors():
                 answer = builder.to_batches().read_all()
             keys = answer.column("key").to_pylist()
             if not self.mixed and not all(key.startswith(prefix) for key in keys):
@@ -338,7 +336,7 @@ class LanceStore:
         chosen = self._compile(namespace, where)
 
         def ask(n: int) -> SearchResult:
-            with _map_errors(self.place):
+            with self._map_errors():
                 return search_words(self.table, tokens, chosen, n)
 
         # Rows after the index are compared anew by every question, so the first one asks for enough to see ties.
@@ -349,7 +347,7 @@ class LanceStore:
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         names = _names(columns) + (["namespace"] if namespace is None else [])
-        with _map_errors(self.place):
+        with self._map_errors():
             query = self.table.search().where(self._compile(namespace, where)).select(names)
             for batch in query.to_batches(rows):
                 for start in range(0, batch.num_rows, rows):
@@ -358,7 +356,7 @@ class LanceStore:
                     yield block.in_namespaces(part.column("namespace")) if namespace is None else block
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
-        with _map_errors(self.place):
+        with self._map_errors():
             return int(self.table.count_rows(self._compile(namespace, where)))
 
     def namespaces(self) -> dict[str, int]:
@@ -367,7 +365,7 @@ class LanceStore:
         import pyarrow.compute as pc
 
         counts: Counter[str] = Counter()
-        with _map_errors(self.place):
+        with self._map_errors():
             for batch in self.table.search().select(["namespace"]).to_batches(65_536):
                 for pair in pc.value_counts(batch.column("namespace")).to_pylist():
                     counts[pair["values"]] += pair["counts"]
@@ -378,6 +376,22 @@ class LanceStore:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with map_errors(self.place):
+            names = find_generations(self.name, _list_tables(self.database))
+        if self.table.name not in names:
+            raise CollectionGone(self.spec.collection, remade=bool(names))
+
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        """Turn the exceptions of LanceDB into ours, and into `CollectionGone` where the table is not there any more."""
+        try:
+            with map_errors(self.place):
+                yield
+        except VectorError:
+            self.check()
+            raise
+
     def refresh(self) -> None:
         pass
 
@@ -385,7 +399,7 @@ class LanceStore:
         from lancedb.index import BTree, HnswSq
 
         old = datetime.timedelta(minutes=self.options.keep_minutes)
-        with self.lock, _map_errors(self.place):
+        with self.lock, self._map_errors():
             rows = self.table.count_rows()
             held = {column for index in self.table.list_indices() for column in index.columns}
             for column in ("key", *self.hot.values()):
@@ -408,21 +422,23 @@ class LanceStore:
     def _vector_index(self, *, fresh: bool = False) -> Any:
         """Return the vector index or None; looked up again after some seconds, since other processes may build one."""
         if fresh or time.monotonic() - self.known[0] > 5:
-            vector_index = next((index for index in self.table.list_indices() if index.columns == ["vector"]), None)
+            with self._map_errors():
+                indices = self.table.list_indices()
+            vector_index = next((index for index in indices if index.columns == ["vector"]), None)
             self.known = (time.monotonic(), vector_index)
         return self.known[1]
 
     def _words_index(self) -> bool:
         """Return whether there is an index of words; it is built at the first search by words."""
         if not self.has_words_index:
-            with self.lock, _map_errors(self.place):
+            with self.lock, self._map_errors():
                 self.has_words_index = build_index(self.table)
         return self.has_words_index
 
     def info(self) -> EngineInfo:
         import lancedb
 
-        with _map_errors(self.place):
+        with self._map_errors():
             index = self._vector_index(fresh=True)
             stats = self.table.stats()
         kind = "none" if index is None else "ivf_hnsw_sq"
@@ -436,8 +452,10 @@ class LanceStore:
         return EngineInfo("LanceDB", lancedb.__version__, kind, rows, f"{self.place}/{self.table.name}.lance", details)
 
     def drop(self) -> None:
-        with self.lock, _map_errors(self.place):
-            self.database.drop_table(self.table.name, ignore_missing=True)
+        with self.lock, self._map_errors():
+            if find_generations(self.name, _list_tables(self.database)):
+                self.check()
+                self.database.drop_table(self.table.name, ignore_missing=True)
 
     def close(self) -> None:
         pass

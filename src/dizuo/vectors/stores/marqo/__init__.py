@@ -10,6 +10,7 @@ these are its routes over httpx. One structured index per collection, with the m
 - nothing counts what matches: a count is a scan of ids;
 - scores are a closeness in float32; they are computed anew from the vectors of the hits;
 - a deletion counts records that were not there: they are looked up before;
+- an index has a field whose name is its mark, which every document has: it is the mark of the collection;
 - a change of the index while another is going on is a conflict, and is tried again.
 """
 
@@ -36,13 +37,22 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import Denied, RowErrors, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, RowErrors, Transient, Unreachable
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
 from dizuo.vectors.stores.marqo import rows as marqo_rows
 from dizuo.vectors.stores.marqo.limits import FILTERS, LIMITS, TOP
-from dizuo.vectors.stores.marqo.rows import PLACES, field_names, read_rows, record_key, space_name, write_filter
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.stores.marqo.rows import (
+    PLACES,
+    field_names,
+    find_mark,
+    mark_field,
+    read_rows,
+    record_key,
+    space_name,
+    write_filter,
+)
+from dizuo.vectors.writing.naming import new_generation, physical_name
 from dizuo.vectors.writing.retrying import Patience
 
 __all__ = ["STORE"]
@@ -92,6 +102,9 @@ class Marqo:
     capabilities = Capabilities(max_dim=3000, filters=FILTERS, notes={"lexical": "Marqo's BM25 has tokens of its own"})
     spec: CollectionSpec
     index: str
+    generation: str
+    mark: dict[str, str]
+    """The field that every document has, since it belongs to this index."""
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
@@ -113,11 +126,13 @@ class Marqo:
                     "spaceType": SPACES[spec.metric],
                     "parameters": {"efConstruction": self.options.ef_construction, "m": self.options.m},
                 },
-                "allFields": marqo_rows.FIELDS,
+                "allFields": [*marqo_rows.FIELDS, {"name": mark_field(new_generation()), "type": "text"}],
                 "tensorFields": ["vector"],
             }
             self._send("POST", "", settings, existing=True)
             index_settings = self._send("GET", "/settings")
+        self.generation = find_mark(index_settings["allFields"])
+        self.mark = {mark_field(self.generation): ""} if self.generation else {}
         ours = {theirs: metric for metric, theirs in SPACES.items()}
         theirs = index_settings["annParameters"]["spaceType"]
         self.spec = request.check_existing(
@@ -136,22 +151,27 @@ class Marqo:
                 if item["status"] >= 400:
                     refused[by_key[item["_id"]]] = str(item.get("message") or item.get("error"))
         if refused:
+            self.check()
             raise RowErrors(refused)
+
+    def _space(self, namespace: str) -> str:
+        return space_name(namespace, self.generation)
 
     def _register_namespace(self, namespace: str) -> str:
         """Return the space of a namespace that has a record in the registry."""
-        space = space_name(namespace)
+        space = self._space(namespace)
         if namespace not in self.named:
             name = Block([namespace], np.ones((1, self.spec.dim), np.float32), ["{}"], [None])
-            rows, _ = marqo_rows.write_rows(REGISTRY, name)
+            rows, _ = marqo_rows.write_rows(REGISTRY + self.generation, name)
             for item in self._write_documents("POST", list(rows.values())):
                 if item["status"] >= 400:
+                    self.check()
                     raise VectorError(f"Marqo: {item}")
             self.named.add(namespace)
         return space
 
     def set_metadata(self, namespace: str, block: Block) -> int:
-        space = space_name(namespace)
+        space = self._space(namespace)
         there = {row["_id"]: row for row in self._get_documents(space, block.ids)}
         changes = []
         for id, metadata, text in zip(block.ids, block.metadata, block.metadata_texts, strict=True):
@@ -164,11 +184,12 @@ class Marqo:
             if item["status"] >= 400 and item["status"] != 404
         }
         if failed:
+            self.check()
             raise RowErrors(failed)
         return sum(item["status"] < 300 for item in items)
 
     def delete(self, namespace: str, *, ids: Sequence[str] | None, where: Filter | None) -> int:
-        space = space_name(namespace)
+        space = self._space(namespace)
         if ids is not None:
             keys = [row["_id"] for row in self._get_documents(space, ids)]
         else:
@@ -178,7 +199,8 @@ class Marqo:
         return len(keys)
 
     def _write_documents(self, method: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self._send(method, "/documents", {"documents": documents})["items"]
+        marked = [{**document, **self.mark} for document in documents]
+        items: list[dict[str, Any]] = self._send(method, "/documents", {"documents": marked})["items"]
         if any(item["status"] in (429, 503, 504) for item in items):
             raise Transient(f"{self.address} is busy")
         return items
@@ -186,7 +208,7 @@ class Marqo:
     # ---- reading
 
     def fetch(self, namespace: str, ids: Sequence[str], *, columns: Columns) -> Block:
-        return read_rows(self._get_documents(space_name(namespace), ids), columns, self.spec.dim)
+        return read_rows(self._get_documents(self._space(namespace), ids), columns, self.spec.dim)
 
     def _get_documents(self, space: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         documents: list[dict[str, Any]] = []
@@ -205,7 +227,7 @@ class Marqo:
         if not same or k >= TOP:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, TOP)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        space, results = space_name(namespace), []
+        space, results = self._space(namespace), []
         for query in queries:
 
             def ask(number: int, exactly: bool, query: Floats = query) -> SearchResult:
@@ -266,7 +288,7 @@ class Marqo:
     def _scan_rows(
         self, namespace: str, where: Filter | None, columns: Columns, rows: int, patience: Patience = ONCE
     ) -> Iterator[Block]:
-        for page in self._pages(space_name(namespace), where, columns, patience):
+        for page in self._pages(self._space(namespace), where, columns, patience):
             for start in range(0, len(page), rows):
                 yield read_rows(page[start : start + rows], columns, self.spec.dim)
 
@@ -303,10 +325,10 @@ class Marqo:
         names = [namespace] if namespace is not None else self._list_namespaces()
         # Each request is repeated by itself: of hundreds, some meet a busy server, and so would those of a second try.
         patience = Patience()
-        return sum(len(page) for name in names for page in self._pages(space_name(name), where, frozenset(), patience))
+        return sum(len(page) for name in names for page in self._pages(self._space(name), where, frozenset(), patience))
 
     def _list_namespaces(self) -> list[str]:
-        pages = self._pages(REGISTRY, None, frozenset(), Patience())
+        pages = self._pages(REGISTRY + self.generation, None, frozenset(), Patience())
         return sorted(id for page in pages for id in read_rows(page, frozenset(), self.spec.dim).ids)
 
     def namespaces(self) -> Mapping[str, int]:
@@ -314,6 +336,11 @@ class Marqo:
         return {name: count for name, count in counts.items() if count}
 
     # ---- the collection
+
+    def check(self) -> None:
+        settings = self._send("GET", "/settings", missing=True)
+        if settings is None or find_mark(settings["allFields"]) != self.generation:
+            raise CollectionGone(self.spec.collection, remade=settings is not None)
 
     def refresh(self) -> None:
         """Nothing to do: Marqo's writes are visible when they return."""
@@ -328,7 +355,9 @@ class Marqo:
         return EngineInfo("Marqo", version, "hnsw", rows, where=f"{self.address} {self.index}", details=details)
 
     def drop(self) -> None:
-        self._send("DELETE", "", missing=True)
+        if self._send("GET", "/settings", missing=True) is not None:
+            self.check()
+            self._send("DELETE", "", missing=True)
         self.named.clear()
 
     def close(self) -> None:
@@ -368,6 +397,8 @@ class Marqo:
         if answer.status_code in (429, 502, 503, 504) or code == "operation_conflict_error":
             after = answer.headers.get("retry-after", "")
             raise Transient(f"{self.address} is busy: {message}", after=float(after) if after.isdecimal() else None)
+        if code == "index_not_found" and not opening and hasattr(self, "spec"):
+            raise CollectionGone(self.spec.collection)
         raise VectorError(f"Marqo: {message}", details=[f"{method} {url}: {answer.status_code} {code}"])
 
     @contextmanager

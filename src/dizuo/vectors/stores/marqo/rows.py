@@ -41,6 +41,8 @@ __all__ = [
     "HELD",
     "PLACES",
     "field_names",
+    "find_mark",
+    "mark_field",
     "metadata_fields",
     "read_rows",
     "record_key",
@@ -49,8 +51,8 @@ __all__ = [
     "write_rows",
 ]
 
-HELD = 100_000
-"""Characters of a document as JSON that Marqo takes (MARQO_MAX_DOC_BYTES)."""
+HELD = 99_960
+"""Characters of a document as JSON that Marqo takes (MARQO_MAX_DOC_BYTES is 100,000), without its mark."""
 PLACES = 2**52
 """Every record has a place below this, by its id: what it is scanned by."""
 FIELDS: list[dict[str, Any]] = [
@@ -80,9 +82,24 @@ def record_key(space: str, id: str) -> str:
     return hashlib.sha256(f"{space}:{id}".encode()).hexdigest()[:40]
 
 
-def space_name(namespace: str) -> str:
-    """Return the name of a namespace in filters."""
-    return "n" + hashlib.sha256(namespace.encode()).hexdigest()[:24]
+def space_name(namespace: str, generation: str) -> str:
+    """Return the name of a namespace in filters; no two collections have the same."""
+    return "n" + hashlib.sha256(f"{generation}{namespace}".encode()).hexdigest()[:24]
+
+
+def mark_field(generation: str) -> str:
+    """Return the field whose name is the mark of an index.
+
+    An index has the fields that it was made with. So its settings tell the mark, and documents that have the field are
+    refused by an index that somebody has made in the place of theirs.
+    """
+    return f"generation_{generation}"
+
+
+def find_mark(fields: Sequence[Mapping[str, Any]]) -> str:
+    """Return the mark of an index with these fields; empty where it was made before there were marks."""
+    marks = [field["name"].removeprefix("generation_") for field in fields if field["name"].startswith("generation_")]
+    return marks[0] if marks else ""
 
 
 def metadata_fields(metadata: Mapping[str, Any], text: str) -> dict[str, Any]:

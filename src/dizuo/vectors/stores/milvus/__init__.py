@@ -14,7 +14,8 @@ and document as pieces of text (a text field ends at 65,535 bytes), `t` tags and
 - the server has neither BM25 nor sparse vectors before 2.4, and Lite counts documents and lengths by segment, not by
   namespace; so words are searched in dizuo's side-car;
 - the server indexes sealed segments half a second or minutes later: `optimize` waits for it;
-- neither lists the namespaces of a collection: rows with `ns` = `!` name them, and the first says dim and metric.
+- neither lists the namespaces of a collection: rows with `ns` = `!` name them, and the first says dim and metric;
+- pymilvus keeps what it has read of a collection by its name, so a name ends in a mark and never comes back.
 """
 
 from __future__ import annotations
@@ -55,18 +56,18 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import RowErrors
+from dizuo.vectors.protocol.errors import CollectionGone, RowErrors
+from dizuo.vectors.protocol.guard import check_client
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
+from dizuo.vectors.stores.milvus import collections as collections
 from dizuo.vectors.stores.milvus.errors import map_errors
-from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, PIECES, QUERIES, SERVER, TAGS, WINDOW, find_fault
+from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, QUERIES, SERVER, WINDOW, find_fault
 from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
-METRICS = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
-DIGEST = 16
 PATIENCE = 600.0
 """Seconds that `optimize` waits for the server to flush, and then for its index."""
 MARK = "!"
@@ -98,6 +99,7 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Milvus
         raise MissingPackage("pymilvus", purpose="milvus://", install="dizuo[milvus]") from error
     # pymilvus also writes the traceback of every failed call to the standard error.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    check_client("pymilvus")  # gRPC
     lite = not url.extra and url.place.endswith(".db")
     with map_errors(str(url), opening=True):
         if lite:
@@ -123,12 +125,15 @@ class Milvus:
     batch_bytes = 16 * 2**20
 
     spec: CollectionSpec
+    root: str
     name: str
+    generation: str
 
     def __init__(self, client: Any, options: Options, address: str, path: Path | None) -> None:
         self.client, self.options, self.address, self.path = client, options, address, path
         self.lite = path is not None
-        self.sidecar_folder: Path | None = None if path is None else path.with_name(f"{path.name}-lexical")
+        # Lite's "file" is a folder: what is inside is moved and removed with it.
+        self.sidecar_folder: Path | None = None if path is None else path / "dizuo-lexical"
         self.known: set[str] = set()
         self.closed = False
         self.capabilities = Capabilities(
@@ -145,49 +150,31 @@ class Milvus:
 
     def open(self, request: CollectionRequest) -> None:
         """Find or make the collection."""
-        self.name = physical_name(request.collection)
-        with self._map_errors():
-            if not self.client.has_collection(self.name):
-                self._make_collection(request.check_new())
+        self.root = physical_name(request.collection)
+        with map_errors(self.address):
+            held = collections.find(self.client, self.root)
+            if held is None:
+                self.name = generation_name(self.root, new_generation())
+                self.spec = spec = request.check_new()
+                graph = None if self.lite else {"M": self.options.m, "efConstruction": self.options.ef_construction}
+                collections.make(self.client, self.name, spec, graph)
+                self._write_facts(spec)
+                held = collections.find(self.client, self.root) or self.name
+                if held != self.name:
+                    self.client.drop_collection(self.name)  # another process was faster
+            self.name = held
+            self.generation = find_generations(self.root, [held])[held]
             self.client.load_collection(self.name)
             marks = self._query(f'pk == "{MARK}"', ["m"], 1)
             if not marks:  # made by a process that was killed right after, or that is about to write the mark
-                self.spec = spec = request.check_new()
-                self._write_mark(
-                    MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection})
-                )
+                self.spec = request.check_new()
+                self._write_facts(self.spec)
                 marks = self._query(f'pk == "{MARK}"', ["m"], 1)
         facts = json.loads("".join(marks[0]["m"]))
         self.spec = request.check_existing(facts["dim"], facts["metric"])
 
-    def _make_collection(self, spec: CollectionSpec) -> None:
-        from pymilvus import DataType, MilvusException
-
-        self.spec = spec
-        schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("pk", DataType.VARCHAR, is_primary=True, max_length=64)
-        schema.add_field("id", DataType.VARCHAR, max_length=600)
-        schema.add_field("ns", DataType.VARCHAR, max_length=DIGEST)
-        schema.add_field("v", DataType.FLOAT_VECTOR, dim=spec.dim)
-        for name, most, length in (("t", TAGS, 20), ("m", PIECES, 65_535), ("d", PIECES, 65_535)):
-            schema.add_field(name, DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=most, max_length=length)
-        schema.add_field("n", DataType.JSON)
-        index = self.client.prepare_index_params()
-        graph = {"M": self.options.m, "efConstruction": self.options.ef_construction}
-        index.add_index(
-            "v",
-            index_type="FLAT" if self.lite else "HNSW",
-            metric_type=METRICS[spec.metric],
-            params={} if self.lite else graph,
-        )
-        try:
-            self.client.create_collection(self.name, schema=schema, index_params=index, consistency_level="Strong")
-        except MilvusException as error:
-            if not self.client.has_collection(self.name):  # no other process has made it first
-                raise error
-            return
-        facts = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
-        self._write_mark(MARK, json.dumps(facts))
+    def _write_facts(self, spec: CollectionSpec) -> None:
+        self._write_mark(MARK, json.dumps({"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}))
 
     def _write_mark(self, key: str, text: str) -> None:
         vector = np.zeros(self.spec.dim, np.float32)
@@ -378,6 +365,12 @@ class Milvus:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with map_errors(self.address):
+            names = find_generations(self.root, self.client.list_collections())
+        if self.name not in names:
+            raise CollectionGone(self.spec.collection, remade=bool(names))
+
     def refresh(self) -> None:
         """Nothing to do: every call asks for Strong consistency."""
 
@@ -414,8 +407,10 @@ class Milvus:
         return EngineInfo(name, version, kind, covered, where=f"{self.address} {self.name}", details=details)
 
     def drop(self) -> None:
-        with self._map_errors():
-            self.client.drop_collection(self.name)
+        with map_errors(self.address):
+            if find_generations(self.root, self.client.list_collections()):
+                self.check()
+                self.client.drop_collection(self.name)
         self.known.clear()
 
     def close(self) -> None:
@@ -427,12 +422,12 @@ class Milvus:
 
     @contextmanager
     def _map_errors(self) -> Iterator[None]:
-        with map_errors(self.address):
+        with map_errors(self.address, collection=self.spec.collection if hasattr(self, "spec") else None):
             yield
 
 
 def _hash_namespace(namespace: str) -> str:
-    return hashlib.sha256(namespace.encode()).hexdigest()[:DIGEST]
+    return hashlib.sha256(namespace.encode()).hexdigest()[: collections.DIGEST]
 
 
 def _fields(columns: Columns) -> list[str]:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dizuo.errors import VectorError
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
 
 __all__ = ["map_errors"]
+
+NOT_FOUND = 100
+"""Milvus' code of a collection that is not there."""
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -22,8 +25,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 @contextmanager
-def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
-    """Turn the exceptions of pymilvus into ours."""
+def map_errors(address: str, *, opening: bool = False, collection: str | None = None) -> Iterator[None]:
+    """Turn the exceptions of pymilvus into ours; once a collection is open, one that is missing is that one."""
     import grpc
     from pymilvus import MilvusException
 
@@ -34,6 +37,8 @@ def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
         low = " ".join(map(str, _chain(error))).lower()  # pymilvus calls a wrong password a failed connection
         if "auth check failure" in low or "unauthenticated" in low or "permission" in low:
             raise Denied(f"{address} refused the user or password", hint="check the address") from error
+        if collection is not None and getattr(error, "code", None) == NOT_FOUND:
+            raise CollectionGone(collection) from error
         if opening and ("fail connecting" in low or "unavailable" in low):
             raise Unreachable(
                 f"no Milvus answers at {address}", hint="is the server running, and the port right?"

@@ -1,7 +1,8 @@
 """Pinecone, `pinecone://:API-KEY@` or with PINECONE_API_KEY in the environment; serverless indexes.
 
 Tested against an emulator of ours behind a proxy that validates every request by the vendor's OpenAPI documents
-(2025-10), and against the real service where PINECONE_API_KEY is set. One index per collection. Pitfalls:
+(2025-10), and against the real service where PINECONE_API_KEY is set. One index per collection, whose name ends in the
+mark of the collection: its host does too, so nobody reaches the index that somebody has made anew. Pitfalls:
 
 - it is eventually consistent: the answer to a write has its number (LSN, per namespace), and that to a read has the
   number up to which it sees writes. A write waits for its number, and a read that lags behind what this connection
@@ -21,7 +22,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,10 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
-from dizuo.vectors.protocol.errors import RowErrors, Transient
+from dizuo.vectors.protocol.errors import CollectionGone, RowErrors, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.scores import pairwise
+from dizuo.vectors.stores.pinecone import indexes as indexes
 from dizuo.vectors.stores.pinecone import rows as pinecone_rows
 from dizuo.vectors.stores.pinecone.errors import map_errors
 from dizuo.vectors.stores.pinecone.limits import FILTERS, LIMITS, TOP
@@ -60,7 +62,6 @@ from dizuo.vectors.writing.retrying import Patience
 
 __all__ = ["STORE"]
 
-METRICS = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
 ANSWER = 3_500_000
 """Bytes that an answer may have at worst; Pinecone's limit is 4 MB."""
 ONCE = Patience(attempts=1)
@@ -118,6 +119,7 @@ class Pinecone:
         max_dim=19_999, filters=FILTERS, notes={"lexical": "Pinecone's dense indexes have no words"}
     )
     spec: CollectionSpec
+    generation: str
     index: Any
 
     def __init__(self, client: Any, options: Options, address: str) -> None:
@@ -130,43 +132,29 @@ class Pinecone:
         """Find or make the index, and wait until it is ready."""
         import pinecone
 
-        self.name = physical_name(request.collection, limit=45).replace("_", "-")
-        for _ in self._poll(f"the index {self.name} is not ready"):
-            with self._map_errors(opening=True):
-                description = self._describe_index()
-                if description is None or description.status.state == "Terminating":
+        self.root = physical_name(request.collection, limit=35)
+        own: str | None = None
+        for _ in self._poll(f"no index of {request.collection!r} is ready"):
+            with map_errors(self.address, opening=True):
+                description = indexes.find(self.client, self.root)
+                if description is None:
                     spec = request.check_new()
-                    if description is None:
-                        self._create(spec, pinecone)
+                    place = pinecone.ServerlessSpec(cloud=self.options.cloud, region=self.options.region)
+                    own = own or indexes.make(self.client, self.root, spec, place)
                     continue
-            ours = {theirs: metric for metric, theirs in METRICS.items()}
+            ours = {theirs: metric for metric, theirs in indexes.METRICS.items()}
             metric = ours.get(description.metric, description.metric)
             self.spec = request.check_existing(description.dimension - (metric != "cosine"), metric)
             if description.status.ready:
                 break
         assert description is not None
+        self.name = description.name
+        self.generation = indexes.mark_of(self.root, self.name) or ""
+        if own not in (None, self.name):  # another process has made one at the same moment
+            with map_errors(self.address, opening=True):
+                self.client.indexes.delete(own, timeout=-1)
         self.extra_number = self.spec.metric != "cosine"
         self.index = self.client.index(host=description.host)
-
-    def _create(self, spec: CollectionSpec, pinecone: Any) -> None:
-        try:
-            self.client.indexes.create(
-                name=self.name,
-                dimension=spec.dim + (spec.metric != "cosine"),
-                metric=METRICS[spec.metric],
-                spec=pinecone.ServerlessSpec(cloud=self.options.cloud, region=self.options.region),
-                timeout=-1,
-            )
-        except pinecone.ConflictError:
-            return  # another process has made it at this moment
-
-    def _describe_index(self) -> Any | None:
-        from pinecone import NotFoundError
-
-        try:
-            return self.client.indexes.describe(self.name)
-        except NotFoundError:
-            return None
 
     # ---- writing
 
@@ -375,6 +363,12 @@ class Pinecone:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with map_errors(self.address):
+            found = indexes.find(self.client, self.root)
+        if found is None or found.name != self.name:
+            raise CollectionGone(self.spec.collection, remade=found is not None)
+
     def refresh(self) -> None:
         for space in list(self.committed):
             self._wait_until_seen(space)
@@ -394,14 +388,18 @@ class Pinecone:
     def drop(self) -> None:
         from pinecone import NotFoundError
 
-        with self._map_errors():
+        with map_errors(self.address):
+            if indexes.find(self.client, self.root) is None:
+                return
+        self.check()
+        with map_errors(self.address, opening=True):
             try:
                 self.client.indexes.delete(self.name, timeout=-1)
             except NotFoundError:
                 return
         for _ in self._poll(f"the index {self.name} is still being removed"):
-            with self._map_errors():
-                if self._describe_index() is None:
+            with map_errors(self.address, opening=True):
+                if all(index.name != self.name for index in self.client.indexes.list()):
                     return
 
     def close(self) -> None:
@@ -431,8 +429,9 @@ class Pinecone:
             try:
                 with self._map_errors():
                     answer = self.index.query(vector=probe, top_k=1, namespace=space)
-            except NotFoundError:
-                continue  # a namespace that was just made
+            except NotFoundError:  # a namespace that was just made, or all is gone
+                self.check()
+                continue
             now = _read_lsn(answer, RECONCILED)
             if now is None:
                 raise VectorError(
@@ -468,8 +467,15 @@ class Pinecone:
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 
-    def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
-        return map_errors(self.address, opening=opening)
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        try:
+            with map_errors(self.address):
+                yield
+        except Transient as error:
+            if type(error.__cause__).__name__ == "PineconeConnectionError":  # the host of an index goes with it
+                self.check()
+            raise
 
 
 class _Closed:

@@ -1,6 +1,7 @@
 """`postgresql://user:password@host/database`: PostgreSQL with pgvector; records, words and counts in one transaction.
 
-A collection is three tables: records, postings (for BM25, `dizuo.vectors.lexical.bm25`) and counts by namespace.
+A collection is three tables: records, postings (for BM25, `dizuo.vectors.lexical.bm25`) and counts by namespace. Their
+names end in the mark of the collection, so those of one that was dropped are not found, and never those of the next.
 Writers of one namespace take turns by an advisory lock from the moment their batch is on the server.
 
 Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
@@ -36,6 +37,7 @@ from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
 from dizuo.vectors.protocol.store import Columns, SearchResult, Store
+from dizuo.vectors.stores.postgresql import tables as tables
 from dizuo.vectors.stores.postgresql import wire as wire
 from dizuo.vectors.stores.postgresql.filters import (
     compile_filter,
@@ -45,7 +47,7 @@ from dizuo.vectors.stores.postgresql.filters import (
     unescape_nul,
 )
 from dizuo.vectors.stores.postgresql.limits import FILTERS, LIMITS
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import find_generations, physical_name
 
 __all__ = ["STORE"]
 
@@ -97,57 +99,21 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
 
 
 def _open_collection(pool: Any, connection: Any, request: CollectionRequest, options: Options) -> PostgresStore:
-    name = physical_name(request.collection, limit=40)
+    name, schema = physical_name(request.collection, limit=40), options.schema
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"dizuo open {name}"])
     if connection.execute("SHOW server_encoding").fetchone()[0] != "UTF8":
         raise VectorError(f"the database {pool.shown} is not in UTF-8", hint="CREATE DATABASE … ENCODING 'UTF8'")
-    table = f'"{options.schema}"."{name}"' if options.schema else f'"{name}"'
-    existing = connection.execute(
-        "SELECT a.atttypmod, obj_description(a.attrelid) FROM pg_attribute a"
-        " WHERE a.attrelid = to_regclass(%s) AND a.attname = 'vector'",
-        [table],
-    ).fetchone()
+    existing = tables.find(connection, name, schema)
     if existing is not None:
-        mark, _, metric = (existing[1] or "").partition(":")
+        table, dim, comment = existing
+        mark, _, metric = (comment or "").partition(":")
         if mark != "dizuo":
-            raise VectorError(f"the table {name} in {pool.shown} was not made by dizuo", hint="use another collection")
-        return PostgresStore(pool, request.check_existing(existing[0], metric), options, table)
+            raise VectorError(f"the table {table} in {pool.shown} was not made by dizuo", hint="use another collection")
+        return PostgresStore(pool, request.check_existing(dim, metric), options, name, table)
     spec = request.check_new()
     if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
-    import psycopg
-
-    from dizuo.vectors.stores.postgresql.pool import register_types
-
-    try:
-        if options.schema:
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{options.schema}"')
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dizuo extension', 0))")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        register_types(connection)
-    except psycopg.errors.InsufficientPrivilege:
-        raise VectorError(f"the extension vector is not in {pool.shown}", hint="CREATE EXTENSION vector") from None
-    except psycopg.errors.FeatureNotSupported as error:
-        raise VectorError("the server has no pgvector", hint="install the package pgvector beside it") from error
-    words, counts = _name_table(table, "words"), _name_table(table, "counts")
-    for statement in (
-        f'CREATE TABLE {table} (row bigint GENERATED ALWAYS AS IDENTITY UNIQUE, namespace text COLLATE "C" NOT NULL,'
-        f' id text COLLATE "C" NOT NULL, vector vector({spec.dim}) NOT NULL, metadata text NOT NULL,'
-        f" facts jsonb NOT NULL, document text, length int NOT NULL, PRIMARY KEY (namespace, id))",
-        f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE EXTERNAL",  # floats do not compress
-        f'CREATE TABLE {words} (namespace text COLLATE "C" NOT NULL, token text COLLATE "C" NOT NULL,'
-        f" row bigint NOT NULL, count int NOT NULL, PRIMARY KEY (namespace, token, row) INCLUDE (count))",
-        f"CREATE INDEX ON {words} (row)",
-        f'CREATE TABLE {counts} (namespace text COLLATE "C" PRIMARY KEY, rows bigint NOT NULL,'
-        f" documents bigint NOT NULL, tokens bigint NOT NULL)",
-        f"COMMENT ON TABLE {table} IS 'dizuo:{spec.metric}'",
-    ):
-        connection.execute(statement)
-    return PostgresStore(pool, spec, options, table)
-
-
-def _name_table(table: str, what: str) -> str:
-    return f'{table[:-1]}_{what}"'
+    return PostgresStore(pool, spec, options, name, tables.make(connection, name, schema, spec, pool.shown))
 
 
 class PostgresStore:
@@ -158,10 +124,12 @@ class PostgresStore:
     sidecar_folder: Path | None = None
     capabilities = Capabilities(atomic_batches=True, threads=True, max_dim=16_000, filters=FILTERS, lexical="portable")
 
-    def __init__(self, pool: Any, spec: CollectionSpec, options: Options, table: str) -> None:
-        self.pool, self.spec, self.options, self.table = pool, spec, options, table
-        self.words, self.counts = _name_table(table, "words"), _name_table(table, "counts")
-        self.index = f'"{table.split(chr(34))[-2]}_hnsw"'
+    def __init__(self, pool: Any, spec: CollectionSpec, options: Options, name: str, table: str) -> None:
+        self.pool, self.spec, self.options, self.name = pool, spec, options, name
+        self.generation = find_generations(name, [table])[table]
+        self.table, pool.collection = tables.qualify(table, options.schema), spec.collection
+        self.words, self.counts = tables.part(self.table, "words"), tables.part(self.table, "counts")
+        self.index = f'"{table}_hnsw"'
         self.known: tuple[float, bool] = (-60.0, False)
         self.mixed = False
 
@@ -416,12 +384,16 @@ class PostgresStore:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with self.pool.connection() as connection:
+            tables.check(connection, self.name, self.options.schema, self.table, self.spec.collection)
+
     def refresh(self) -> None:
         pass
 
     def optimize(self, *, force_index: bool, watch: Watcher) -> None:
         facts_index = f'"{self.index[1:-6]}_facts"'
-        with self.pool.connection() as connection:
+        with self.pool.connection() as connection, tables.limit_waiting(connection, self.spec.collection):
             rows = int(connection.execute(f"SELECT coalesce(sum(rows), 0)::bigint FROM {self.counts}").fetchone()[0])
             if rows > 1000:
                 connection.execute(
@@ -472,8 +444,7 @@ class PostgresStore:
 
     def drop(self) -> None:
         with self.pool.connection() as connection, connection.transaction():
-            for table in (self.table, self.words, self.counts):
-                connection.execute(f"DROP TABLE IF EXISTS {table}")
+            tables.drop(connection, self.name, self.options.schema, self.table, self.spec.collection)
 
     def close(self) -> None:
         self.pool.close()

@@ -14,7 +14,7 @@ from psycopg.pq import Format
 from dizuo.errors import VectorError
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.points import Floats
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
 from dizuo.vectors.stores.postgresql.wire import TEXTS, text_array, to_wire
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Pool:
             "dbname": url.path.strip("/") or None, "application_name": "dizuo", **settings,
         }  # fmt: skip
         self.where = {key: value for key, value in self.where.items() if value is not None}
-        self.shown = str(url)
+        self.shown, self.collection = str(url), ""
         self.idle: list[Any] = []
         self.lock = threading.Lock()
         self.closed = False
@@ -126,6 +126,8 @@ class Pool:
         code, text = error.sqlstate or "", _first_line(error)
         if code in _DENIED:
             return Denied(f"{self.shown}: {text}", hint="check what this user may do")
+        if code == "42P01":  # no such table: all that is asked for here are the collection's own
+            return CollectionGone(self.collection)
         if connection.closed or connection.broken:
             return Transient(f"the connection to {self.shown} was lost: {text}", hint="is the server still running?")
         if code in _AGAIN or code.startswith("08"):

@@ -2,7 +2,8 @@
 
 Tested against Redis 8.2 with RediSearch 2.10. A record is a hash: `v` has the bytes of the vector, `m` the metadata as
 JSON, `d` the document, `t` the tags and further fields the numbers that filters read (`exact/tags_and_numbers.py`), and
-`o` a hash of the id, in whose order scans go. Every namespace has an index of its own. Pitfalls:
+`o` a hash of the id, in whose order scans go. Every namespace has an index of its own. All keys of a collection begin
+with its mark, but for the one that says which mark it has. Pitfalls:
 
 - a filter can read a number only if its field is in the schema of the index, and adding a field builds the whole index
   anew, vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, and metadata keys
@@ -22,7 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from dizuo.events import Watcher
 from dizuo.vectors import scores
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
+from dizuo.vectors.exact.places import place_of, split_places
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
 from dizuo.vectors.exact.tags_and_numbers import (
     ON_EVERY_RECORD,
@@ -49,7 +50,9 @@ from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
 from dizuo.vectors.protocol.collection import CollectionRequest, CollectionSpec
 from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import CollectionGone, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult
+from dizuo.vectors.stores.redis.answers import pairs, text_of
 from dizuo.vectors.stores.redis.errors import map_errors
 from dizuo.vectors.stores.redis.filters import (
     may_skip,
@@ -59,31 +62,17 @@ from dizuo.vectors.stores.redis.filters import (
     write_window,
 )
 from dizuo.vectors.stores.redis.limits import ANSWERS, FILTERS, LIMITS
+from dizuo.vectors.stores.redis.scripts import ASSIGN, CHANGE, REMOVE
 from dizuo.vectors.stores.redis.words import Words
-from dizuo.vectors.writing.naming import physical_name
+from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
 __all__ = ["STORE"]
 
 DISTANCES = {"cosine": "COSINE", "dot": "IP", "l2": "L2"}
-POSITIONS = 2**53
 FEW = 5000
 """Records that match a filter up to which all of them are listed, where the best by words are looked for among them."""
 NAMES = {"vectors": "v", "metadata": "m", "documents": "d"}
 METADATA: Columns = frozenset({"metadata"})
-ASSIGN = """
-local held = redis.call('HLEN', KEYS[1])
-for place = 2, #ARGV do
-  if held < tonumber(ARGV[1]) and redis.call('HSETNX', KEYS[1], ARGV[place], held) == 1 then held = held + 1 end
-end
-return redis.call('HGETALL', KEYS[1])
-"""
-"""Gives a slot to each number that has none, as long as there are slots, and returns all of them."""
-CHANGE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
-return 1
-"""
-"""Sets fields of a hash if it exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +128,7 @@ class Redis:
 
     def __init__(self, client: Any, request: CollectionRequest, options: Options, address: str) -> None:
         self.client, self.options, self.address = client, options, address
-        self.root = physical_name(request.collection)
+        self.key = physical_name(request.collection)
         self.ready: set[str] = set()
         """Namespaces whose index is known to cover all records."""
         self.slots: dict[str, str] = {}
@@ -147,6 +136,7 @@ class Redis:
         pool = client.connection_pool
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
         self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
+        self.remove = client.register_script(REMOVE)
         self.words = Words(client)
         self.spec = self._open(request)
 
@@ -157,15 +147,19 @@ class Redis:
 
     def _open(self, request: CollectionRequest) -> CollectionSpec:
         with self._map_errors(opening=True):
-            stored = self.client.get(self.root)
+            stored = self.client.get(self.key)
             if stored is None:
                 spec = request.check_new()
                 facts: dict[str, Any] = {"dim": spec.dim, "metric": spec.metric, "collection": spec.collection}
-                facts |= {"slots": self.options.slots, "words": TOKENIZER}
+                facts |= {"slots": self.options.slots, "words": TOKENIZER, "generation": new_generation()}
                 self.client.execute_command("FT._LIST")  # fails where the search module is missing
-                self.client.set(self.root, json.dumps(facts), nx=True)
-                stored = self.client.get(self.root)
-        facts = json.loads(stored)
+                self.client.set(self.key, json.dumps(facts), nx=True)
+                stored = self.client.get(self.key)
+        if stored is None:
+            raise Transient(f"the collection {request.collection!r} was dropped while it was opened")
+        self.stored, facts = stored, json.loads(stored)
+        self.generation = facts.get("generation", "")
+        self.root = generation_name(self.key, self.generation)
         self.most = int(facts["slots"])
         request.check_tokenizer(facts.get("words"))
         return request.check_existing(facts["dim"], facts["metric"])
@@ -173,9 +167,11 @@ class Redis:
     # ---- writing
 
     def prepare(self, namespace: str, block: Block) -> None:
-        block.prepared = [(flatten(row), _scan_position(id)) for id, row in zip(block.ids, block.metadata, strict=True)]
+        block.prepared = [(flatten(row), place_of(id)) for id, row in zip(block.ids, block.metadata, strict=True)]
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
+        import redis
+
         if block.prepared is None:
             self.prepare(namespace, block)
         name = self._open_index(namespace, make=True)
@@ -186,7 +182,11 @@ class Redis:
             if document is not None:
                 row["d"] = document
         with self._map_errors():
-            self.words.put(name, block.ids, rows, block.documents_arrow)
+            try:
+                self.words.put(name, block.ids, rows, block.documents_arrow, (self.key, self.stored))
+            except redis.WatchError:  # a collection that is dropped before all of it is written gets nothing
+                self.check()
+                raise Transient(f"the collection {self.spec.collection!r} was touched while it was written") from None
             self.words.compact_if_worth(name)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
@@ -331,11 +331,8 @@ class Redis:
         condition, same = self._condition(where)
         needed = columns if same else columns | {"metadata"}
         skip = len(name) + 1
-        # A cursor leaves records out, or returns them twice, when a record or the schema changes meanwhile. So every id
-        # has a position in [0, 2^53), and this range is read in windows of about `rows` records.
-        windows = max(1, -(-self._count_matching(name, write_query(condition, self.slots)) // rows))
-        edges = [POSITIONS * n // windows for n in range(windows + 1)]
-        for low, high in pairwise(edges):
+        # A cursor leaves records out, or returns them twice, when a record or the schema changes meanwhile.
+        for low, high in split_places(self._count_matching(name, write_query(condition, self.slots)), rows):
             window = write_window(condition, self.slots, "o", low, high)
             with self._map_errors():
                 _, *keys = self.client.execute_command(
@@ -373,6 +370,12 @@ class Redis:
 
     # ---- the collection
 
+    def check(self) -> None:
+        with self._map_errors():
+            stored = self.client.get(self.key)
+        if stored != self.stored:
+            raise CollectionGone(self.spec.collection, remade=stored is not None)
+
     def refresh(self) -> None:
         """Nothing to do: the module indexes a hash while it is written."""
 
@@ -386,8 +389,8 @@ class Redis:
         with self._map_errors():
             version = str(self.client.info("server")["redis_version"])
             modules = {
-                _text(module[b"name"]): module[b"ver"]
-                for module in map(_pairs, self.client.execute_command("MODULE", "LIST"))
+                text_of(module[b"name"]): module[b"ver"]
+                for module in map(pairs, self.client.execute_command("MODULE", "LIST"))
             }
         number = int(modules.get("search", 0))
         version += f", search {number // 10000}.{number // 100 % 100}.{number % 100}"
@@ -399,11 +402,14 @@ class Redis:
         import redis
 
         with self._map_errors():
+            # From here on nobody writes to it any more.
+            if self.client.get(self.key) is not None and not self.remove(keys=[self.key], args=[self.stored]):
+                self.check()
             for name in self.client.hvals(f"{self.root}:namespaces"):
                 with suppress(redis.ResponseError):  # somebody else has dropped it
                     self.client.execute_command("FT.DROPINDEX", name, "DD")
                 self.words.drop(name.decode())
-            self.client.delete(self.root, f"{self.root}:namespaces", f"{self.root}:slots")
+            self.client.delete(f"{self.root}:namespaces", f"{self.root}:slots")
         self.ready.clear()
         self.slots.clear()
 
@@ -423,6 +429,7 @@ class Redis:
             if not self.client.hexists(f"{self.root}:namespaces", namespace):
                 if not make:
                     return None
+                self.check()
                 options = self.options
                 command = ["FT.CREATE", name, "ON", "HASH", "PREFIX", "1", f"{name}:", "STOPWORDS", "0", "SCHEMA"]
                 command += ["v", "VECTOR", "HNSW", "12", "TYPE", "FLOAT32", "DIM", str(self.spec.dim)]
@@ -445,7 +452,7 @@ class Redis:
         pause = 0.005
         while True:
             with self._map_errors():
-                facts = _pairs(self.client.execute_command("FT.INFO", name))
+                facts = pairs(self.client.execute_command("FT.INFO", name))
             if not int(facts[b"indexing"]) and float(facts[b"percent_indexed"]) >= 1:
                 return
             time.sleep(pause)
@@ -482,19 +489,7 @@ class Redis:
         return readable(condition, self.slots), same
 
     def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
-        return map_errors(self.address, opening=opening)
-
-
-def _scan_position(id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "big") % POSITIONS
-
-
-def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+        return map_errors(self.address, opening=opening, collection="" if opening else self.spec.collection)
 
 
 STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=("tls",))

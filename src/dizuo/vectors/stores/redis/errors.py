@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dizuo.errors import VectorError
-from dizuo.vectors.protocol.errors import Denied, Transient, Unreachable
+from dizuo.vectors.protocol.errors import CollectionGone, Denied, Transient, Unreachable
 
 __all__ = ["map_errors"]
 
 
 @contextmanager
-def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
+def map_errors(address: str, *, opening: bool = False, collection: str = "") -> Iterator[None]:
     """Turn the exceptions of Redis' client into ours.
 
     Args:
         address: of the server, for the messages.
         opening: whether the connection is being opened, where a missing server is the user's address.
+        collection: whose indexes these are; one that is missing was dropped.
     """
     import redis
 
@@ -36,4 +37,6 @@ def map_errors(address: str, *, opening: bool = False) -> Iterator[None]:
         if "unknown command" in str(error):
             hint = "run Redis 8, Redis Stack, or load redisearch.so"
             raise VectorError(f"the Redis at {address} has no search module", hint=hint) from error
+        if collection and ("no such index" in str(error).lower() or "unknown index name" in str(error).lower()):
+            raise CollectionGone(collection) from error
         raise VectorError(f"Redis: {error}") from error

@@ -101,7 +101,9 @@ class Words:
         pipe.scripts.add(self.scripts[script])
         pipe.execute_command("EVALSHA", self.scripts[script].sha, len(keys), *keys, *args)
 
-    def put(self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any) -> None:
+    def put(
+        self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any, watched: tuple[str, bytes]
+    ) -> None:
         """Replace records and write their words, in one transaction.
 
         Args:
@@ -109,14 +111,22 @@ class Words:
             ids: of the records.
             rows: their fields.
             texts: their documents, an Arrow array.
-        """
-        if texts.null_count == len(texts) and self._put_wordless(name, ids, rows):
-            return
-        pipe = self.client.pipeline(transaction=True)
-        self._queue_put(pipe, name, ids, rows, texts)
-        pipe.execute()
+            watched: a key, and the value that it has until all is written.
 
-    def _put_wordless(self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]]) -> bool:
+        Raises:
+            redis.WatchError: it has not; nothing is written.
+        """
+        if texts.null_count == len(texts) and self._put_wordless(name, ids, rows, watched):
+            return
+        with self.client.pipeline(transaction=True) as pipe:
+            _watch(pipe, *watched)
+            pipe.multi()
+            self._queue_put(pipe, name, ids, rows, texts)
+            pipe.execute()
+
+    def _put_wordless(
+        self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], watched: tuple[str, bytes]
+    ) -> bool:
         """Return whether records were replaced without a script, which they can be where no record has words yet.
 
         A script reads every value of a record once more: 30 µs of 240 (measured, 384 numbers).
@@ -125,6 +135,7 @@ class Words:
 
         with self.client.pipeline(transaction=True) as pipe:
             pipe.watch(f"{name}/stats")  # a writer of words changes it, and then this transaction fails
+            _watch(pipe, *watched)
             if int(pipe.hget(f"{name}/stats", "documents") or 0):
                 return False
             pipe.multi()
@@ -260,6 +271,14 @@ class Words:
                 self.client.unlink(*part)
                 part = []
         self.client.unlink(*part, *(f"{name}/{suffix}" for suffix in ("tokens", "ids", "dead", "stats")))
+
+
+def _watch(pipe: Any, key: str, value: bytes) -> None:
+    import redis
+
+    pipe.watch(key)
+    if pipe.get(key) != value:
+        raise redis.WatchError(key)
 
 
 def _scores(
