@@ -56,7 +56,7 @@ def lengths(filter: Filter) -> list[int]:
     return [len(filter.values)] if isinstance(filter, In) else []
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(filters(), st.lists(metadata(), min_size=1, max_size=4), limits)
 def test_the_parts_of_a_filter_are_within_the_limits_and_mean_the_same_together(
     where: Filter, rows: list[dict[str, Any]], most: FilterLimits

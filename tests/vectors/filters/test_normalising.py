@@ -19,7 +19,7 @@ from dizuo.vectors.filters.tree import And, Compare, Filter, In, Not, Or, operat
 X, Y = field("x"), field("y")
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(filters(), metadata())
 def test_the_simplest_form_means_the_same(where: Filter, row: dict[str, Any]) -> None:
     for lists in (True, False):

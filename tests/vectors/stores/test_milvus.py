@@ -18,6 +18,7 @@ pytest.importorskip("pymilvus")
 class TestMilvusLite(VectorStoreSuite):
     examples = 5
     many_queries = 16_400  # Milvus takes 16,384
+    namespaces_at_once = 150  # each write and each count waits for all that were written: 0.4 s, Lite and server
     rows = 4000  # Lite compares in Python: a search in 20,000 rows takes about a second
 
     @pytest.fixture
@@ -31,6 +32,7 @@ class TestMilvusLite(VectorStoreSuite):
 class TestMilvusStandalone(VectorStoreSuite):
     examples = 2  # a strongly consistent read waits for 0.2 s
     rows = 5000  # and an exact search reads all vectors
+    namespaces_at_once = 150
 
     @pytest.fixture(autouse=True)
     def words(self, tmp_path: Path) -> None:

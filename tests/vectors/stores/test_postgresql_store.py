@@ -22,7 +22,6 @@ pytest.importorskip("psycopg")
 
 
 class TestPostgres(VectorStoreSuite):
-    namespaces_at_once = 10_500
     title = "PostgreSQL"
     examples = 15
 

@@ -26,6 +26,7 @@ class _Markers:
     @staticmethod
     def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "slow: long, multi-process or kill-loop tests; left out by --quick")
+        config.addinivalue_line("markers", "exhaustive: slow tests that repeat others with more of the same")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # no short ones: -k, -x and others are pytest's

@@ -40,7 +40,7 @@ class Limits(Opening):
 
     @pytest.mark.slow
     @pytest.mark.timeout(900)
-    @pytest.mark.parametrize("values", [10_000, 20_000, 70_000])
+    @pytest.mark.parametrize("values", [10_000, pytest.param(20_000, marks=pytest.mark.exhaustive), 70_000])
     def test_a_list_of_any_number_of_values(self, connect: Connect, values: int) -> None:
         self.check_lists(connect, values)
 
@@ -89,7 +89,7 @@ class Limits(Opening):
             with pytest.raises(VectorError, match="levels deep"):
                 store.count(text)
 
-    @pytest.mark.parametrize("conditions", [100, pytest.param(5_000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("conditions", [100, pytest.param(5_000, marks=[pytest.mark.slow, pytest.mark.exhaustive])])
     def test_and_and_or_of_any_number_of_conditions(self, connect: Connect, conditions: int) -> None:
         points = tree_points()
         store = connect(dim=3)

@@ -323,10 +323,12 @@ class Marqo:
 
     def count(self, namespace: str | None, *, where: Filter | None) -> int:
         names = [namespace] if namespace is not None else self._list_namespaces()
-        return sum(len(page) for name in names for page in self._pages(self._space(name), where, frozenset()))
+        # Each request is repeated by itself: of hundreds, some meet a busy server, and so would those of a second try.
+        patience = Patience()
+        return sum(len(page) for name in names for page in self._pages(self._space(name), where, frozenset(), patience))
 
     def _list_namespaces(self) -> list[str]:
-        pages = self._pages(REGISTRY + self.generation, None, frozenset())
+        pages = self._pages(REGISTRY + self.generation, None, frozenset(), Patience())
         return sorted(id for page in pages for id in read_rows(page, frozenset(), self.spec.dim).ids)
 
     def namespaces(self) -> Mapping[str, int]:
