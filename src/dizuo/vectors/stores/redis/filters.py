@@ -76,12 +76,16 @@ def _multiply_out(condition: Condition) -> list[Condition] | None:
     if not isinstance(condition, AllOf):
         return [condition]
     product: list[Condition] = [TRUE]
+    alone: list[Condition] = []  # put together once: an And may have 70,000 sides
     for part in condition.parts:
         clauses = _multiply_out(part)
         if clauses is None or len(product) * len(clauses) > WIDE:
             return None
-        product = [all_of([left, right]) for left in product for right in clauses]
-    return product
+        if len(clauses) == 1:
+            alone += clauses
+        else:
+            product = [all_of([left, right]) for left in product for right in clauses]
+    return [all_of([*alone, clause]) for clause in product]
 
 
 def _without_unknown(condition: Condition, slots: Mapping[str, str]) -> Condition:
