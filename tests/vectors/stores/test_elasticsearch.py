@@ -98,12 +98,12 @@ def test_an_index_for_each_namespace_is_a_fact_of_the_collection(engine_elastics
         assert again.namespace("nobody").words("tea") == []
         assert again.namespace("nobody").delete(["a"]) == 0
         assert again.namespace("nobody").update_metadata({"a": {"x": 1}}) == 0
-        assert sorted(again.store.client.indices.get_mapping(index=f"{again.store.index}*")) == sorted(  # type: ignore[attr-defined]
-            [again.store.index, *(again.store.indices.of(name) for name in ("one", "two", "租户"))]  # type: ignore[attr-defined]
+        assert sorted(again.store.client.indices.get_mapping(index=f"{again.store.name}*")) == sorted(  # type: ignore[attr-defined]
+            [again.store.name, *(again.store.indices.of(name).lower() for name in ("one", "two", "租户"))]  # type: ignore[attr-defined]
         )
     finally:
         store.drop()
-    assert not dict(store.store.client.indices.get_mapping(index=f"{store.store.index}*"))  # type: ignore[attr-defined]
+    assert not dict(store.store.client.indices.get_mapping(index=f"{store.store.name}*"))  # type: ignore[attr-defined]
 
 
 def test_numbers_as_texts_have_the_order_of_numbers() -> None:

@@ -112,7 +112,6 @@ class Elasticsearch:
     capabilities = words_capabilities(Capabilities(lexical="own", max_dim=4096, filters=FILTERS), "collection")
     spec: CollectionSpec
     name: str
-    index: str
     generation: str
     indices: Indices
 
