@@ -48,6 +48,8 @@ def made_before(folder: Path, rows: int) -> None:
     assert old.words("tea")  # which builds LanceDB's index
     old.upsert(Point("d0", [1, 0], {}, "late words"))
     old.close()
+    (table,) = folder.glob("*.lance")
+    table.rename(folder / f"{physical_name('default')}.lance")  # tables had no mark then
     lancedb.connect(folder).open_table(physical_name("default")).replace_field_metadata("key", {})
     assert not (folder / "dizuo-lexical").exists()
 
