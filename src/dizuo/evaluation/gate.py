@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dizuo.evaluation.reporting.report import Report, Row
-from dizuo.evaluation.reporting.verdict import SERVED_LEVEL
 from dizuo.significance import smallest_p
 
 __all__ = ["unmet"]
@@ -47,11 +46,10 @@ def unmet(
 
 
 def _served_otherwise(tuned: Row, served: Row | None, metric: str) -> list[str]:
-    if served is None or served.vs_scored is None or served.p_vs_scored is None or served.p_vs_scored >= SERVED_LEVEL:
+    if served is None or (scored := served.otherwise_scored) is None:
         return []
-    on_them = served.score - served.vs_scored[0]
     return [
-        f"as served the model is not what was scored: {metric} is {served.score:.3f} as served and {on_them:.3f} as "
+        f"as served the model is not what was scored: {metric} is {served.score:.3f} as served and {scored:.3f} as "
         f"scored, on the same {_on(served)} (p = {served.p_vs_scored:.2g}); dizuo doctor looks for the reason"
     ]
 

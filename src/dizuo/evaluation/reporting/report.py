@@ -27,6 +27,8 @@ from dizuo.records import Json
 __all__ = ["Report", "Row"]
 
 VERSION = 1
+SERVED_LEVEL = 0.01
+"""p below which what is served is not what was scored."""
 T = TypeVar("T")
 
 
@@ -70,6 +72,13 @@ class Row:
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Further figures on the same items."""
     note: str = ""
+
+    @property
+    def otherwise_scored(self) -> float | None:
+        """Of the row as served, if it is not the model that was scored: what that scores on the same items."""
+        if self.vs_scored is None or self.p_vs_scored is None or self.p_vs_scored >= SERVED_LEVEL:
+            return None
+        return self.score - self.vs_scored[0]
 
 
 @dataclass(slots=True)

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dizuo.evaluation.reporting.report import Row
 from dizuo.significance import minimum_detectable_effect, smallest_p
 
-__all__ = ["SERVED_LEVEL", "verdict"]
+__all__ = ["verdict"]
 
 LEVEL = 0.05
-SERVED_LEVEL = 0.01
-"""Below it, what is served is not what was scored; the gate closes by the same."""
 
 
 def verdict(rows: Sequence[Row], *, metric: str) -> str:
@@ -82,10 +80,10 @@ def _against_cheap(tuned: Row, cheap: Row | None) -> str:
 
 def _as_served(served: Row | None) -> str:
     """Say that what is served is not what was scored, where the items show it."""
-    if served is None or served.vs_scored is None or served.p_vs_scored is None or served.p_vs_scored >= SERVED_LEVEL:
+    if served is None or served.p_vs_scored is None or (scored := served.otherwise_scored) is None:
         return ""
     return (
-        f"Served, it is another model: {_percent(served.score)} against {_percent(served.score - served.vs_scored[0])} "
+        f"Served, it is another model: {_percent(served.score)} against {_percent(scored)} "
         f"as scored on the same {_items(served.n)} ({_p(served.p_vs_scored)})."
     )
 
