@@ -35,9 +35,10 @@ TEMPLATE_DATE = datetime.date(2025, 1, 1)
 
 _DATE_CALL = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
 _SENTINEL = "0x5e7e1"
+_ENDS_THOUGHT = re.compile(r"</(\w+)>|\[/(\w+)\]")
+"""The mark that ends a thought, in what a template writes where there is none."""
 _OPENS_THOUGHT = re.compile(r"(?:<(\w+)>|\[(\w+)\])\n*$")
 """The end of a generation prompt that begins a thought: DeepSeek-R1's `<think>`, Magistral's `[THINK]`."""
-_NEWLINE = "\n"
 _GUARD = "\uffff"
 """Put inside a special token that somebody typed, so that neither template nor tokenizer takes it for one. Unicode says
 that it is no character and never will be."""
@@ -52,8 +53,15 @@ class _Thought:
     template writes it and not the model, so it belongs to the prompt."""
     begun: str = ""
     """What the generation prompt has that the template leaves out once the turn is answered: an R1's `<think>`."""
-    close: str = ""
-    """What ends a thought, where the generation prompt begins one."""
+    begins: str = ""
+    """The mark that begins a thought, without white space; empty where nothing is known of thoughts."""
+    ends: str = ""
+    """The mark that ends one."""
+
+    @property
+    def close(self) -> str:
+        """What stands between a thought and its answer, where the generation prompt begins a thought."""
+        return f"\n{self.ends}\n\n" if self.begun.endswith("\n") else f"{self.ends}\n\n"
 
 
 @dataclass(slots=True)
@@ -206,12 +214,20 @@ def _thought_of(tokenizer: Tokenizer) -> _Thought:
     if before.startswith(asked):
         # White space alone stays with the answer: a tokenizer may merge it with the first word.
         opening = before[len(asked) :]
-        facts.thought = _Thought(opening if opening.strip() else "")
+        if opening.strip():
+            facts.thought = _Thought(opening, "", *_marks(_ENDS_THOUGHT.search(opening)))
     elif begun is not None and asked[: begun.start()] == before:
-        close = f"</{begun[1]}>" if begun[1] else f"[/{begun[2]}]"
+        begins, ends = _marks(begun)
         gap = "\n" if begun[0].endswith("\n") else ""
-        facts.thought = _Thought(f"{gap}{close}\n\n", begun[0], f"\n{close}\n\n" if gap else f"{close}\n\n")
+        facts.thought = _Thought(f"{gap}{ends}\n\n", begun[0], begins, ends)
     return facts.thought
+
+
+def _marks(found: re.Match[str] | None) -> tuple[str, str]:
+    """Return the marks that begin and end a thought, of the name that was found in one of them."""
+    if found is None:
+        return "", ""
+    return (f"<{found[1]}>", f"</{found[1]}>") if found[1] else (f"[{found[2]}]", f"[/{found[2]}]")
 
 
 def write_prompt(
@@ -244,23 +260,22 @@ def prompt_of_turn(
     tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]]
 ) -> tuple[str, str]:
     """Return (what stands before the last turn's own text, that text, end of turn included), as it is trained."""
-    before = messages[:-1]
-    thinking = write_prompt(tokenizer, before, tools, thinking=True)
+    asked = apply(tokenizer, messages[:-1], tools, generation=True)
+    answered = apply(tokenizer, messages, tools, generation=False)
     thought = _thought_of(tokenizer)
-    prompt = thinking
-    if thought.begun and thinking.endswith(thought.begun):
-        prompt = thinking if _thoughts_in(messages[-1], thought) else thinking + thought.opening
-    elif thought.opening and apply(tokenizer, messages, tools, generation=False).startswith(thinking + thought.opening):
-        prompt = thinking + thought.opening
-    return prompt, turn_text(tokenizer, messages, tools, prompt)
+    whole = asked + thought.opening
+    if thought.begun and asked.endswith(thought.begun):
+        prompt = asked if _thoughts_in(messages[-1], thought) else whole
+    else:
+        prompt = whole if answered.startswith(whole) else asked
+    return prompt, _cut_turn(tokenizer, messages[-1], answered, prompt)
 
 
 def _thoughts_in(message: Message, thought: _Thought) -> str:
     """Return the thoughts of a turn: its own field, or what its content has before the mark that ends a thought."""
-    close = thought.close.strip()
-    if message.reasoning_content or not close or close not in message.content:
+    if message.reasoning_content or not thought.begun or thought.ends not in message.content:
         return message.reasoning_content.strip()
-    return message.content.partition(close)[0].rpartition(thought.begun.strip())[2].strip()
+    return message.content.partition(thought.ends)[0].rpartition(thought.begins)[2].strip()
 
 
 def without_thoughts(tokenizer: Tokenizer, text: str) -> str:
@@ -271,29 +286,31 @@ def without_thoughts(tokenizer: Tokenizer, text: str) -> str:
         text: as the model wrote it. A thought that does not end leaves no answer.
     """
     thought = _thought_of(tokenizer)
-    mark = _OPENS_THOUGHT.search(thought.begun) or re.search(r"</(\w+)>|\[/(\w+)\]", thought.opening)
-    if mark is None:
+    if not thought.ends:
         return text
-    begin, close = (f"<{mark[1]}>", f"</{mark[1]}>") if mark[1] else (f"[{mark[2]}]", f"[/{mark[2]}]")
-    if close in text:
-        return text.rpartition(close)[2].lstrip("\n")
-    return "" if text.lstrip().startswith(begin) else text
+    if thought.ends in text:
+        return text.rpartition(thought.ends)[2].lstrip("\n")
+    return "" if text.lstrip().startswith(thought.begins) else text
 
 
 def turn_text(
     tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], prompt_text: str
 ) -> str:
     """Return what the model must write for the last turn of `messages`, end of turn included."""
+    return _cut_turn(tokenizer, messages[-1], apply(tokenizer, messages, tools, generation=False), prompt_text)
+
+
+def _cut_turn(tokenizer: Tokenizer, turn: Message, text: str, prompt_text: str) -> str:
+    """Return the last turn's own part of a conversation as the template writes it."""
     end, tail = tail_of(tokenizer)
-    text = apply(tokenizer, messages, tools, generation=False)
     thought = _thought_of(tokenizer)
     if thought.begun and not text.startswith(prompt_text):
         # The generation prompt begins a thought, and the template leaves that out of what was answered.
         bare = prompt_text.removesuffix(thought.opening).removesuffix(thought.begun)
         if text.startswith(bare) and text.endswith(tail):
-            thoughts = _guard_special_tokens(tokenizer, _thoughts_in(messages[-1], thought))
+            thoughts = _guard_special_tokens(tokenizer, _thoughts_in(turn, thought))
             answer = text[len(bare) : len(text) - len(tail)] + end
-            return f"{thoughts}{thought.close}{answer.lstrip(_NEWLINE)}" if thoughts else answer
+            return thoughts + thought.close + answer.lstrip("\n") if thoughts else answer
     if not text.startswith(prompt_text):
         shared = next((i for i, (a, b) in enumerate(zip(text, prompt_text)) if a != b), len(text))
         raise DataError(
@@ -308,7 +325,7 @@ def turn_text(
             hint="choose a model whose template ends all assistant turns alike",
         )
     written = text[len(prompt_text) : len(text) - len(tail)]
-    thoughts = _guard_special_tokens(tokenizer, messages[-1].reasoning_content).strip()
+    thoughts = _guard_special_tokens(tokenizer, turn.reasoning_content).strip()
     if thoughts and thoughts not in written:
         raise DataError(
             "the model's chat template leaves out the thoughts of this turn (reasoning_content)",
