@@ -111,7 +111,7 @@ def check_wanted(task: Task | None, *, metric: str, baselines: Sequence[str], he
     """
     if task is None:
         return
-    kinds = [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in _heads(headed))]
+    kinds = _possible_kinds(task, headed)
     if not kinds:
         return
     if metric != "auto" and not any(metric in usable_metrics(kind) for kind in kinds):
@@ -132,8 +132,7 @@ def check_rows(task: Task | None, rows: Sequence[Example], *, headed: bool) -> N
     Raises:
         EvaluationError: the kind of task cannot be evaluated, or a row has no question with a right answer.
     """
-    every = KINDS.all().values()
-    kinds = [kind for kind in every if any(kind.applies(task, head) for head in _heads(headed))] if task else []
+    kinds = [] if task is None else _possible_kinds(task, headed)
     if task is None or not kinds:
         try:
             choose_kind(task)
@@ -150,8 +149,10 @@ def check_rows(task: Task | None, rows: Sequence[Example], *, headed: bool) -> N
         raise EvaluationError(faults[0].message, hint=f"{faults[0].hint}; {_WITHOUT}")
 
 
-def _heads(headed: bool) -> list[HeadFacts | None]:
-    return [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
+def _possible_kinds(task: Task, headed: bool) -> list[TaskKind]:
+    """Return the kinds that may evaluate a task: of a head that is going to be trained, which one is not known yet."""
+    heads = [HeadFacts(kind) for kind in HEAD_KINDS] if headed else [None]
+    return [kind for kind in KINDS.all().values() if any(kind.applies(task, head) for head in heads)]
 
 
 def _refusal(kind: TaskKind, baselines: Sequence[str]) -> EvaluationError | None:

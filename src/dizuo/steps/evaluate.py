@@ -18,7 +18,7 @@ from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
 from dizuo.training.methods import METHODS
 
-__all__ = ["check_evaluable", "check_wanted", "evaluate", "evaluate_step", "evaluate_work"]
+__all__ = ["check_evaluation", "evaluate", "evaluate_step", "evaluate_work"]
 
 
 def evaluate(
@@ -54,39 +54,29 @@ def evaluate(
     return evaluate_step(against or run.spec, data, run, folder, options=bound, force=force, watch=watch)[0]
 
 
-def check_wanted(data: Dataset, *, options: EvaluateOptions, method: str) -> None:
-    """Refuse a metric and baselines that the evaluation cannot use, before a model is trained for it.
+def check_evaluation(data: Dataset, *, options: EvaluateOptions, method: str, scored: bool) -> None:
+    """Refuse what the evaluation after training could not do, before a model is trained for it.
 
     Args:
         data: the data set.
-        options: their `metric` and `baselines`.
+        options: their `metric`, `baselines` and `split`.
         method: the name of the training method.
+        scored: an evaluation follows; without one, rows need no right answers.
 
     Raises:
-        EvaluationError: naming the kind of task, and the metrics or baselines that it can use.
+        EvaluationError: a metric or baseline that the kind of task cannot use, an empty split, or a row without a right
+            answer.
     """
-    if options.metric != "auto" or options.baselines != ("auto",):
-        from dizuo.evaluation import choosing
-
-        headed = METHODS.load(method).head is not None
-        choosing.check_wanted(data.task, metric=options.metric, baselines=options.baselines, headed=headed)
-
-
-def check_evaluable(data: Dataset, *, options: EvaluateOptions, method: str) -> None:
-    """Refuse a data set that the evaluation after training could not score.
-
-    Args:
-        data: the data set.
-        options: their `split`.
-        method: the name of the training method.
-
-    Raises:
-        EvaluationError: the split is empty, its kind of task cannot be evaluated, or a row has no right answer.
-    """
+    wants = options.metric != "auto" or options.baselines != ("auto",)
+    if not wants and not scored:
+        return
     from dizuo.evaluation import choosing, evaluating
 
-    rows = evaluating.rows_of(data, options.split)
-    choosing.check_rows(data.task, rows, headed=METHODS.load(method).head is not None)
+    headed = METHODS.load(method).head is not None
+    if wants:
+        choosing.check_wanted(data.task, metric=options.metric, baselines=options.baselines, headed=headed)
+    if scored:
+        choosing.check_rows(data.task, evaluating.rows_of(data, options.split), headed=headed)
 
 
 def evaluate_work(

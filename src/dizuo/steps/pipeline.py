@@ -168,16 +168,14 @@ class _Steps:
             warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
 
     def train(self) -> None:
-        from dizuo.steps.evaluate import check_evaluable, check_wanted
+        from dizuo.steps.evaluate import check_evaluation
         from dizuo.steps.train import train_step
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_wanted(data, options=settings.evaluate, method=settings.train.method)
-        if self.evaluated:
-            check_evaluable(data, options=settings.evaluate, method=settings.train.method)
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

@@ -16,7 +16,7 @@ from dizuo.data import Dataset
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.recipe import Recipe
-from dizuo.steps.evaluate import check_evaluable, check_wanted, evaluate_work
+from dizuo.steps.evaluate import check_evaluation, evaluate_work
 from dizuo.steps.manifest import Work
 from dizuo.steps.pipeline import folder_of
 from dizuo.steps.prepare import prepare_step, prepare_work, warn_of_lost
@@ -100,9 +100,8 @@ def plan(
         else:
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
-        check_wanted(data, options=settings.evaluate, method=settings.train.method)
-        if until not in ("prepare", "train"):
-            check_evaluable(data, options=settings.evaluate, method=settings.train.method)
+        scored = until not in ("prepare", "train")
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored)
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
         rows = {name: len(split) for name, split in data.splits().items()}
         whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
