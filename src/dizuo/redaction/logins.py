@@ -120,7 +120,10 @@ def hide_logins(text: str) -> None:
 
     scheme = re.search(rf"(?:^|(?<=[=\s'\"])){_SCHEME.pattern}", text)  # behind `--model=`, too
     rest = text[scheme.end() :] if scheme else text
-    login, at, _ = rest.rpartition("@")
+    login, at, place = rest.rpartition("@")
+    if at and scheme and ":" in login and _PLACE.match(place) is None:
+        password = rest.partition(":")[2]  # no host follows: the password goes on behind its own `@`
+        hide(password, unquote(password))
     if at and ":" in login and (scheme or re.match(rf"(?!{_SOURCE.pattern})[^\s:@]*:\S", login)):
         hide_login(login.lstrip("/\\"))
         if not scheme and (name := re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?::[/\\]*|//)", login)):

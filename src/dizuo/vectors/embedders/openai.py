@@ -15,6 +15,7 @@ import http.client
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,7 @@ class Endpoint:
             host, port = parts.hostname, parts.port
         except ValueError:  # its text quotes what was taken for the port, which may be a password
             host, port = None, None
-        if not host:
+        if not host or re.search(r"[^\w.~%:-]", host):
             raise VectorError("this is no address of a server", hint="write it as http://host:8000/v1#model")
         self._secure, self._host, self._port = parts.scheme == "https", host, port
         self._login = login
