@@ -29,7 +29,7 @@ from dizuo.artifacts.digests import digest_file, digest_tree
 from dizuo.artifacts.home import cache_root, data_root
 from dizuo.artifacts.licences import terms_of
 from dizuo.artifacts.resolving import parse, resolve
-from dizuo.artifacts.writing import whole_folder, write_json
+from dizuo.artifacts.writing import remove_folder, size_of, whole_folder, write_json
 
 __all__ = [
     "Address",
@@ -39,7 +39,9 @@ __all__ = [
     "digest_file",
     "digest_tree",
     "parse",
+    "remove_folder",
     "resolve",
+    "size_of",
     "terms_of",
     "whole_folder",
     "write_json",

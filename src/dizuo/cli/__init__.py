@@ -8,10 +8,12 @@ running.py    runs a recipe's steps and tells what became of them
 results.py    scores, answers and commands after a recipe
 render.py     tables, bars and JSON: the only file that draws
 clean.py      text from data and models, made safe for a terminal
+removing.py   asks before something is removed, and says what is free again
 crash.py      what a person sees when dizuo itself is at fault
 vectors/      the verbs of `dizuo vectors`
 
-run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs and recipe are verbs.
+run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs, registry, models, cache and recipe are
+verbs.
 
 What a command was asked for goes to stdout, everything else to stderr. Exit status 0 is success, 1 is a failure
 that the message explains, 2 is a wrong command, option or recipe.
@@ -45,7 +47,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve a deployed model over HTTP (OpenAI-compatible)."),
     "chat": ("chat", "Talk to a deployed model in the terminal."),
     "vectors": ("vectors", "Search, copy, export and look after vectors in any database."),
-    "runs": ("runs", "List, show and compare runs."),
+    "runs": ("runs", "List, show, compare and remove runs."),
+    "registry": ("registry", "List, promote, roll back and remove releases."),
+    "models": ("models", "List and remove the models that were fetched."),
+    "cache": ("cache", "Show where files live, with sizes, and empty the cache."),
     "recipe": ("recipe", "Describe and check recipe files."),
 }
 

@@ -30,7 +30,19 @@ from dizuo.cli.clean import clean, redact, redact_values
 from dizuo.events import Event, Finished, Note, Started, Warned, Watcher
 from dizuo.events import Progress as Done
 
-__all__ = ["duration", "emit", "heading", "line", "number", "pairs", "side_by_side", "stream", "table", "watching"]
+__all__ = [
+    "duration",
+    "emit",
+    "heading",
+    "line",
+    "number",
+    "pairs",
+    "side_by_side",
+    "size",
+    "stream",
+    "table",
+    "watching",
+]
 
 EVERY = 5.0
 """Seconds between two lines about one piece of work, where there is no terminal."""
@@ -282,3 +294,13 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
+
+
+def size(count: int) -> str:
+    """Return bytes as people say them: `812 B`, `4.1 kB`, `269 MB`, `1.3 GB`."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 9.95 else f"{value:.1f} {unit}"

@@ -14,6 +14,7 @@ from dizuo.artifacts import digest_file, digest_tree, parse, write_json
 from dizuo.data import Dataset
 from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Note, Warned, Watcher, ignore
+from dizuo.serving.release_names import DEFAULT_ALIAS
 from dizuo.steps.manifest import Work
 from dizuo.steps.options import DeployOptions, Require
 from dizuo.steps.settings import bind_call, to_json
@@ -137,10 +138,45 @@ def deploy_step(
                     "deploy.include_base copies the model into it"
                 )
             )
+        before = _meaning(name, options.alias)
         release = Registry().register(bundle, name, alias=options.alias)
         write_json(partial / "release.json", {"name": name, "version": release.version, "digest": release.digest})
     watch(Note(f"registered as {release}" + (f", alias {options.alias}" if options.alias else "")))
+    if before is not None and (other := _other_task(before, data)):
+        asked = name if options.alias == DEFAULT_ALIAS else f"{name}:{options.alias}"
+        flag = "" if options.alias == DEFAULT_ALIAS else f" --alias {options.alias}"
+        watch(
+            Warned(
+                f"{asked} meant {before} until now, {other}; to point it back: dizuo registry promote {before}{flag}, "
+                "and give this release a name of its own with deploy.name"
+            )
+        )
     return release, why
+
+
+def _meaning(name: str, alias: str | None) -> Release | None:
+    """Return the release that an alias means now."""
+    from dizuo.serving.registry import Registry
+
+    try:
+        return Registry().resolve(f"{name}:{alias}") if alias is not None else None
+    except ServingError:
+        return None
+
+
+def _other_task(before: Release, data: Dataset | None) -> str:
+    """Return in words what an earlier release was made for, where it was another task; empty where it was this one."""
+    from dizuo.serving.bundle import files as bundles
+
+    try:
+        task = bundles.open(before.folder).task
+    except DizuoError:
+        return ""
+    now = data.task if data is not None else None
+    if task is None or now is None or (task.kind, task.labels) == (now.kind, now.labels):
+        return ""
+    labels = ", ".join(task.labels[:5]) + (", …" if len(task.labels) > 5 else "")
+    return f"which was made for another task ({task.kind}{f': {labels}' if labels else ''})"
 
 
 def _registered(folder: Path) -> Release | None:

@@ -90,6 +90,8 @@ def run(
     outcome = Outcome(settings.name, check_place(folder) / settings.name)
     outcome.folder.mkdir(parents=True, exist_ok=True)
     recipes.write(recipe, outcome.folder / "recipe.yaml")
+    for note in recipe.notes:
+        watch(Note(note))
     steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1, evaluated="evaluate" in wanted)
     for name in wanted:
         getattr(steps, name)()

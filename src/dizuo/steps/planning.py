@@ -13,7 +13,7 @@ from dizuo import data as datasets
 from dizuo import recipe as recipes
 from dizuo import training
 from dizuo.data import Dataset
-from dizuo.events import Watcher, ignore
+from dizuo.events import Note, Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.recipe import Recipe
 from dizuo.steps.evaluate import check_evaluation, evaluate_work
@@ -89,6 +89,8 @@ def plan(
     if not isinstance(recipe, Recipe):
         recipe = recipes.read(recipe, strict=False)
     settings = bind(recipe)
+    for note in recipe.notes:
+        watch(Note(note))
     root = Path(folder) / settings.name
     model = select(settings.select.model, watch=watch)
     chosen = Work("select", folder_of(root, "select"), {"model": model.digest}, {"model": settings.select.model})
