@@ -21,7 +21,9 @@ that the message explains, 2 is a wrong command, option or recipe.
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -152,8 +154,27 @@ def dizuo() -> None:
     """
 
 
+NEAREST = {"✓": "√", "✗": "×", "–": "-", "—": "-", "−": "-", "…": "...", "µ": "u", "·": ".", "→": "->", "²": "2"}
+"""What stands for a character of ours in a terminal whose encoding lacks it; GBK has the first two."""
+
+
+def show_nearest(error: UnicodeError) -> tuple[str, int]:
+    """Return what is written in the place of characters that a terminal's encoding lacks, and where to go on."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = "".join(NEAREST.get(letter, "?") for letter in error.object[error.start : error.end])
+    try:
+        text.encode(error.encoding)
+    except UnicodeEncodeError:
+        text = text.encode("ascii", "replace").decode()
+    return text, error.end
+
+
 def main() -> None:
     """Run the command line with the process's arguments."""
+    codecs.register_error("dizuo.nearest", show_nearest)
+    for stream in (sys.stdout, sys.stderr):  # a Chinese Windows writes GBK, which lacks some of our marks
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
+            stream.reconfigure(errors="dizuo.nearest")
     if not sys.warnoptions:  # other packages' warnings to their developers; ours are events
         warnings.simplefilter("ignore")
     # GNU OpenMP's threads wait for each other by spinning for milliseconds, which on a machine that is busy with

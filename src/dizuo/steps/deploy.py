@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dizuo.serving.bundle.files import Bundle
     from dizuo.serving.registry import Release
 
-__all__ = ["deploy", "deploy_step", "deploy_work"]
+__all__ = ["deploy", "deploy_step", "deploy_work", "why_deploy"]
 
 
 def deploy(
@@ -110,12 +110,9 @@ def deploy_step(
     from dizuo.serving.registry import Registry
 
     work = deploy_work(run, data, folder, report=report, name=name, options=options, origins=origins)
-    why = work.why(force=force)
-    if why is None:
-        release = _registered(folder)
-        if release is not None:
-            return release, None
-        why = "the registry does not have it"
+    why = why_deploy(work, force=force)
+    if why is None and (release := _registered(folder)) is not None:
+        return release, None
     recipe = folder.parent / "recipe.yaml"
     with work.make_folder() as partial:
         bundle: Bundle = bundles.write(
@@ -151,7 +148,15 @@ def deploy_step(
                 "and give this release a name of its own with deploy.name"
             )
         )
-    return release, why
+    return release, why or ""
+
+
+def why_deploy(work: Work, *, force: bool = False) -> str | None:
+    """Return why a deployment would be made, or None where it was made and the registry has it as it was."""
+    why = work.why(force=force)
+    if why is None and _registered(work.folder) is None:
+        return "the registry does not have it"
+    return why
 
 
 def _meaning(name: str, alias: str | None) -> Release | None:

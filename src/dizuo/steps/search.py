@@ -33,6 +33,7 @@ from dizuo.errors import MissingPackage, PlanError, TrainingError
 from dizuo.events import Event, Metric, Note, Progress, Started, Watcher, ignore
 from dizuo.recipe import Recipe
 from dizuo.steps import pipeline
+from dizuo.steps.placing import write_recipe
 from dizuo.steps.settings import Settings, bind, to_json
 from dizuo.training.planning.options import TrainOptions
 
@@ -320,7 +321,7 @@ def _written(recipe: Recipe, settings: Settings, study: Any, home: Path) -> Sear
         if (value := getattr(best, name)) is not None:
             recipe = recipes.override(recipe, f"train.{name}", value, place="search")
     path = home / "best.yaml"
-    recipes.write(recipe, path)
+    write_recipe(recipe, path)
     write_json(home / "search.json", {"best": best.number, "trials": [to_json(trial) for trial in told]})
     return Search(home, told, best, path)
 

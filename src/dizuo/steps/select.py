@@ -70,10 +70,10 @@ def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watc
     if not named:
         known = models.listing()
         named = [item.address for item in known if item.spec.capabilities.get("causal") and item.fits("inference")]
-    specs = [select(address, watch=watch) for address in dict.fromkeys(named)]
-    _must_generate(specs)
-    with tempfile.TemporaryDirectory(prefix="dizuo-select-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dizuo-select-") as folder:  # rows first: they are read in a moment
         data, _ = prepare_step(Path(folder) / "data", options=settings.prepare, watch=watch)
+        specs = [select(address, watch=watch) for address in dict.fromkeys(named)]
+        _must_generate(specs)
         cheap, absent = evaluation.cheap_rows(data, sample=sample, options=settings.evaluate, watch=watch)
         probes = [evaluation.probe(spec, data, sample=sample, options=settings.evaluate, watch=watch) for spec in specs]
     return Comparison(tuple(probes), tuple(cheap), absent, evaluation.recommend(probes, cheap=cheap))
