@@ -127,7 +127,8 @@ UNRESOLVED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "org/name": (
         nothing,
-        "org/name does not exist; looked in HERE/org\n\nhint: check the spelling; for a hub write hf:org/name or modelscope:org/name",
+        "org/name does not exist; looked in HERE/org\n\n"
+        "hint: check the spelling; for a hub write hf:org/name or modelscope:org/name",
     ),
     "shop/corpus-1.0-py3-none-any.wh": (
         a_wheel,
