@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo import data as datasets
-from dizuo import evaluation, training
+from dizuo import evaluation, packages, training
 from dizuo import recipe as recipes
 from dizuo.data import Dataset
 from dizuo.events import Note, Watcher, ignore
@@ -65,6 +65,7 @@ class RecipePlan:
     """Steps, tokens, memory and time."""
 
 
+@packages.needs("planning a training")
 def plan(
     recipe: Recipe | str | Path,
     *,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dizuo import packages
 from dizuo.artifacts import write_json
 from dizuo.data import Dataset
 from dizuo.events import Watcher, ignore
@@ -22,6 +23,7 @@ from dizuo.training.planning.options import TrainOptions
 __all__ = ["train", "train_step", "train_work"]
 
 
+@packages.needs("training")
 def train(
     model: ModelSpec,
     data: Dataset,
