@@ -9,6 +9,14 @@ import pytest
 from dizuo.redaction import memory
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where workers run the tests (pytest-xdist), print their table of stores here: no conftest below is read."""
+    if config.getoption("numprocesses", None):
+        from dizuo.testing.vectors import table
+
+        config.pluginmanager.register(table)
+
+
 @pytest.fixture(autouse=True)
 def _secrets_of_one_test() -> Iterator[None]:
     """Forget the secrets of a test when it is over: a process remembers them, and other tests quote such words."""

@@ -26,6 +26,8 @@ Results = dict[str, dict[str, Any]]
 applicable, and the reasons of what is lacking; and `handles`: what an open handle says, by event and call."""
 
 _results: Results = {}
+OF = "dizuo vectors suite"
+"""The property of a report that says which store and area its test belongs to."""
 NOTED = ("engine", "capabilities", "p50 automatic", "p50 index")
 """Properties that tests of the suite record; the p50 are of one search among 20,000 vectors, all and at 1 %."""
 
@@ -37,23 +39,31 @@ def area_of(kind: type[Opening], test: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Note area and outcome of every test of the suite."""
+    """Write store and area on the report of every test of the suite; it may be read in another process."""
     report = yield
     kind = getattr(item, "cls", None)
     if isinstance(kind, type) and issubclass(kind, Opening) and (report.when == "call" or not report.passed):
         area = area_of(kind, getattr(item, "originalname", None) or item.name)
         if area in AREAS:
-            _note(kind, area, report, dict(item.user_properties))
+            store = kind.title or kind.__name__.removeprefix("Test")
+            report.user_properties.append((OF, {"store": store, "kind": kind.kind, "area": area}))
     return report
 
 
-def _note(kind: type[Opening], area: str, report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
-    store = kind.title or kind.__name__.removeprefix("Test")
-    entry = _results.setdefault(store, {"kind": kind.kind, "areas": {}})
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note the outcome of a test of the suite, wherever it ran (with pytest-xdist in a worker)."""
+    properties: dict[str, Any] = dict(report.user_properties)
+    if OF in properties:
+        _note(properties[OF], report, properties)
+
+
+def _note(of: Mapping[str, str], report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
+    entry = _results.setdefault(of["store"], {"kind": of["kind"], "areas": {}})
     entry |= {key: properties[key] for key in NOTED if key in properties}
     if "handles" in properties:
         entry["handles"] = {**entry.get("handles", {}), **properties["handles"]}
-    row = entry["areas"].setdefault(area, {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0})
+    blank = {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0}
+    row = entry["areas"].setdefault(of["area"], blank)
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
     if report.passed:
         row["passed"] += 1
