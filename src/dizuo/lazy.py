@@ -40,7 +40,7 @@ def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], objec
         try:
             return getattr(importlib.import_module(f"{package}.{module}"), there or name)
         except ImportError as error:
-            if missing := explain(error, purpose=package):
+            if missing := explain(error, purpose=f"{package}.{name}"):
                 raise missing from error
             raise
 

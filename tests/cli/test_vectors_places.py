@@ -160,3 +160,29 @@ def test_sync_takes_its_two_places_in_either_order_and_looks_before_it_fetches(
     assert said in (result.stderr if fails else result.stdout)
     assert (tmp_path / "docs").is_dir()
     assert [path.name for path in (tmp_path / "docs").iterdir()] == ["a.md"]
+
+
+def test_unknown_words_are_warned_of_in_documents_and_in_questions(model: str, tmp_path: Path) -> None:
+    url = f"sqlite://{tmp_path}/at"
+    (tmp_path / "a.txt").write_text("days of leave, 年 假 天")
+    told = run("sync", url, str(tmp_path / "a.txt"), "--embedder", model).stderr
+    assert "57 % of the tokens of these documents are unknown to" in told
+    assert "unknown" not in run("search", url, "days of leave").stderr
+    assert "100 % of the tokens of the question are unknown to" in run("search", url, "年 假").stderr
+    assert "unknown" not in run("search", url, "年 假", "--words").stderr
+
+
+def test_the_embedder_is_changed_only_if_as_much_is_found(model: str, tmp_path: Path) -> None:
+    url, queries = f"sqlite://{tmp_path}/at", tmp_path / "queries.jsonl"
+    for name in ("cats", "leave"):
+        (tmp_path / "docs").mkdir(exist_ok=True)
+        (tmp_path / "docs" / f"{name}.txt").write_text(name)
+    run("sync", url, str(tmp_path / "docs"), "--embedder", model)
+    queries.write_text('{"query": "cats"}\n')
+    bad = run("change-embedder", url, "universal-sentence-encoder", "--queries", str(queries), status=1).stderr
+    assert "line 1: no object with a query and a list of relevant sources" in bad
+    queries.write_text('{"query": "cats", "relevant": ["cats.txt"]}\n')
+    done = run("change-embedder", url, "universal-sentence-encoder", "--queries", str(queries), "--json").stdout
+    assert json.loads(done)["swapped"] is True
+    assert "is the embedder that" in run("change-embedder", url, "universal-sentence-encoder", status=1).stderr
+    assert json.loads(run("search", url, "cats", "--json").stdout)["hits"][0]["source"] == "cats.txt"
