@@ -1,6 +1,6 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
-stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), and
-the pictures of docs/concepts (`pictures.py`).
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), the
+table of memory from its measurements (`memory_page.py`), and the pictures of docs/concepts (`pictures.py`).
 
 `make docs` runs it; a test runs `pages()` and compares.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import memory_page
 import methods_page
 import pictures
 
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
     return {
         "recipe.md": recipe_page(),
         "cli.md": cli_page(),
+        "memory.md": memory_page.page(),
         "methods.md": methods_page.page(_rows),
         "vectors.md": vectors_page(),
     }

@@ -27,7 +27,7 @@ def blocks(path: Path, language: str) -> list[str]:
     return [text for found, text in BLOCK.findall(path.read_text("utf-8")) if found == language]
 
 
-@pytest.mark.parametrize("name", ["recipe.md", "cli.md", "methods.md", "vectors.md"])
+@pytest.mark.parametrize("name", ["recipe.md", "cli.md", "memory.md", "methods.md", "vectors.md"])
 def test_the_reference_is_what_the_code_says(name: str) -> None:
     written = (ROOT / "docs" / "reference" / name).read_text("utf-8")
     assert written == pages()[name], "run `make docs`"

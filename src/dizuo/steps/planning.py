@@ -37,7 +37,7 @@ class Setting:
     name: str
     value: Any
     origin: str
-    """`default`, `recipe`, `command line`, `model`, `data` or `measured`."""
+    """`default`, `recipe`, `command line`, `model`, `data`, `estimated` or `measured`."""
     why: str = ""
 
 
@@ -80,7 +80,8 @@ def plan(
         recipe: a recipe or the path of one.
         until: the last step that is going to run; data that cannot be evaluated is refused unless it is `train`.
         folder: where runs are kept.
-        measure: run the worst block of training once, which is where memory and time come from.
+        measure: take the worst block of training through all that a run does, in a process of its own, which is where
+            the peak of memory and the time come from.
         watch: told what is fetched and read.
 
     Raises:
@@ -132,6 +133,7 @@ def _training(
         method_options=settings.method,
         origins=settings.origins["train"],
         measure=measure,
+        trial=measure,
         watch=watch,
     )
     return planned, why
