@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+LONGEST = 600
+"""Characters that are shown of a piece of a sequence."""
+
 
 @click.command(name="plan")
 @click.argument("recipe", metavar="RECIPE")
@@ -53,11 +56,12 @@ def _json(planned: RecipePlan) -> dict[str, Any]:
         "rows": dict(planned.rows),
         "steps": list(planned.steps),
         "training": planned.training.to_json(),
+        "examples": [[asdict(piece) for piece in sequence] for sequence in planned.examples],
     }
 
 
 def _show(planned: RecipePlan) -> None:
-    from dizuo.cli.render import heading, pairs, table
+    from dizuo.cli.render import heading, marked, pairs, table
 
     model, training = planned.model, planned.training
     licence = model.licence or "licence not stated"
@@ -80,6 +84,15 @@ def _show(planned: RecipePlan) -> None:
     pairs(_costs(training))
     for note in training.notes:
         pairs([("note", note)])
+    if planned.examples:
+        heading("what is trained of the first rows")
+        for sequence in planned.examples:
+            marked([(_excerpt(piece.text), piece.weight > 0) for piece in sequence])
+
+
+def _excerpt(text: str) -> str:
+    """Return a piece of a sequence with its middle left out where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def _costs(training: Plan) -> list[tuple[str, str]]:

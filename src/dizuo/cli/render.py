@@ -30,7 +30,19 @@ from dizuo.cli.clean import clean, redact, redact_values
 from dizuo.events import Event, Finished, Note, Started, Warned, Watcher
 from dizuo.events import Progress as Done
 
-__all__ = ["duration", "emit", "heading", "line", "number", "pairs", "side_by_side", "stream", "table", "watching"]
+__all__ = [
+    "duration",
+    "emit",
+    "heading",
+    "line",
+    "marked",
+    "number",
+    "pairs",
+    "side_by_side",
+    "stream",
+    "table",
+    "watching",
+]
 
 EVERY = 5.0
 """Seconds between two lines about one piece of work, where there is no terminal."""
@@ -99,6 +111,17 @@ def table(
         marked = Text(clean(first), style=(styles or {}).get(first, ""))
         grid.add_row(marked, *(Text(clean(cell)) for cell in rest), style="bold" if index in strong else "")
     _draw(grid)
+
+
+def marked(pieces: Sequence[tuple[str, bool]]) -> None:
+    """Print a text with some of its pieces in colour, or between ⟦ and ⟧ where there is none."""
+    console = _out()
+    colour = console.is_terminal and not console.no_color
+    whole = Text()
+    for piece, stressed in pieces:
+        shown = clean(str(redact_values(piece)))
+        whole.append(f"⟦{shown}⟧" if stressed and not colour else shown, style="bold green" if stressed else "dim")
+    _draw(Padding(whole, (0, 0, 1, 2)))
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:

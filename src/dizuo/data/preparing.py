@@ -34,7 +34,7 @@ from dizuo.data.reading.sources import Part, find_parts
 from dizuo.data.reading.staging import Staged, choose_readers, find_format, stage
 from dizuo.data.rendering.prompts import default_instruction
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_rows
+from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_beginnings, tell_rows
 from dizuo.data.splitting import Assignment, assign
 from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task
@@ -93,6 +93,7 @@ def prepare(
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
         check_labels(parts, staged, rows, options)
+        tell_beginnings(staged, rows, watch)
         assignment = assign(parts, staged, rows, options, ledger)
         task = _task_of(staged, rows, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)

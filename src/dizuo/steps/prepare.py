@@ -12,12 +12,11 @@ from dizuo import data as datasets
 from dizuo.artifacts import parse, resolve
 from dizuo.data import Dataset
 from dizuo.data.options import PrepareOptions
-from dizuo.events import Warned, Watcher, ignore
-from dizuo.models import ModelSpec
+from dizuo.events import Watcher, ignore
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 
-__all__ = ["addresses", "name_of", "prepare", "prepare_step", "prepare_work", "warn_of_lost"]
+__all__ = ["addresses", "name_of", "prepare", "prepare_step", "prepare_work"]
 
 
 def prepare(
@@ -65,17 +64,6 @@ def prepare_step(
         with work.make_folder() as partial:
             datasets.prepare(source, partial, options=options, watch=watch)
     return datasets.open(folder), why
-
-
-def warn_of_lost(model: ModelSpec, data: Dataset, *, watch: Watcher) -> None:
-    """Tell the watcher which rows hold characters that the model's tokenizer cannot write."""
-    from dizuo import models
-
-    tokenizer = models.load_tokenizer(model)
-    for name, split in data.splits().items():
-        lost = datasets.find_lost(split, tokenizer)
-        if lost is not None:
-            watch(Warned(f"{name}: {lost}"))
 
 
 def prepare_work(

@@ -4,5 +4,6 @@ tokenizing.py     rows -> token sequences with weights, checked; bad rows are na
 cutting.py        what is done to a sequence that is too long
 counts.py         how many tokens there are, and what was cut
 token_store.py    the files: memory-mapped arrays with a digest
+trained_text.py   sequences as text, cut where what is trained begins and ends
 batching.py       which examples a step has, and in which blocks they go through the model
 """
