@@ -131,7 +131,7 @@ def test_an_answer_is_served_as_it_was_scored(write_recipe: Any, case: str, mode
     if is_refused(case, model):
         pytest.skip("refused: see the test above")
     tiny = model != "smollm2"
-    length = ("train.epochs=40", "train.learning_rate=0.01") if tiny else ("train.max_steps=4",)
+    length = ("train.max_steps=120", "train.learning_rate=0.01") if tiny else ("train.max_steps=4",)
     outcome = dizuo.run(
         write_recipe(
             case, model, *length, f"train.adapter={'full' if tiny else 'lora'}", "evaluate.split=train",
