@@ -13,7 +13,6 @@ pipeline.py    the steps in order
 
 select.py      1. which model
 prepare.py     2. the data, read, checked and split
-rendering.py      what the model's template and tokenizer make of it
 train.py       3. training, exact and resumable
 samples.py        answers to a few rows, written down while it trains
 launched.py       the same step as one of several processes

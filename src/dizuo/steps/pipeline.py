@@ -171,8 +171,8 @@ class _Steps:
         )
 
     def prepare(self) -> None:
-        from dizuo.steps.prepare import prepare_step
-        from dizuo.steps.rendering import check_rows, model_at_hand, warn_of_lost
+        from dizuo.steps.prepare import model_at_hand, prepare_step, warn_of_lost
+        from dizuo.training.tokens.checking import check_rows
 
         settings = self.settings
         self.outcome.data = self.step(
@@ -197,8 +197,8 @@ class _Steps:
 
     def train(self) -> None:
         from dizuo.steps.evaluate import check_evaluation
-        from dizuo.steps.rendering import check_rows
         from dizuo.steps.train import train_step
+        from dizuo.training.tokens.checking import check_rows
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data

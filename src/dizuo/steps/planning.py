@@ -21,12 +21,12 @@ from dizuo.steps.deploy import deploy_work, why_deploy
 from dizuo.steps.evaluate import check_evaluation, evaluate_work
 from dizuo.steps.manifest import Work
 from dizuo.steps.pipeline import folder_of
-from dizuo.steps.prepare import prepare_step, prepare_work
-from dizuo.steps.rendering import check_rows, warn_of_lost
+from dizuo.steps.prepare import prepare_step, prepare_work, warn_of_lost
 from dizuo.steps.select import select
 from dizuo.steps.settings import Settings, bind, to_json
 from dizuo.steps.train import train_work
 from dizuo.training import Plan, Run
+from dizuo.training.tokens.checking import check_rows
 from dizuo.training.tokens.token_store import TokenStore
 from dizuo.training.tokens.trained_text import TrainedText, read_text
 
