@@ -48,9 +48,9 @@ def _check(recipe: Any, as_json: bool) -> tuple[Dataset, str]:
     from pathlib import Path
 
     from dizuo.cli.render import watching
-    from dizuo.steps.prepare import prepare_step
-    from dizuo.steps.rendering import check_rows, model_at_hand
+    from dizuo.steps.prepare import model_at_hand, prepare_step
     from dizuo.steps.settings import bind
+    from dizuo.training.tokens.checking import check_rows
 
     settings = bind(recipe, needs=("data",))
     with tempfile.TemporaryDirectory(prefix="dizuo-check-") as folder, watching(as_json=as_json) as watch:
@@ -90,3 +90,5 @@ def _show(data: Dataset, folder: str) -> None:
     if folder:
         heading("folder")
         line(folder)
+        heading("data card")
+        line(f"{folder}/card.html")

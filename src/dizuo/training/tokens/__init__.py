@@ -1,5 +1,6 @@
 """Rows go in; blocks of tokens come out. Rows are rendered once into files, which every step and every resume reads.
 
+checking.py       rows that hold what would never reach the model, looked for before anything is planned
 tokenizing.py     rows -> token sequences with weights, checked; bad rows are named with file and line
 cutting.py        what is done to a sequence that is too long
 counts.py         how many tokens there are, and what was cut

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dizuo import data as datasets
 from dizuo.data import Dataset
 from dizuo.data.rendering.calls import read_calls
 from dizuo.data.rendering.conversations import render_answer
 from dizuo.data.rendering.facts import facts_of
 from dizuo.data.rendering.faults import ModelFault, template_name
 from dizuo.errors import DataError, DizuoError
-from dizuo.events import Note, Warned, Watcher, ignore
+from dizuo.events import Warned, Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.records import Chat, Example, Message, Text, kind_of, to_json
 from dizuo.training.methods import METHODS
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from dizuo.data.rendering.tokenizer import Tokenizer
     from dizuo.training.method import MethodOptions
 
-__all__ = ["check_rows", "model_at_hand", "warn_of_lost"]
+__all__ = ["check_rows"]
 
 LOOKED_AT = 1_000
 """Rows of a split that will be rendered anyway which are looked at before; any beginning of a split is a sample."""
@@ -120,45 +118,6 @@ def _refuse_unreadable_calls(chat: Chat, tokenizer: Tokenizer) -> None:
             f"compared: {written[:60]!r}",
             hint="choose another model; dizuo train, and dizuo plan --until train, go without a report",
         )
-
-
-def warn_of_lost(model: ModelSpec, data: Dataset, *, watch: Watcher) -> None:
-    """Tell the watcher which rows hold characters that the model's tokenizer cannot write."""
-    from dizuo import models
-
-    tokenizer = models.load_tokenizer(model)
-    for name, split in data.splits().items():
-        lost = datasets.find_lost(split, tokenizer)
-        if lost is not None:
-            watch(Warned(f"{name}: {lost}"))
-
-
-def model_at_hand(address: str, *, watch: Watcher = ignore) -> ModelSpec | None:
-    """Return the model that a recipe names where it is on this machine already; preparing data fetches none.
-
-    Args:
-        address: of the model; empty where the recipe names none.
-        watch: told where rows are not checked against it.
-    """
-    from dizuo.artifacts import parse, store
-    from dizuo.models import inspect
-
-    if not address:
-        return None
-    parsed = parse(address)
-    here = (
-        Path(parsed.name).exists()
-        if parsed.scheme == "path"
-        else parsed.scheme == "pypi" and bool(store.find("pypi", parsed.name, parsed.version))
-    )
-    if not here:
-        watch(Note(f"rows are not checked against {address}, which is not on this machine yet; dizuo plan checks them"))
-        return None
-    try:
-        return inspect(address, watch=watch)
-    except DizuoError as error:  # choosing a model is another step
-        watch(Note(f"rows are not checked against {address}: {error.message}"))
-        return None
 
 
 def _finder(tokenizer: Tokenizer, num_rows: int) -> Callable[[Example], bool]:
