@@ -179,6 +179,12 @@ async def _collect(wanted: ChatRequest, answer: Answer, pieces: AsyncGenerator[P
     return build_completion(answer, text, entries, finish=finish, num_tokens=whole.num_tokens, calls=calls)
 
 
+def _may_call(wanted: ChatRequest, answer: Answer) -> bool:
+    """Return whether an answer may be a call: the request has tools, or the model learnt to call without."""
+    task = answer.service.task
+    return bool(wanted.tools) or (task is not None and task.calls)
+
+
 async def _gather(pieces: AsyncGenerator[Piece, None]) -> Piece:
     """Return all pieces of an answer as one."""
     gathered: list[Piece] = []
@@ -195,8 +201,8 @@ async def _gather(pieces: AsyncGenerator[Piece, None]) -> Piece:
 
 
 async def _with_calls(wanted: ChatRequest, answer: Answer, whole: Piece) -> tuple[str, Calls, str | None]:
-    """Return a whole answer's text, its calls where the request has tools, and why it ended."""
-    if not wanted.tools:
+    """Return a whole answer's text, its calls where there may be some, and why it ended."""
+    if not _may_call(wanted, answer):
         return whole.text, (), whole.finish
     text, calls = await answer.service.read_calls(whole.ids, wanted.tools)
     return (text, calls, "tool_calls") if calls else (whole.text, (), whole.finish)
@@ -210,7 +216,7 @@ async def _stream(
         try:
             usage = wanted.include_usage
             yield _event(build_chunk(answer, role=True, include_usage=usage))
-            if wanted.tools:
+            if _may_call(wanted, answer):
                 async for event in _stream_calls(wanted, answer, first, pieces):
                     yield event
                 return
