@@ -15,6 +15,7 @@ from steps_samples import write_model
 
 import dizuo
 from dizuo import recipe as recipes
+from dizuo.artifacts import cache_root
 from dizuo.errors import DataError, DizuoError
 from dizuo.evaluation.calls import calls_in, same_answer, written_answer
 from dizuo.models import inspect
@@ -70,13 +71,15 @@ def write_recipe(addresses: dict[str, str], tmp_path: Path, monkeypatch: pytest.
         pytest.skip("the cases are not on this machine")
 
     def write(case: str, model: str, *wanted: str) -> Any:
+        home = tmp_path / "home"
+        home.mkdir()
         if model == "smollm2":
             try:
                 inspect(addresses[model])
             except DizuoError as error:
                 pytest.skip(f"SmolLM2 cannot be fetched here: {error.message}")
-        else:
-            monkeypatch.setenv("DIZUO_HOME", str(tmp_path / "home"))
+            (home / "cache").symlink_to(cache_root())  # the model is fetched once; a release is this test's own
+        monkeypatch.setenv("DIZUO_HOME", str(home))
         text = f"name: case\nselect: {{model: {addresses[model]!r}}}\nprepare: {{source: {case}.jsonl, test: 2}}\n"
         (tmp_path / f"{case}.jsonl").write_bytes((cases / f"{case}.jsonl").read_bytes())
         (tmp_path / "case.yaml").write_text(text, "utf-8")
