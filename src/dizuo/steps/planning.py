@@ -43,7 +43,7 @@ class Setting:
     name: str
     value: Any
     origin: str
-    """`default`, `recipe`, `command line`, `model`, `data` or `measured`."""
+    """`default`, `recipe`, `command line`, `model`, `data`, `estimated` or `measured`."""
     why: str = ""
 
 
@@ -88,7 +88,8 @@ def plan(
         recipe: a recipe or the path of one.
         until: the last step that is going to run; data that cannot be evaluated is refused unless it is `train`.
         folder: where runs are kept.
-        measure: run the worst block of training once, which is where memory and time come from.
+        measure: take the worst block of training through all that a run does, in a process of its own, which is where
+            the peak of memory and the time come from.
         watch: told what is fetched and read.
 
     Raises:
@@ -113,7 +114,7 @@ def plan(
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
         scored = until not in ("prepare", "train")
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored)
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored, watch=watch)
         check_rows(
             model,
             data,
@@ -125,7 +126,7 @@ def plan(
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
         examples = _read_examples(model, folder_of(root, "train") if whys["train"] is None else Path(scratch) / "train")
         rows = {name: len(split) for name, split in data.splits().items()}
-        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
+        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"], watch)
         whys["deploy"] = _deploy_why(settings, data, root, whys["evaluate"])
     steps = tuple(
         PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
@@ -149,6 +150,7 @@ def _training(
         method_options=settings.method,
         origins=settings.origins["train"],
         measure=measure,
+        trial=measure,
         watch=watch,
     )
     return planned, why
@@ -166,11 +168,13 @@ def _read_examples(model: ModelSpec, folder: Path) -> tuple[Sequence[TrainedText
     return tuple(text for example in range(min(SHOWN, len(store))) for text in read_text(store, tokenizer, example))
 
 
-def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None) -> str | None:
+def _evaluate_why(
+    settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None, watch: Watcher
+) -> str | None:
     if train_why is not None:
         return "training runs before it"
     run = Run.open(folder_of(root, "train"))
-    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate).why()
+    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate, watch=watch).why()
 
 
 def _deploy_why(settings: Settings, data: Dataset, root: Path, evaluate_why: str | None) -> str | None:
