@@ -124,7 +124,7 @@ def _function(tool: Mapping[str, Json]) -> Mapping[str, Json]:
 def _other_turns(message: Message, called: frozenset[str]) -> Iterator[tuple[str, Message]]:
     """Yield (key, the turn with that key saying something else), the whole of a key before its parts."""
     answer = message.thoughts_and_answer()[1]
-    if answer.strip():
+    if answer.strip() and message.role in ("assistant", "tool"):  # what others say is looked for in every text
         kept = message.content[: len(message.content) - len(answer)] if message.content.endswith(answer) else ""
         yield "content", replace(message, content=kept + _OTHER)
     if _names(message, called):
