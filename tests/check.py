@@ -42,6 +42,7 @@ QUICK = {
         "tests/evaluation/test_metrics.py",
         "tests/evaluation/test_rows.py",
     ),
+    "machine": ("tests/machine/test_machine.py",),
     "models": (
         "tests/models/test_inspecting.py",
         "tests/models/test_listing.py",

@@ -20,5 +20,6 @@ deploy.py      5. the bundle, registered under a name
 
 planning.py    what a recipe would do, without doing it
 doctor.py      the self-test of a recipe
+packing        one archive of a recipe that runs without any network
 search.py      a search over learning rate, rank and epochs, one run per trial
 """
