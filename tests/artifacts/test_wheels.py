@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from wheelhouse import entry, write_wheel
 
-from dizuo.artifacts import resolve, wheels
+from dizuo.artifacts import archives, resolve, wheels
 from dizuo.errors import ArtifactError
 
 GOOD = {"bad/__init__.py": b"", "bad/data.txt": b"data"}

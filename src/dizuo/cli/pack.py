@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, YES, RecipeFlags, recipe_flags, runs_root
+from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, YES, RecipeFlags, flags, recipe_flags, runs_root
 
 __all__ = ["command"]
 
 
 @click.command(name="pack")
 @click.argument("recipe", metavar="RECIPE")
-@recipe_flags(MODEL, DATA, ROWS, SET)
+@recipe_flags(MODEL, DATA, ROWS, SET, JSON)
 @click.option("--out", metavar="FILE", help="The archive to write; NAME.pack.zip.")
 @click.option("--no-wheels", is_flag=True, help="Leave the packages out: dizuo is installed there already.")
-@recipe_flags(YES, JSON)
+@flags(YES)
 def command(given: RecipeFlags, out: str | None, no_wheels: bool, yes: bool) -> int:
     """Write one archive of RECIPE: weights, data, the wheels of this environment, and its plan.
 

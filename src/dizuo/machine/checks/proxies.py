@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from dizuo.artifacts.reaching import diagnose, proxy_for
 from dizuo.machine.checks import Check
@@ -29,7 +30,8 @@ def check(surroundings: Surroundings) -> Finding:
         proxy = proxy_for(f"{scheme}://pypi.org/")
         if not proxy:
             continue
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        whole = getproxies().get(scheme) or getproxies().get("all") or proxy
+        parts = urlsplit(whole if "://" in whole else f"http://{whole}")
         hint = f"check {scheme.upper()}_PROXY: it is http://HOST:PORT, with USER:PASSWORD@ before the host where needed"
         try:
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

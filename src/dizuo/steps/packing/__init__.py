@@ -2,7 +2,7 @@
 
     collect(recipe) -> Pack          fetches what the recipe names, and says what will be in the archive, with sizes
     write(pack, path) -> Written     fetches the wheels, writes the archive, and reads it once more to verify it
-    unpack(path, folder)             checks every byte against the manifest; `python ARCHIVE` does the same without dizuo
+    unpack(path, folder)             checks every byte against the manifest; `python ARCHIVE` does so without dizuo
 
     collecting.py    the recipe's model, data, encoder and plan, and the recipe with its paths inside the archive
     wheels.py        the lock of this environment, and its wheels; dizuo's own, where it runs from its sources
