@@ -104,7 +104,8 @@ def _refuse_logins(settings: Settings) -> None:
     """
     prepare = settings.prepare
     sources = (prepare.source,) if isinstance(prepare.source, str) else prepare.source
-    for address in (settings.select.model, *sources, prepare.train, prepare.validation, prepare.test):
+    named = (settings.select.model, settings.evaluate.embedder)
+    for address in (*named, *sources, prepare.train, prepare.validation, prepare.test):
         if isinstance(address, str) and ("@" in address or "://" in address):
             parse(address)
     if prepare.quarantine:
@@ -175,7 +176,13 @@ class _Steps:
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
+        check_evaluation(
+            data,
+            options=settings.evaluate,
+            method=settings.train.method,
+            scored=self.evaluated,
+            watch=self.watch,
+        )
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(
