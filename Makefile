@@ -99,14 +99,14 @@ $(DEV): $(RUN)
 	@touch $@
 
 # An environment over .venv: it sees what is installed there, and what it brings (`dev-others`, `dev-mutants`) changes
-# nothing there. One package of these wants an older protobuf than constraints.txt has.
+# nothing there. SwanLab wants an older protobuf than constraints.txt has, and MLflow older cachetools.
 $(VENV)/over-%/stamp-$(KEY): $(DEV)
 	@echo "installing what these tests need besides (dev-$*) into $(@D)" >&2
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D)
 	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
 	  >"$$(echo $(@D)/lib/python*/site-packages)/dizuo-venv.pth"
-	@grep -v '^protobuf==' constraints.txt >$(@D)/constraints.txt
+	@grep -vE '^(protobuf|cachetools)==' constraints.txt >$(@D)/constraints.txt
 	@$(@D)/bin/python -m pip --disable-pip-version-check -q install -c $(@D)/constraints.txt -e ".[dev-$*]"
 	@touch $@
 

@@ -1,7 +1,4 @@
-"""ModelScope's own client, on a hub of our own that speaks its protocol; it is skipped where the client is missing.
-
-`make test-others` installs the client.
-"""
+"""ModelScope's own client, on a hub of our own that speaks its protocol. `make test-others` installs the client."""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ from dizuo.artifacts import digest_file, resolve
 from dizuo.errors import ArtifactError
 from dizuo.testing import SourceSuite
 
-pytest.importorskip("modelscope")
 pytestmark = pytest.mark.filterwarnings("ignore")  # its client's own
 
 CARD = b"---\nlicense: apache-2.0\n---\n"
@@ -84,17 +80,25 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The files that the hub was asked for."""
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadingHTTPServer]:
+    """The hub; the client asks the environment for it once in a process."""
+    pytest.importorskip("modelscope")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "cache"))
-    Hub.asked.clear()
-    yield Hub.asked
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELSCOPE_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        patch.setenv("MODELSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def hub(server: ThreadingHTTPServer) -> list[str]:
+    """The files that the hub was asked for."""
+    Hub.asked.clear()
+    return Hub.asked
 
 
 def names(path: Path) -> list[str]:
@@ -124,26 +128,9 @@ def test_safetensors_are_taken_and_the_gguf_beside_them_is_not(hub: list[str]) -
     assert names(resolve("modelscope:org/both@v1").path) == ["README.md", "config.json", "model.safetensors"]
 
 
-def test_what_was_fetched_once_is_there_without_the_hub(
-    hub: list[str], monkeypatch: pytest.MonkeyPatch, unused_port: int
-) -> None:
-    before = resolve("modelscope:org/both")
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"http://127.0.0.1:{unused_port}")
-    after = resolve("modelscope:org/both")
-    assert (after.path, after.digest) == (before.path, before.digest)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class TestModelScope(SourceSuite):
     name = "modelscope"
+    written = "modelscope:org/name/inner@main"
     malformed = ("modelscope:", "modelscope:name", "modelscope:org/name@", "modelscope:org/../name")
 
     @pytest.fixture
@@ -153,3 +140,12 @@ class TestModelScope(SourceSuite):
     @pytest.fixture
     def missing(self, hub: list[str]) -> str:
         return "modelscope:org/both/nothing-here"
+
+
+def test_what_was_fetched_once_is_there_without_the_hub(server: ThreadingHTTPServer) -> None:
+    """The last test: the hub is gone afterwards."""
+    before = resolve("modelscope:org/both")
+    server.shutdown()
+    server.server_close()
+    after = resolve("modelscope:org/both")
+    assert (after.path, after.digest) == (before.path, before.digest)
