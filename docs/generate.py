@@ -175,22 +175,22 @@ def _conformance(results: dict[str, Any]) -> str:
     for area, title in AREAS.items():
         lines.append(f"| {title} | {' | '.join(cell(results[name]['areas'].get(area)) for name in names)} |")
     lines.append(f"| engine | {' | '.join(results[name]['kind'] for name in names)} |")
+    lines.append(f"| vectors, in k means k | {' | '.join(_shown(results[name].get('rows')) for name in names)} |")
     facts = {
         "engine": "version",
-        "rows": "vectors, in k means k",
         "p50 automatic": "p50 of a search among so many, all and 1 %",
         "p50 index": "p50, index",
     }
     for key, title in facts.items():
         if any(key in results[name] for name in names):
-            lines.append(f"| {title} | {' | '.join(_shown(results[name].get(key, '')) for name in names)} |")
+            lines.append(f"| {title} | {' | '.join(results[name].get(key, '') for name in names)} |")
     lines.append(f"| ran at | {' | '.join(_commits(results[name]) for name in names)} |")
     lines.append(f"| changed since | {' | '.join(_changed(results[name]) for name in names)} |")
     return "\n".join(lines)
 
 
-def _shown(value: str | int) -> str:
-    return f"{value:,}" if isinstance(value, int) else value
+def _shown(count: int | None) -> str:
+    return "not noted" if count is None else f"{count:,}"
 
 
 def _commits(entry: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Which method was trained with which adapter, and where: results of the tests, as a file for the docs.
 
 The functions named `pytest_…` are hooks, which a conftest imports. With `DIZUO_METHODS_RESULTS=FILE` in the environment
-what was run is merged into that file; what was not run this time keeps what it had.
+what was run is merged into that file; what was not run this time, or skipped, keeps what it had.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ def digest_of(method: str, place: str) -> str:
 
 def mark_of(result: Mapping[str, str] | None, *, method: str, place: str) -> str:
     """Return what a table says: ✓ passed, ◐ passed before the sources changed, ✗ failed, ○ not run."""
-    outcome = "" if result is None else result["outcome"]
-    if result is None or outcome not in ("passed", "failed"):
+    if result is None:
         return "○"
-    if outcome == "failed":
+    if result["outcome"] != "passed":
         return "✗"
     return "✓" if result["sources"] == digest_of(method, place) else "◐"
 
@@ -56,7 +55,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     test = getattr(item, "originalname", None)
     place = next((place for place, name in PLACES.items() if name == test), None)
-    if place is not None and (report.when == "call" or not report.passed):
+    if place is not None and not report.skipped and (report.when == "call" or report.failed):
         values = item.callspec.params  # type: ignore[attr-defined]
         method = values.get("method") or values["name"]
         _results.setdefault(method, {}).setdefault(place, {})[values["adapter"]] = {
