@@ -12,6 +12,7 @@
 #
 # PYTHON=…            the interpreter to build .venv with; the first of 3.11 or later is taken
 # RECIPE_ARGS=…       more arguments for the quickstart, as in RECIPE_ARGS="--rows all"
+# WORKERS=…           how many processes run the tests at once; 2
 # TORCH_INDEX=…       where CPU builds of torch are, asked only where no NVIDIA driver is; empty turns it off
 
 SHELL := /bin/bash
@@ -20,9 +21,16 @@ SHELL := /bin/bash
 
 # Threads that wait for each other give the processor away soon, see main() in src/dizuo/cli/__init__.py.
 export GOMP_SPINCOUNT ?= 10000
+WORKERS ?= 2
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 VENV := .venv
 BIN := $(VENV)/bin
+# Programs in .venv have its path in them, so one that was moved is made anew.
+MADE := $(shell sed -n 's/^command = .* -m venv \(\/.*\)/\1/p' $(VENV)/pyvenv.cfg 2>/dev/null)
+MOVED := $(if $(MADE),$(filter-out $(shell cd $(VENV) && pwd -P),$(MADE)))
+ifneq ($(MOVED),)
+$(shell echo "$(VENV) was made in another folder ($(MADE)); making it anew" >&2; rm -rf $(VENV))
+endif
 # Stamps are keyed on content, so that a checkout that touches files sets nothing up again.
 KEY := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 RUN := $(VENV)/stamp-run-$(KEY)
@@ -42,11 +50,12 @@ help:
 quickstart: $(RUN)
 	@$(BIN)/dizuo run recipes/quickstart.yaml $(RECIPE_ARGS)
 
+# Each worker runs whole files on one thread, so that what a file sets up once is set up once.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-all: test
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "slow and not gpu"
 	$(MAKE) test-others
 
 # Elsewhere these tests are skipped where a package is missing; here that is a failure.

@@ -251,7 +251,7 @@ def test_a_metric_that_the_task_cannot_use_is_refused_before_training(place: Pat
 
 def test_an_encoder_that_cannot_be_had_is_named_before_training(place: Path) -> None:
     for wrong in ("no/such/folder", "model"):
-        with pytest.raises(EvaluationError, match=wrong):
+        with pytest.raises(dizuo.DizuoError, match=wrong):
             go(f"evaluate.embedder={wrong}")
     assert not (place / "runs" / "tiny" / "3-train").exists()
     assert ran(go("evaluate.embedder=model", "train.max_steps=1", until="train"))[-1] == "train"

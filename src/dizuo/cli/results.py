@@ -62,13 +62,15 @@ def show_release(outcome: Outcome, *, as_json: bool) -> None:
 def _next(outcome: Outcome) -> None:
     from dizuo.cli.render import heading, line
     from dizuo.cli.running import command_path
+    from dizuo.serving.release_names import DEFAULT_ALIAS
 
     release = outcome.release
     if release is None:
         return
     heading(f"deployed as {release}" + (f" ({', '.join(release.aliases)})" if release.aliases else ""))
-    line(f"{command_path()} serve {release.name}")
-    line(f"{command_path()} chat {release.name}")
+    named = release.name if DEFAULT_ALIAS in release.aliases else str(release)  # the name alone means another one
+    line(f"{command_path()} serve {named}")
+    line(f"{command_path()} chat {named}")
 
 
 def _release(outcome: Outcome) -> dict[str, Any] | None:
