@@ -372,6 +372,9 @@ def judge(forks: Forks, mutant: Mutant, reach: Reach) -> dict[str, Any]:
     finally:
         shutil.copy2(original, path)
     outcome = "timeout" if told["status"] is None else "killed" if told["status"] else "survived"
+    # No test failed where nothing could be imported: because of the change, or because something else broke meanwhile.
+    if outcome == "killed" and not told.get("first") and forks.run(tests[:1], limit=limit)["status"] != 0:
+        raise SystemExit(f"error: the tests of unchanged code do not run any more\n{forks.folder / 'said'}")
     return {
         "outcome": outcome,
         "by": told.get("first", ""),
