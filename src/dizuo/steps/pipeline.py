@@ -114,8 +114,11 @@ def _check_addresses(settings: Settings, *, wanted: Collection[str]) -> None:
             show them.
     """
     prepare = settings.prepare
-    named = [settings.select.model, *(address for _, address in addresses(prepare))]
-    for address in named[0 if "select" in wanted else 1 :]:
+    named = [address for _, address in addresses(prepare)]
+    named += [settings.select.model] if "select" in wanted else []
+    embedder = settings.evaluate.embedder
+    named += [embedder] if "evaluate" in wanted and embedder not in ("auto", "none") else []
+    for address in named:
         if "@" in address or "://" in address or parse(address).scheme == "path":
             find(address)
     if prepare.quarantine:
@@ -192,7 +195,13 @@ class _Steps:
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
+        check_evaluation(
+            data,
+            options=settings.evaluate,
+            method=settings.train.method,
+            scored=self.evaluated,
+            watch=self.watch,
+        )
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

@@ -106,10 +106,10 @@ def plan(
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
         scored = until not in ("prepare", "train")
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored)
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored, watch=watch)
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
         rows = {name: len(split) for name, split in data.splits().items()}
-        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
+        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"], watch)
         whys["deploy"] = _deploy_why(settings, data, root, whys["evaluate"])
     steps = tuple(
         PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
@@ -139,11 +139,13 @@ def _training(
     return planned, why
 
 
-def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None) -> str | None:
+def _evaluate_why(
+    settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None, watch: Watcher
+) -> str | None:
     if train_why is not None:
         return "training runs before it"
     run = Run.open(folder_of(root, "train"))
-    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate).why()
+    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate, watch=watch).why()
 
 
 def _deploy_why(settings: Settings, data: Dataset, root: Path, evaluate_why: str | None) -> str | None:
