@@ -48,6 +48,7 @@ QUICK = {
         "tests/models/test_listing.py",
         "tests/models/test_static_capability.py",
     ),
+    "packing": ("tests/packing/test_packing.py",),
     "pages": ("tests/pages",),
     "recipe": ("tests/test_recipe.py",),
     "redaction": ("tests/redaction/test_redacting.py",),

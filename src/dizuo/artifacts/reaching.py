@@ -33,6 +33,7 @@ __all__ = [
     "describe_status",
     "diagnose",
     "diagnose_text",
+    "no_facts",
     "patience",
     "proxy_for",
     "silence",
@@ -145,6 +146,8 @@ def diagnose(error: BaseException) -> Trouble:
             return describe_status(status)
     if any(type(link).__name__ == "OfflineModeIsEnabled" for link in chain):
         return Trouble("offline", "HF_HUB_OFFLINE is set, and so nothing is asked", "unset HF_HUB_OFFLINE")
+    if any(type(link).__name__ == "JSONDecodeError" for link in chain):
+        return no_facts()
     if any(isinstance(link, ssl.SSLCertVerificationError) for link in chain):
         return Trouble("certificate", _SAYS[0][2], CERTIFICATE_ADVICE)
     if any(isinstance(link, socket.gaierror) for link in chain):
@@ -172,6 +175,11 @@ def describe_status(status: int) -> Trouble:
     if status >= 500:
         return Trouble("status", f"the answer was HTTP {status}: the server, or what is behind it, is down")
     return Trouble("status", f"the answer was HTTP {status}")
+
+
+def no_facts() -> Trouble:
+    """Return the trouble of an answer that is a page for people, as networks give that block an address."""
+    return Trouble("other", "the answer is no JSON: a proxy's page or a login page stands in the way", PROXY_ADVICE)
 
 
 def silence(seconds: float) -> Trouble:

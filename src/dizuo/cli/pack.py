@@ -25,7 +25,7 @@ def command(given: RecipeFlags, out: str | None, no_wheels: bool, yes: bool) -> 
     verified. The wheels are for this Python and this kind of machine.
     """
     from dizuo.cli.render import emit, line, pairs, size, watching
-    from dizuo.steps.packing import collect, write
+    from dizuo.packing import collect, write
 
     with watching(as_json=given.as_json) as watch:
         pack = collect(given.read(), folder=runs_root(), wheels=not no_wheels, watch=watch)

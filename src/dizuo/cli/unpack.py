@@ -17,7 +17,7 @@ __all__ = ["command"]
 def command(file: str, folder: str | None, sha256: str | None, as_json: bool) -> None:
     """Unpack FILE, an archive of `dizuo pack`, to a new FOLDER, and verify every file."""
     from dizuo.cli.render import emit, line
-    from dizuo.steps.packing import unpack
+    from dizuo.packing import unpack
 
     place = unpack(file, folder, sha256=sha256)
     if as_json:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from dizuo import recipe as recipes
 from dizuo.artifacts import find, parse
 from dizuo.artifacts.writing import check_place
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps.placing import write_recipe
 from dizuo.steps.prepare import addresses
@@ -70,7 +71,7 @@ def run(
     until: str = "deploy",
     force: Collection[str] = (),
     folder: str | Path = "runs",
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Outcome:
     """Run a recipe's steps up to one of them.
 
@@ -113,8 +114,11 @@ def _check_addresses(settings: Settings, *, wanted: Collection[str]) -> None:
             show them.
     """
     prepare = settings.prepare
-    named = [settings.select.model, *(address for _, address in addresses(prepare))]
-    for address in named[0 if "select" in wanted else 1 :]:
+    named = [address for _, address in addresses(prepare)]
+    named += [settings.select.model] if "select" in wanted else []
+    embedder = settings.evaluate.embedder
+    named += [embedder] if "evaluate" in wanted and embedder not in ("auto", "none") else []
+    for address in named:
         if "@" in address or "://" in address or parse(address).scheme == "path":
             find(address)
     if prepare.quarantine:
@@ -191,7 +195,13 @@ class _Steps:
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
+        check_evaluation(
+            data,
+            options=settings.evaluate,
+            method=settings.train.method,
+            scored=self.evaluated,
+            watch=self.watch,
+        )
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

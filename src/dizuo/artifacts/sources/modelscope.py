@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.hubs import artifact_in, choose_files, choose_sample, parse_hub
-from dizuo.artifacts.reaching import Unanswered, attempt, describe_status, diagnose, patience, unreachable
+from dizuo.artifacts.reaching import Unanswered, attempt, describe_status, diagnose, no_facts, patience, unreachable
 from dizuo.artifacts.sources import Source
 from dizuo.errors import ArtifactError, MissingPackage
 from dizuo.events import Finished, Note, Started, Watcher
@@ -87,11 +87,15 @@ def ask(address: Address) -> list[str] | None:
         Unanswered: the hub says nothing.
     """
     query = urlencode({"Revision": address.version or "master", "Recursive": "true"})
-    status, _, body = _get(f"{endpoint()}/api/v1/models/{address.name}/repo/files?{query}", answers=(401, 404))
+    status, url, body = _get(f"{endpoint()}/api/v1/models/{address.name}/repo/files?{query}", answers=(401, 404))
+    if status >= 400:
+        return None
     try:
-        listed = json.loads(body)["Data"]["Files"] if status < 400 else None
-        return listed and [str(file["Path"]) for file in listed if file.get("Type") != "tree"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        listed = json.loads(body)["Data"]["Files"]
+        return [str(file["Path"]) for file in listed if file.get("Type") != "tree"]
+    except ValueError as error:
+        raise Unanswered(url, no_facts()) from error
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
@@ -146,7 +150,7 @@ def _explain(address: Address, error: Exception) -> ArtifactError:
             f"ModelScope{home} has no model called {address.name!r}",
             hint=f"check the spelling; a private one needs: modelscope login{lacks}",
         )
-    if trouble.kind == "other":
+    if not isinstance(error, Unanswered) and trouble.kind == "other":
         return ArtifactError(
             f"{address} cannot be fetched from ModelScope{home}",
             details=[trouble.what],

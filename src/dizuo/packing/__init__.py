@@ -14,7 +14,7 @@ The archive is a zip that Python can run: `artifacts/archives.py` stands in it a
 
 from __future__ import annotations
 
-from dizuo.steps.packing.archive import Written, unpack, write
-from dizuo.steps.packing.collecting import Pack, Piece, collect
+from dizuo.packing.archive import Written, unpack, write
+from dizuo.packing.collecting import Pack, Piece, collect
 
 __all__ = ["Pack", "Piece", "Written", "collect", "unpack", "write"]

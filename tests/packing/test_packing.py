@@ -18,8 +18,8 @@ from wheelhouse import write_wheel
 from dizuo import recipe as recipes
 from dizuo.artifacts import archives, digest_file, resolve
 from dizuo.errors import ArtifactError
-from dizuo.steps.packing import Written, collect, unpack, write
-from dizuo.steps.packing.wheels import Lock, write_own_wheel
+from dizuo.packing import Written, collect, unpack, write
+from dizuo.packing.wheels import Lock, write_own_wheel
 from dizuo.steps.settings import bind
 
 ROOT = Path(__file__).parents[2]
@@ -209,7 +209,7 @@ def test_its_wheels_are_installed_without_any_network_with_a_fake_dizuo(
     write_wheel(shop, "dizuo", "9.9", {"dizuo_fake.py": program, **info})
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     lock = Lock(("dizuo==9.9", "fakedep==1.0"), False, version, "linux", 0)
-    monkeypatch.setattr("dizuo.steps.packing.collecting.read_lock", lambda: lock)
+    monkeypatch.setattr("dizuo.packing.collecting.read_lock", lambda: lock)
     written = write(collect(place / "tiny.yaml"), place / "tiny.pack.zip")
     assert written.parts["wheels"] > 0
     there = unpack(written.path, tmp_path / "there")

@@ -14,9 +14,9 @@ from dizuo.artifacts.digests import list_tree
 from dizuo.errors import ArtifactError
 from dizuo.evaluation.baselines.embedder import KNOWN
 from dizuo.events import Watcher, ignore
+from dizuo.packing.wheels import Lock, read_lock
 from dizuo.recipe import Recipe
 from dizuo.records import Json
-from dizuo.steps.packing.wheels import Lock, read_lock
 from dizuo.steps.pipeline import folder_of
 from dizuo.steps.placing import place_paths
 from dizuo.steps.prepare import addresses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dizuo.steps.packing.wheels import Lock
+from dizuo.packing.wheels import Lock
 
 __all__ = ["write_scripts"]
 

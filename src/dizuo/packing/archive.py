@@ -20,10 +20,10 @@ from dizuo.artifacts import archives
 from dizuo.artifacts.writing import check_place
 from dizuo.errors import ArtifactError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
+from dizuo.packing.collecting import Pack
+from dizuo.packing.scripts import write_scripts
+from dizuo.packing.wheels import fetch_wheels
 from dizuo.redaction import redact
-from dizuo.steps.packing.collecting import Pack
-from dizuo.steps.packing.scripts import write_scripts
-from dizuo.steps.packing.wheels import fetch_wheels
 
 __all__ = ["Written", "unpack", "write"]
 
