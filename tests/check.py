@@ -42,6 +42,7 @@ QUICK = {
         "tests/evaluation/test_metrics.py",
         "tests/evaluation/test_rows.py",
     ),
+    "languages": ("tests/languages",),
     "models": (
         "tests/models/test_inspecting.py",
         "tests/models/test_listing.py",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from dizuo.redaction import memory
+
+os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
 
 
 @pytest.fixture(autouse=True)

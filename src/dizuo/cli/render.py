@@ -29,6 +29,7 @@ from rich.text import Text
 from dizuo.cli.clean import clean, redact, redact_values
 from dizuo.events import Event, Finished, Note, Started, Warned, Watcher
 from dizuo.events import Progress as Done
+from dizuo.languages import say
 
 __all__ = [
     "duration",
@@ -84,12 +85,12 @@ def _draw(*renderables: RenderableType) -> None:
 
 def line(text: str = "", *, style: str = "") -> None:
     """Print one line."""
-    _out().print(Text(clean(redact(text)), style=style), soft_wrap=True)
+    _out().print(Text(say(clean(redact(text))), style=style), soft_wrap=True)
 
 
 def heading(text: str) -> None:
     """Print a heading with a rule under it where there is a terminal."""
-    title = Text(clean(redact(text)), style="bold")
+    title = Text(say(clean(redact(text))), style="bold")
     _draw(Text(""), Rule(title, align="left", style="dim") if _out().is_terminal else title)
 
 
@@ -100,12 +101,21 @@ def table(
     right: Sequence[int] = (),
     strong: Sequence[int] = (),
     styles: Mapping[str, str] | None = None,
+    spoken: bool = True,
 ) -> None:
-    """Print a table; `right` names columns of figures, `strong` rows to stress, `styles` those of first cells."""
+    """Print a table; `right` names columns of figures, `strong` rows to stress, `styles` those of first cells.
+
+    Headers are messages in the reader's language, unless they are names (`spoken=False`); cells are as they are given.
+    """
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for index, header in enumerate(headers):
         numeric = index in right
-        grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        grid.add_column(
+            Text(say(header) if spoken else header),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+        )
     for index, row in enumerate(rows):
         first, *rest = (str(cell) for cell in redact_values(list(row)))  # type: ignore[union-attr]
         marked = Text(clean(first), style=(styles or {}).get(first, ""))
@@ -130,7 +140,7 @@ def side_by_side(items: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, answer in answers:
-            grid.add_row(Text(clean(name)), Text(clean(str(redact_values(answer)))))
+            grid.add_row(Text(say(clean(name))), Text(clean(str(redact_values(answer)))))
         _draw(Group(Text(clean(str(redact_values(text))), style="bold"), Padding(grid, (0, 0, 0, 2))))
 
 
@@ -204,7 +214,7 @@ class _Lines:
             self.write(text)
 
     def write(self, text: str) -> None:
-        print(clean(text), file=sys.stderr, flush=True)
+        print(say(clean(text)), file=sys.stderr, flush=True)
 
 
 class _Bars:
@@ -238,11 +248,11 @@ class _Bars:
             self.progress.remove_task(self.tasks.pop(event.work))
         if text := _plain_text(event):
             style = "yellow" if isinstance(event, Warned) else "" if isinstance(event, Finished) else "dim"
-            self.progress.console.print(Text(clean(text), style=style))
+            self.progress.console.print(Text(say(clean(text)), style=style))
 
     def task(self, work: str, total: float | None) -> TaskID:
         if work not in self.tasks:
-            self.tasks[work] = self.progress.add_task(clean(work), total=total, figures="")
+            self.tasks[work] = self.progress.add_task(say(clean(work)), total=total, figures="")
         return self.tasks[work]
 
 
@@ -270,7 +280,7 @@ def _figures(event: Done) -> str:
         parts.append(f"{number(event.rate)} {event.unit}/s")
     if event.seconds_left is not None:
         parts.append(f"{duration(event.seconds_left)} left")
-    return "  ".join(parts)
+    return say("  ".join(parts))
 
 
 def duration(seconds: float) -> str:

@@ -44,11 +44,14 @@ def show_gate(outcome: Outcome) -> int:
         return 0
     import click
 
+    from dizuo.languages import say
+
     report = outcome.steps[-1].folder / "report.html"
-    click.echo("error: the gate is closed, nothing was deployed", err=True)
+    click.echo(say("error: the gate is closed, nothing was deployed"), err=True)
     for reason in outcome.closed:
-        click.echo(f"  {reason}", err=True)
-    click.echo(f"\nhint: read {report}; what is required stands under evaluate.require in the recipe", err=True)
+        click.echo(say(f"  {reason}"), err=True)
+    hint = f"hint: read {report}; what is required stands under evaluate.require in the recipe"
+    click.echo(f"\n{say(hint)}", err=True)
     return 1
 
 
