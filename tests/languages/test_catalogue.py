@@ -29,7 +29,7 @@ KEPT = {
     "line diagonal",
     # commands, names and units
     "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', "--alias {}", "--set {}", "--set train.", "name: {}",
-    "name: x", "id", "p", "chrF", "report.json", "{} h {} min", "{} min {} s", "{} ms",
+    "name: x", "id", "p", "chrF", "report.json", "{} ms",
     # written to files and help, which are English
     "Base model: {} ({})", "Licence: {}",
     "Try N settings of learning rate, rank and epochs on the validation rows instead, and write the best recipe.",

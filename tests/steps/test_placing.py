@@ -100,3 +100,11 @@ def test_a_run_whose_first_step_fails_is_no_run() -> None:
     with pytest.raises(DizuoError):
         pipeline.run(path)
     assert not list(Path("runs").iterdir())
+
+
+def test_preparing_writes_the_page_of_the_data_card() -> None:
+    outcome = pipeline.run(write("prepare: {source: data/rows.csv, test: 8}\n"), until="prepare")
+    assert outcome.data is not None
+    page = (outcome.data.folder / "card.html").read_text("utf-8")
+    assert "Every row accounted for" in page
+    assert all(label in page for label in ("fruit", "metal", "40"))

@@ -99,10 +99,19 @@ class Verbs(click.Group):
         for argument in arguments:  # click quotes what it does not understand
             hide_logins(argument)
         run = super().main
-        sys.exit(_answer(lambda: run(arguments, prog_name or "dizuo", standalone_mode=False), debug=debug))
+        recipe = any(argument.endswith((".yaml", ".yml")) for argument in arguments)
+        call = lambda: run(arguments, prog_name or "dizuo", standalone_mode=False)  # noqa: E731
+        sys.exit(_answer(call, debug=debug, recipe=recipe))
 
 
-def _answer(call: Callable[[], Any], *, debug: bool) -> int:
+def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
+    """Run a command, say what was wrong, and return the exit status.
+
+    Args:
+        call: the command.
+        debug: let what dizuo does not expect pass.
+        recipe: a recipe file was given, so that hints name its fields instead of flags.
+    """
     try:
         result = call()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -119,6 +128,10 @@ def _answer(call: Callable[[], Any], *, debug: bool) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), status=1)
     except DizuoError as error:
+        if error.hint is not None and not recipe:
+            from dizuo.steps.hints import for_shell
+
+            error.hint = for_shell(say(error.hint))
         return _say(str(error), status=error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         sys.stderr.close()

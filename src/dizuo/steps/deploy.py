@@ -14,7 +14,9 @@ from dizuo.artifacts import digest_file, digest_tree, parse, write_json
 from dizuo.data import Dataset
 from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Note, Warned, Watcher, ignore
+from dizuo.progress import show
 from dizuo.serving.release_names import DEFAULT_ALIAS
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.options import DeployOptions, Require
 from dizuo.steps.settings import bind_call, to_json
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["deploy", "deploy_step", "deploy_work", "why_deploy"]
 
 
+@hints_for_python
 def deploy(
     run: Run,
     *,
@@ -38,7 +41,7 @@ def deploy(
     include_base: bool = False,
     out: str | Path | None = None,
     force: bool = False,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Release:
     """Return the release of a trained run, after the gate has let it through.
 

@@ -13,6 +13,8 @@ from dizuo.evaluation import Report
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.progress import show
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 from dizuo.training import Run
@@ -21,6 +23,7 @@ from dizuo.training.methods import METHODS
 __all__ = ["check_evaluation", "evaluate", "evaluate_step", "evaluate_work"]
 
 
+@hints_for_python
 def evaluate(
     run: Run,
     data: Dataset | Split,
@@ -28,7 +31,7 @@ def evaluate(
     against: ModelSpec | None = None,
     out: str | Path | None = None,
     force: bool = False,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
     **options: Any,
 ) -> Report:
     """Return the report on a trained run: before and after on the same items, with intervals and cheap baselines.
@@ -113,6 +116,13 @@ def evaluate_step(
     if why is not None:
         with work.make_folder() as partial:
             evaluation.evaluate(
-                model, data, adapter=run.adapter, weights=run.weights, options=options, out=partial, watch=watch
+                model,
+                data,
+                adapter=run.adapter,
+                weights=run.weights,
+                options=options,
+                out=partial,
+                run=folder.absolute().parent.name,
+                watch=watch,
             )
     return Report.open(folder), why

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from dizuo import recipe as recipes
 from dizuo.artifacts import find, parse
 from dizuo.artifacts.writing import check_place
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps.placing import write_recipe
 from dizuo.steps.prepare import addresses
@@ -70,7 +71,7 @@ def run(
     until: str = "deploy",
     force: Collection[str] = (),
     folder: str | Path = "runs",
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Outcome:
     """Run a recipe's steps up to one of them.
 

@@ -13,8 +13,9 @@ from dizuo import data as datasets
 from dizuo import evaluation, training
 from dizuo import recipe as recipes
 from dizuo.data import Dataset
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
 from dizuo.models import ModelSpec
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps.deploy import deploy_work, why_deploy
 from dizuo.steps.evaluate import check_evaluation, evaluate_work
@@ -71,7 +72,7 @@ def plan(
     until: str = "deploy",
     folder: str | Path = "runs",
     measure: bool = True,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> RecipePlan:
     """Return what running a recipe would do.
 

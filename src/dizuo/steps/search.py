@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 from dizuo import recipe as recipes
 from dizuo.artifacts import write_json
 from dizuo.errors import MissingPackage, PlanError, TrainingError
-from dizuo.events import Event, Metric, Note, Progress, Started, Watcher, ignore
+from dizuo.events import Event, Metric, Note, Progress, Started, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps import pipeline
 from dizuo.steps.placing import write_recipe
@@ -85,7 +86,7 @@ class _Pruned(Exception):
     """Ends a trial that stands badly."""
 
 
-def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "runs", watch: Watcher = ignore) -> Search:
+def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "runs", watch: Watcher = show) -> Search:
     """Return the best of some trials; a search that was stopped goes on, and one with more trials adds to it.
 
     Args:

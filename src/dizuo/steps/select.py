@@ -12,7 +12,9 @@ from dizuo.artifacts import write_json
 from dizuo.errors import ModelError
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.progress import show
 from dizuo.recipe import Recipe
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.prepare import prepare_step
 from dizuo.steps.settings import bind
@@ -35,7 +37,8 @@ class Comparison:
     recommendation: Recommendation
 
 
-def select(address: str | Path, *, watch: Watcher = ignore) -> ModelSpec:
+@hints_for_python
+def select(address: str | Path, *, watch: Watcher = show) -> ModelSpec:
     """Return the facts about a model, fetched and converted once where it has to be.
 
     Args:
@@ -51,7 +54,7 @@ def select(address: str | Path, *, watch: Watcher = ignore) -> ModelSpec:
     return inspect(address, watch=watch)
 
 
-def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watch: Watcher = ignore) -> Comparison:
+def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watch: Watcher = show) -> Comparison:
     """Return how candidates do on the recipe's data before any training, and which of them to take.
 
     Args:
