@@ -43,6 +43,13 @@ SAID = [
         "warning: patience is 3, but there are 2 evaluations (eval_every is 4): the run cannot stop early",
         "警告：patience 是 3，而评估只有 2 次（eval_every 是 4）：运行不可能提前停止",
     ),
+    ("sync: 6.7 s  2 added, 0 changed, 0 deleted, 0 unchanged", "sync: 6.7 s  新增 2，更改 0，删除 0，未变 0"),
+    (
+        "2 added, 0 changed, 0 deleted, 3 unchanged; 3 chunks embedded",
+        "新增 2，更改 0，删除 0，3 个未变；嵌入了 3 个文本块",
+    ),
+    ("error: there is no recipe at x.yaml", "错误：x.yaml 处没有配方"),
+    ("error: the moon is no run of ours", "错误：the moon is no run of ours"),
     ("deployed as news@1 (default)", "已部署为 news@1 (default)"),
 ]
 

@@ -64,8 +64,8 @@ def show_gate(outcome: Outcome) -> int:
     click.echo(say("error: the gate is closed, nothing was deployed"), err=True)
     for reason in outcome.closed:
         click.echo(say(f"  {reason}"), err=True)
-    hint = f"hint: read {report}; what is required stands under evaluate.require in the recipe"
-    click.echo(f"\n{say(hint)}", err=True)
+    hint = f"read {report}; what is required stands under evaluate.require in the recipe"
+    click.echo(say(f"\nhint: {hint}"), err=True)
     return 1
 
 

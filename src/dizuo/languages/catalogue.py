@@ -38,15 +38,20 @@ class Message:
         """How much of the template is text."""
         return sum(letter.isalpha() for piece in self.pieces for letter in piece)
 
-    def values(self, text: str) -> list[str] | None:
-        """Return the values with which the template is this text, or None."""
+    def values(self, text: str, *, late: bool = False) -> list[str] | None:
+        """Return the values with which the template is this text, or None.
+
+        Args:
+            text: the finished text.
+            late: where a piece stands several times, take its last place instead of its first.
+        """
         first, *between = self.pieces
         last = between.pop()
         if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
             return None
         place, end, found = len(first), len(text) - len(last), []
         for piece in between:
-            start = text.find(piece, place, end)
+            start = text.rfind(piece, place, end) if late and piece.strip() else text.find(piece, place, end)
             while start >= 0 and piece == " " and text.startswith("%", start + 1):  # `93.5 %` is one value
                 start = text.find(piece, start + 1, end)
             if start < 0:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dizuo.languages.catalogue import PLACED, Message, read_catalogue
+from dizuo.languages.catalogue import PLACED, WEAK, Message, read_catalogue
 
 __all__ = ["translate"]
 
 NEAR = re.compile(r" \(did you mean ('[^']*'|[\w.-]+)\?\)")
 COUNT = re.compile(r"([\d,]+) ([A-Za-z][A-Za-z ]*)")
 AROUND = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
+OPENINGS = ("error: ", "warning: ", "hint: ")
+PROSE = re.compile(r"[A-Za-z]{2,} .*[A-Za-z]{2,}")
 EDGE = "\0"
 HAN = "[\u4e00-\u9fff]"
 MARKS = "，。；：（）？、"
@@ -35,7 +37,7 @@ def translate(text: str) -> str:
 
 def _find(text: str) -> str | None:
     """Return a text in Chinese, or None where nothing of it is known."""
-    for way in (_message, _lines, _sentences, _template, _near, _columns, _list, _named, _counts, _ended):
+    for way in (_message, _lines, _opened, _sentences, _columns, _template, _near, _list, _named, _counts, _ended):
         if (found := way(text)) is not None:
             return found
     return None
@@ -45,11 +47,37 @@ def _message(text: str) -> str | None:
     return read_catalogue().texts.get(text)
 
 
+def _opened(text: str) -> str | None:
+    """Translate `error: …`, whatever follows."""
+    for opening in OPENINGS:
+        if text.startswith(opening):
+            chinese = read_catalogue().templates[opening + "{}"]
+            return chinese.replace("{*}", translate(text.removeprefix(opening)))
+    return None
+
+
 def _template(text: str) -> str | None:
     for message in read_catalogue().messages:
-        if (values := message.values(text)) is not None:
+        ways = [message.values(text), message.values(text, late=True)]
+        found = [values for values in ways if values is not None]
+        if not found:
+            continue
+        values = min(found, key=lambda values: (not _knows(message, values), _listed(message, values)))
+        if message.letters >= WEAK or _knows(message, values):
             return _fill(message, values)
     return None
+
+
+def _knows(message: Message, values: list[str]) -> bool:
+    """Return whether each value that should be a message is one, or too short to be one."""
+    parts = [values[place].strip() for place in message.messages()]
+    return all(not PROSE.search(part) or translate(part) != part for part in parts)
+
+
+def _listed(message: Message, values: list[str]) -> int:
+    """Return how many commas stand in values that are no messages: the fewer, the likelier were they put in there."""
+    messages = message.messages()
+    return sum(value.count(", ") for place, value in enumerate(values) if place not in messages)
 
 
 def _fill(message: Message, values: list[str]) -> str:
