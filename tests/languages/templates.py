@@ -34,7 +34,7 @@ MAIN_PATH = (
     "evaluation/kinds/*.py", "evaluation/metrics/*.py", "evaluation/reporting/*.py",
     "serving/registry.py", "serving/release_names.py", "serving/opening.py", "serving/bundle/files.py",
     "vectors/connecting/*.py", "vectors/knowledge/knowledge_base.py", "vectors/knowledge/arguments.py",
-    "vectors/protocol/errors.py", "vectors/embedders/__init__.py",
+    "vectors/protocol/errors.py", "vectors/protocol/collection.py", "vectors/embedders/__init__.py",
     "pages/report_page.py", "pages/card_page.py", "pages/charts.py",
 )  # fmt: skip
 PAGES = ("report.html", "card.html")

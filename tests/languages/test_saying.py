@@ -33,7 +33,7 @@ SAID = [
         "error: r.yaml has 2 wrong fields\n  r.yaml:12: train.epoch is not known (did you mean 'epochs'?)\n"
         "  r.yaml:3: train.epochs: expected a number, got 'x'\n\n"
         "hint: `dizuo recipe schema` lists every section and field",
-        "错误：r.yaml 有 2 个字段有错\n  r.yaml:12: 不认识 train.epoch（是不是 'epochs'？）\n"
+        "错误：r.yaml 有 2 处字段错误\n  r.yaml:12: 不认识 train.epoch（是不是 'epochs'？）\n"
         "  r.yaml:3: train.epochs: 应为数，实际是 'x'\n\n提示：`dizuo recipe schema` 列出所有的节和字段",
     ),
     ("prepare: 1.2 s  155 train, 24 validation, 24 test", "准备：1.2 s  训练 155，验证 24，测试 24"),
@@ -48,6 +48,8 @@ SAID = [
         "2 added, 0 changed, 0 deleted, 3 unchanged; 3 chunks embedded",
         "新增 2，更改 0，删除 0，3 个未变；嵌入了 3 个文本块",
     ),
+    ("line 4: train.epochs: expected a number, got 'x'", "第 4 行：train.epochs: 应为数，实际是 'x'"),
+    ("line 1,204: a quote opened here is never closed", "第 1,204 行：这里的引号没有闭合"),
     ("error: there is no recipe at x.yaml", "错误：x.yaml 处没有配方"),
     ("error: the moon is no run of ours", "错误：the moon is no run of ours"),
     ("deployed as news@1 (default)", "已部署为 news@1 (default)"),

@@ -15,6 +15,7 @@ __all__ = ["translate"]
 
 NEAR = re.compile(r" \(did you mean ('[^']*'|[\w.-]+)\?\)")
 COUNT = re.compile(r"([\d,]+) ([A-Za-z][A-Za-z ]*)")
+LINE = re.compile(r"^(?:line|row) ([\d,]+): ")
 AROUND = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 OPENINGS = ("error: ", "warning: ", "hint: ")
 PROSE = re.compile(r"[A-Za-z]{2,} .*[A-Za-z]{2,}")
@@ -32,7 +33,7 @@ def translate(text: str) -> str:
     assert around is not None
     before, body, after = around.groups()
     found = _find(body) if body and re.search("[A-Za-z]{2}", body) else None
-    return text if found is None else f"{before}{found}{after}"
+    return text if found is None else before + LINE.sub(r"第 \1 行：", found) + after
 
 
 def _find(text: str) -> str | None:
@@ -172,7 +173,7 @@ def _ended(text: str) -> str | None:
     """Translate an end that is a message, as in `86.5 %, which trains in …`; what stands before it stays."""
     for match in re.finditer(r"(?=, | \(|; )", text):
         end = text[match.start() :].strip()
-        found = _message(end) or _template(end)
+        found = _template(end) if sum(map(str.isalpha, end)) > WEAK else None
         if match.start() and found is not None and not found[0].isalnum():
             return text[: match.start()] + found
     return None

@@ -74,7 +74,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 0.095:
-        return f"{1000 * seconds:.0f} ms" if seconds else "none"
+        return f"{1000 * seconds:.0f} ms" if seconds else say_on_page("none")
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
