@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from dizuo.testing.vectors import table
 
         config.pluginmanager.register(table)
+os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, RecipeFlags, flags, recipe_flags, runs_root
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.steps.planning import RecipePlan
@@ -64,26 +65,28 @@ def _show(planned: RecipePlan) -> None:
     from dizuo.cli.render import heading, marked, pairs, table
 
     model, training = planned.model, planned.training
-    licence = model.licence or "licence not stated"
+    licence = model.licence or say("licence not stated")
     pairs(
         [
-            ("recipe", f"{planned.name}, seed {planned.seed}"),
+            (say("recipe"), say(f"{planned.name}, seed {planned.seed}")),
             (
-                "model",
-                f"{model.source}, {model.parameters / 1e6:,.0f} M parameters, {licence}",
+                say("model"),
+                say(f"{model.source}, {model.parameters / 1e6:,.0f} M parameters, {licence}"),
             ),
-            ("rows", ", ".join(f"{name} {count:,}" for name, count in planned.rows.items())),
+            (say("rows"), ", ".join(f"{say(name)} {count:,}" for name, count in planned.rows.items())),
         ]
     )
     for step in planned.steps:
         heading(f"{step.name}: {'done, would be skipped' if step.why is None else f'would run ({step.why})'}")
         told = [item for item in step.settings if item.origin != "default" or item.why]
         if told:
-            table(["setting", "value", "from", "why"], [[s.name, _text(s.value), s.origin, s.why] for s in told])
+            table(
+                ["setting", "value", "from", "why"], [[s.name, _text(s.value), say(s.origin), say(s.why)] for s in told]
+            )
     heading("training")
-    pairs(_costs(training))
+    pairs([(say(name), say(cost)) for name, cost in _costs(training)])
     for note in training.notes:
-        pairs([("note", note)])
+        pairs([(say("note"), say(note))])
     if planned.examples:
         heading("what is trained of the first rows")
         for sequence in planned.examples:
