@@ -105,10 +105,10 @@ def test_every_room_has_quick_tests_and_all_of_them_exist() -> None:
         assert not [path for path in paths if not (ROOT / path.partition("::")[0]).exists()], room
 
 
-def test_the_library_never_prints() -> None:
+def test_the_library_prints_nowhere_but_in_show() -> None:
     found = []
     for path in FILES:
-        if path.is_relative_to(SOURCE / "cli") or path.name == "__main__.py":
+        if path.is_relative_to(SOURCE / "cli") or path.name == "__main__.py" or path == SOURCE / "progress.py":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":

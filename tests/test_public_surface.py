@@ -80,11 +80,11 @@ def test_the_verbs_keep_their_signatures() -> None:
 # Reviewed as a diff: who changes one of these changes what everybody calls.
 SIGNATURES = {
     "deploy": "run, *, name, alias='default', data=None, require=None, include_samples=False, include_base=False, "
-    "out=None, force=False, watch=ignore",
-    "evaluate": "run, data, *, against=None, out=None, force=False, watch=ignore, **options",
-    "plan": "recipe, *, until='deploy', folder='runs', measure=True, watch=ignore",
-    "prepare": "source, *, out=None, force=False, watch=ignore, **options",
-    "run": "recipe, *, until='deploy', force=(), folder='runs', watch=ignore",
-    "select": "address, *, watch=ignore",
-    "train": "model, data, *, out=None, force=False, watch=ignore, **options",
+    "out=None, force=False, watch=show",
+    "evaluate": "run, data, *, against=None, out=None, force=False, watch=show, **options",
+    "plan": "recipe, *, until='deploy', folder='runs', measure=True, watch=show",
+    "prepare": "source, *, out=None, force=False, watch=show, **options",
+    "run": "recipe, *, until='deploy', force=(), folder='runs', watch=show",
+    "select": "address, *, watch=show",
+    "train": "model, data, *, out=None, force=False, watch=show, **options",
 }

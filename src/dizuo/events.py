@@ -1,7 +1,8 @@
 """The events that a long piece of work sends to its watcher.
 
-The library never prints. Long functions take `watch: Watcher = ignore` and call it with events; the command
-line draws them, a notebook may collect them, a test asserts on them. An event is redacted as it is made.
+Long functions take `watch: Watcher = ignore` and call it with events; the command line draws them, a notebook may
+collect them, a test asserts on them. Nothing prints but `progress.show`, the default of the functions that people call,
+and that only where a person watches. An event is redacted as it is made.
 """
 
 from __future__ import annotations

@@ -127,11 +127,13 @@ UNRESOLVED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "org/name": (
         nothing,
-        "org/name does not exist\n\nhint: check the spelling; for a hub write hf:org/name or modelscope:org/name",
+        "org/name does not exist; looked in HERE/org\n\n"
+        "hint: check the spelling; for a hub write hf:org/name or modelscope:org/name",
     ),
     "shop/corpus-1.0-py3-none-any.wh": (
         a_wheel,
-        "shop/corpus-1.0-py3-none-any.wh does not exist (did you mean 'corpus-1.0-py3-none-any.whl'?)\n\n"
+        "shop/corpus-1.0-py3-none-any.wh does not exist (did you mean 'corpus-1.0-py3-none-any.whl'?); looked in "
+        "HERE/shop\n\n"
         "hint: check the spelling; for a hub write hf:shop/corpus-1.0-py3-none-any.wh "
         "or modelscope:shop/corpus-1.0-py3-none-any.wh",
     ),
@@ -147,7 +149,7 @@ def test_an_address_with_nothing_behind_it_says_what_to_try(
     monkeypatch.chdir(shop.parent)
     with pytest.raises(ArtifactError) as raised:
         resolve(text)
-    assert str(raised.value) == message
+    assert str(raised.value) == message.replace("HERE", str(Path.cwd()))
 
 
 def test_a_special_file_is_neither_file_nor_folder(tmp_path: Path) -> None:

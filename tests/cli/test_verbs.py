@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def test_run_ends_with_the_table_answers_the_report_and_two_commands(place: Path
     assert "accuracy on 40 test items, 95 % intervals" in text
     for title in ("TF-IDF + logistic regression", "untuned", "tuned, as scored", "tuned, as served"):
         assert title in text
+    assert "small encoder + logistic regression: not here, no encoder is in the cache; fetch one with: dizuo" in text
     assert "answers, side by side" in text
     assert "runs/tiny/4-evaluate/report.html" in text
     assert text.endswith("dizuo serve things\ndizuo chat things\n")
@@ -99,6 +101,39 @@ def test_a_closed_gate_is_status_one_and_says_why(place: Path) -> None:
     assert "error: the gate is closed, nothing was deployed" in result.stderr
     assert "must be at least 1.000" in result.stderr
     assert "hint: read runs/tiny/4-evaluate/report.html" in result.stderr
+
+
+def test_the_plan_says_of_each_step_whether_it_is_done_also_of_deploying(place: Path) -> None:
+    def why(*arguments: str) -> dict[str, str | None]:
+        value = json.loads(dz("plan", "tiny.yaml", "--json", *arguments).stdout)
+        return {step["name"]: step["why"] for step in value["steps"]}
+
+    assert set(why().values()) == {None}
+    other = why("--set", "deploy.name=other")
+    assert [name for name, reason in other.items() if reason is not None] == ["deploy"]
+    assert "gate is closed" in str(why("--set", "evaluate.require.min_score=1")["deploy"])
+    shutil.rmtree(place.parent / "home" / "data" / "registry")
+    assert why()["deploy"] == "the registry does not have it"
+
+
+def test_the_commands_at_the_end_serve_what_this_run_made_and_other_data_says_what_the_name_meant(place: Path) -> None:
+    lines = Path("rows.csv").read_text().replace("fruit", "food")
+    Path("rows.csv").write_text(lines)
+    other = dz("run", "tiny.yaml", "--set", "train.max_steps=1")
+    said = " ".join(other.stderr.split())
+    assert "things meant things@1 until now, which was made for another task (classification: fruit, metal)" in said
+    assert "dizuo registry promote things@1" in said
+    assert dz("registry", "promote", "things@1").stdout == "things is things@1 now\n"
+    again = dz("run", "tiny.yaml", "--set", "train.max_steps=1").stdout
+    assert again.endswith("dizuo serve things@2\ndizuo chat things@2\n")
+
+
+def test_a_console_in_gbk_gets_its_nearest_characters(place: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "gbk"}
+    run = subprocess.run([DIZUO, "run", "tiny.yaml"], env=environment, capture_output=True, check=True)
+    text = run.stdout.decode("gbk")
+    assert "√" in text or "×" in text
+    assert "answers, side by side" in text
 
 
 def test_single_steps_run_what_comes_before_them(place: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -376,6 +377,27 @@ def test_a_model_that_is_worse_than_guessing_is_found(data, tmp_path):
     found = looked(sick, data, only=["first_loss"])["first_loss"]
     assert found.state == "red"
     assert "do not belong together" in found.meaning
+
+
+def test_faked_answers_that_nobody_would_guess_are_no_fault_of_the_template(model, data, monkeypatch):
+    """A trained model is sure of other answers: its first loss is above a guess, and it reads the text well."""
+    from dizuo.training.doctor.subject import Subject
+
+    plainly = Subject.run_plainly
+    uniform = math.log(model.spec.vocab_size)
+
+    def odd_answers(self, module, *, everything=False):
+        values = plainly(self, module, everything=everything)
+        return [part * 0 - (1.0 if everything else uniform + 3) for part in values]
+
+    def first(self):
+        return SimpleNamespace(loss=uniform + 3, grad_norm=1.0)
+
+    monkeypatch.setattr(Subject, "run_plainly", odd_answers)
+    monkeypatch.setattr(Subject, "first", property(first))
+    found = looked(model, data, only=["first_loss"])["first_loss"]
+    assert found.state == "green"
+    assert found.measured.endswith("1.00 for all of the text")
 
 
 def test_a_check_that_fails_itself_is_red_and_stops_no_other(model, data, planted_methods, monkeypatch):

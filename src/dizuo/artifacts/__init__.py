@@ -28,8 +28,8 @@ from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.digests import digest_file, digest_tree
 from dizuo.artifacts.home import cache_root, data_root
 from dizuo.artifacts.licences import terms_of
-from dizuo.artifacts.resolving import parse, resolve
-from dizuo.artifacts.writing import whole_folder, write_json
+from dizuo.artifacts.resolving import find, parse, resolve
+from dizuo.artifacts.writing import remove_folder, size_of, whole_folder, write_json
 
 __all__ = [
     "Address",
@@ -38,8 +38,11 @@ __all__ = [
     "data_root",
     "digest_file",
     "digest_tree",
+    "find",
     "parse",
+    "remove_folder",
     "resolve",
+    "size_of",
     "terms_of",
     "whole_folder",
     "write_json",

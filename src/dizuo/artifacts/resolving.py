@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 
 from dizuo.artifacts.address import Address, Artifact
-from dizuo.artifacts.sources import SOURCES
+from dizuo.artifacts.sources import SOURCES, path
 from dizuo.errors import ArtifactError, did_you_mean
 from dizuo.events import Watcher, ignore
 from dizuo.redaction import hide_logins, looks_like_login, redact_errors
 
-__all__ = ["parse", "resolve"]
+__all__ = ["find", "parse", "resolve"]
 
 
 def resolve(address: str | Path, *, watch: Watcher = ignore) -> Artifact:
@@ -37,6 +37,18 @@ def resolve(address: str | Path, *, watch: Watcher = ignore) -> Artifact:
     with redact_errors():
         parsed = parse(address)
         return SOURCES.load(parsed.scheme).fetch(parsed, watch)
+
+
+def find(address: str | Path) -> Address:
+    """Return the parts of an address, after looking whether a path leads somewhere; nothing is fetched or read.
+
+    Raises:
+        ArtifactError: it does not, or the address is malformed.
+    """
+    parsed = parse(address)
+    if parsed.scheme == "path":
+        path.find(parsed)
+    return parsed
 
 
 def parse(address: str | Path) -> Address:

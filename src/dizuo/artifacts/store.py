@@ -20,10 +20,10 @@ from typing import Any
 
 from dizuo.artifacts.digests import digest_listing
 from dizuo.artifacts.home import cache_root
-from dizuo.artifacts.writing import whole_folder, write_json
+from dizuo.artifacts.writing import remove_folder, whole_folder, write_json
 from dizuo.events import Note, Watcher, ignore
 
-__all__ = ["Entry", "add", "entries", "find", "lock"]
+__all__ = ["Entry", "add", "entries", "find", "lock", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,18 @@ def entries() -> list[Entry]:
     keys = [path.name for path in root.iterdir() if not path.name.startswith(".")] if root.is_dir() else []
     whole = [entry for key in keys if (entry := _entry(key)) is not None]
     return sorted(whole, key=lambda entry: (entry.name, entry.version))
+
+
+def remove(entry: Entry) -> int:
+    """Remove an entry and the names that point to it, and return the bytes that it held."""
+    with lock(f"{entry.scheme}-{entry.name}"):
+        key = entry.folder.parent.name
+        names = _names(entry.scheme, entry.name)
+        for path in [*names.glob("*.json"), names / ".newest.json"]:
+            value = _read(path)
+            if value.get("object") == key or (value.get("version") == entry.version and path.name == ".newest.json"):
+                path.unlink(missing_ok=True)
+        return remove_folder(entry.folder.parent)
 
 
 def _entry(key: str) -> Entry | None:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,44 @@ def scratch_folder(home: str | Path) -> Iterator[Path]:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_folder(path: str | Path) -> int:
+    """Remove a folder and return the bytes that it held; a process killed meanwhile leaves none that seems whole.
+
+    A link is removed, not what it points to.
+
+    Raises:
+        ArtifactError: something in it cannot be removed.
+    """
+    folder = Path(path)
+    size = size_of(folder)
+    retired = folder.with_name(f".{folder.name}.retired-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}")
+    left = folder
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+            return 0
+        left = folder.rename(retired)
+        shutil.rmtree(retired)
+    except OSError as error:
+        raise ArtifactError(f"{left} cannot be removed: {error.strerror}", hint="check its permissions") from error
+    return size
+
+
+def size_of(path: str | Path) -> int:
+    """Return the bytes of a file or of all files below a folder; each counts once, and links count nothing."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for item in (Path(path), *Path(path).rglob("*")):
+        try:
+            facts = item.lstat()
+        except OSError:  # removed meanwhile
+            continue
+        if stat.S_ISREG(facts.st_mode) and (facts.st_dev, facts.st_ino) not in seen:
+            seen.add((facts.st_dev, facts.st_ino))
+            total += facts.st_size
+    return total
 
 
 def write_json(path: str | Path, value: Json) -> None:

@@ -8,10 +8,12 @@ running.py    runs a recipe's steps and tells what became of them
 results.py    scores, answers and commands after a recipe
 render.py     tables, bars and JSON: the only file that draws
 clean.py      text from data and models, made safe for a terminal
+removing.py   asks before something is removed, and says what is free again
 crash.py      what a person sees when dizuo itself is at fault
 vectors/      the verbs of `dizuo vectors`
 
-run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs and recipe are verbs.
+run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs, registry, models, cache and recipe are
+verbs.
 
 What a command was asked for goes to stdout, everything else to stderr. Exit status 0 is success, 1 is a failure
 that the message explains, 2 is a wrong command, option or recipe.
@@ -19,7 +21,9 @@ that the message explains, 2 is a wrong command, option or recipe.
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -45,7 +49,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve a deployed model over HTTP (OpenAI-compatible)."),
     "chat": ("chat", "Talk to a deployed model in the terminal."),
     "vectors": ("vectors", "Search, copy, export and look after vectors in any database."),
-    "runs": ("runs", "List, show and compare runs."),
+    "runs": ("runs", "List, show, compare and remove runs."),
+    "registry": ("registry", "List, promote, roll back and remove releases."),
+    "models": ("models", "List and remove the models that were fetched."),
+    "cache": ("cache", "Show where files live, with sizes, and empty the cache."),
     "recipe": ("recipe", "Describe and check recipe files."),
 }
 
@@ -87,10 +94,19 @@ class Verbs(click.Group):
         for argument in arguments:  # click quotes what it does not understand
             hide_logins(argument)
         run = super().main
-        sys.exit(_answer(lambda: run(arguments, prog_name or "dizuo", standalone_mode=False), debug=debug))
+        recipe = any(argument.endswith((".yaml", ".yml")) for argument in arguments)
+        call = lambda: run(arguments, prog_name or "dizuo", standalone_mode=False)  # noqa: E731
+        sys.exit(_answer(call, debug=debug, recipe=recipe))
 
 
-def _answer(call: Callable[[], Any], *, debug: bool) -> int:
+def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
+    """Run a command, say what was wrong, and return the exit status.
+
+    Args:
+        call: the command.
+        debug: let what dizuo does not expect pass.
+        recipe: a recipe file was given, so that hints name its fields instead of flags.
+    """
     try:
         result = call()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -107,6 +123,10 @@ def _answer(call: Callable[[], Any], *, debug: bool) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), status=1)
     except DizuoError as error:
+        if error.hint is not None and not recipe:
+            from dizuo.steps.hints import for_shell
+
+            error.hint = for_shell(error.hint)
         return _say(str(error), status=error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         sys.stderr.close()
@@ -147,8 +167,27 @@ def dizuo() -> None:
     """
 
 
+NEAREST = {"✓": "√", "✗": "×", "–": "-", "—": "-", "−": "-", "…": "...", "µ": "u", "·": ".", "→": "->", "²": "2"}
+"""What stands for a character of ours in a terminal whose encoding lacks it; GBK has the first two."""
+
+
+def show_nearest(error: UnicodeError) -> tuple[str, int]:
+    """Return what is written in the place of characters that a terminal's encoding lacks, and where to go on."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = "".join(NEAREST.get(letter, "?") for letter in error.object[error.start : error.end])
+    try:
+        text.encode(error.encoding)
+    except UnicodeEncodeError:
+        text = text.encode("ascii", "replace").decode()
+    return text, error.end
+
+
 def main() -> None:
     """Run the command line with the process's arguments."""
+    codecs.register_error("dizuo.nearest", show_nearest)
+    for stream in (sys.stdout, sys.stderr):  # a Chinese Windows writes GBK, which lacks some of our marks
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
+            stream.reconfigure(errors="dizuo.nearest")
     if not sys.warnoptions:  # other packages' warnings to their developers; ours are events
         warnings.simplefilter("ignore")
     # GNU OpenMP's threads wait for each other by spinning for milliseconds, which on a machine that is busy with

@@ -33,6 +33,7 @@ __all__ = [
     "ROWS",
     "RUNS",
     "SET",
+    "YES",
     "RecipeFlags",
     "flags",
     "options_from",
@@ -56,6 +57,8 @@ RANKS = click.option("--ranks", type=int, metavar="N", help="Train with N proces
 QUARANTINE = click.option("--quarantine", metavar="FILE", help="Leave bad rows out and list them in FILE (JSONL).")
 FORCE = click.option("--force", is_flag=True, help="Run although nothing changed.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON: the result to stdout, events to stderr.")
+
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -148,7 +151,10 @@ def read_recipe(
     if model is not None:
         recipe = recipes.override(recipe, "select.model", model, place="--model")
     if data:
-        recipe = _with_data(recipe, data, rename=path is not None and not any(o.startswith("name=") for o in overrides))
+        from dizuo.steps.replacing import replace_data
+
+        renamed = path is not None and not any(item.startswith("name=") for item in overrides)
+        recipe = replace_data(recipe, data, rename=renamed)
     if rows is not None:
         recipe = _with_rows(recipe, rows)
     if quarantine is not None:
@@ -156,31 +162,6 @@ def read_recipe(
     if ranks is not None:
         recipe = recipes.override(recipe, "train.ranks", ranks, place="--ranks")
     return recipe
-
-
-# What a recipe says about the shape of its own data, which says nothing about other data.
-_ABOUT_THE_DATA = (
-    "source", "train", "format", "reader", "text_column", "label_column", "group_column", "columns", "ignore",
-    "header", "delimiter", "encoding", "instruction", "input_template", "labels", "spellings", "missing",
-    "label_separator", "as_chat", "text_words", "max_chars", "name",
-)  # fmt: skip
-
-
-def _with_data(recipe: Recipe, data: Sequence[str], *, rename: bool) -> Recipe:
-    """Put other data in the place of the recipe's; what described the recipe's own goes with it."""
-    from dizuo import recipe as recipes
-    from dizuo.steps.prepare import name_of
-
-    section = recipe.section("prepare")
-    kept = {
-        key: value
-        for key, value in section.values.items()
-        if value.origin == "command line"
-        or (key not in _ABOUT_THE_DATA and not (key in ("validation", "test") and isinstance(value.data, str)))
-    }
-    recipe = replace(recipe, sections={**recipe.sections, "prepare": replace(section, values=kept)})
-    recipe = recipes.override(recipe, "prepare.source", list(data) if len(data) > 1 else data[0], place="--data")
-    return replace(recipe, name=name_of(data[0])) if rename else recipe
 
 
 def _with_rows(recipe: Recipe, rows: str) -> Recipe:

@@ -31,7 +31,7 @@ def command(given: RecipeFlags, no_measure: bool, until: str) -> None:
     """Show what RECIPE would do and why; nothing is trained.
 
     The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
-    line, a default, the model, the data, or a measurement.
+    line, a default, the model, the data, an estimate, or a measurement.
     """
     from dizuo.cli.render import emit, watching
     from dizuo.steps.planning import plan
@@ -95,6 +95,9 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
         ("memory", f"{_gigabytes(memory.total)} estimated for a block of {memory.tokens:,} tokens: {parts}"),
     ]
     measured = estimates.measured
+    if measured is not None and measured.peak is not None:
+        did = "forward, backward, update, evaluation and checkpoint of the worst block, in a process of its own"
+        costs.append(("", f"{_gigabytes(measured.peak)} measured: {did}"))
     if measured is not None:
         told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in asdict(measured.worst_block).items())
         costs.append(("worst block", ", ".join(told)))

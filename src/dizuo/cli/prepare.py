@@ -86,3 +86,5 @@ def _show(data: Dataset, folder: str) -> None:
     if folder:
         heading("folder")
         line(folder)
+        heading("data card")
+        line(f"{folder}/card.html")

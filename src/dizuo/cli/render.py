@@ -12,28 +12,45 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from dizuo.cli.clean import clean, redact, redact_values
-from dizuo.events import Event, Finished, Note, Started, Warned, Watcher
+from dizuo.events import Event, Finished, Started, Warned, Watcher
 from dizuo.events import Progress as Done
+from dizuo.progress import Lines, duration, fit_line, number, text_of
 
-__all__ = ["duration", "emit", "heading", "line", "number", "pairs", "side_by_side", "stream", "table", "watching"]
+__all__ = [
+    "duration",
+    "emit",
+    "heading",
+    "line",
+    "number",
+    "pairs",
+    "side_by_side",
+    "size",
+    "stream",
+    "table",
+    "watching",
+]
 
-EVERY = 5.0
-"""Seconds between two lines about one piece of work, where there is no terminal."""
+BAR = 24
+"""Characters of a bar."""
+TEXT = 24
+"""Characters that a column of text keeps at least, before its table is written as paragraphs."""
+WIDE = 100
+"""Characters of a terminal from which there is room for one."""
 
 
 @cache
@@ -89,20 +106,59 @@ def table(
     strong: Sequence[int] = (),
     styles: Mapping[str, str] | None = None,
 ) -> None:
-    """Print a table; `right` names columns of figures, `strong` rows to stress, `styles` those of first cells."""
+    """Print a table; `right` names columns of figures, `strong` rows to stress, `styles` those of first cells.
+
+    Where the terminal is too narrow for it, each row is a paragraph: its first cell, and below it the others with the
+    headers before them.
+    """
+    cells = [[clean(str(cell)) for cell in redact_values(list(row))] for row in rows]  # type: ignore[union-attr]
+    marks = [Text(row[0], style=(styles or {}).get(str(rows[i][0]), "")) for i, row in enumerate(cells)]
+    stress = ["bold" if i in strong else "" for i in range(len(cells))]
+    width = _out().width
+    widest = [max((cell_len(row[index]) for row in cells), default=0) for index in range(len(headers))]
+    least = [
+        max(cell_len(header), widest[index] if index in right else min(widest[index], TEXT))
+        for index, header in enumerate(headers)
+    ]
+    if sum(least) + 2 * (len(least) - 1) > width:
+        for mark, row, style in zip(marks, cells, stress, strict=True):
+            said = [f"{header} {cell}".strip() for header, cell in zip(headers[1:], row[1:], strict=True) if cell]
+            _draw(Text.assemble(mark, style=style or "bold"), *(Text(f"  {line}") for line in _wrap(said, width - 2)))
+        return
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for index, header in enumerate(headers):
         numeric = index in right
-        grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
-    for index, row in enumerate(rows):
-        first, *rest = (str(cell) for cell in redact_values(list(row)))  # type: ignore[union-attr]
-        marked = Text(clean(first), style=(styles or {}).get(first, ""))
-        grid.add_row(marked, *(Text(clean(cell)) for cell in rest), style="bold" if index in strong else "")
+        grid.add_column(
+            Text(header),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+            min_width=least[index],
+        )
+    for mark, row, style in zip(marks, cells, stress, strict=True):
+        grid.add_row(mark, *(Text(cell) for cell in row[1:]), style=style)
     _draw(grid)
 
 
+def _wrap(pieces: Sequence[str], width: int) -> list[str]:
+    """Return pieces joined by three spaces, as many in a line as fit."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and cell_len(lines[-1]) + 3 + cell_len(piece) <= width:
+            lines[-1] += f"   {piece}"
+        else:
+            lines.append(piece)
+    return lines
+
+
 def pairs(items: Sequence[tuple[str, str]]) -> None:
-    """Print names and values in two columns."""
+    """Print names and values in two columns, or each value below its name where a name takes half of the width."""
+    if max((cell_len(name) for name, _ in items), default=0) > _out().width // 2:
+        for name, value in items:
+            _draw(
+                *([Text(clean(name), style="dim")] if name else []), Padding(Text(clean(redact(value))), (0, 0, 0, 2))
+            )
+        return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -163,7 +219,7 @@ def watching(*, as_json: bool = False) -> Iterator[Watcher]:
         with _Bars() as bars:
             yield bars
     else:
-        yield _Lines()
+        yield Lines(lambda text: print(clean(text), file=sys.stderr, flush=True))
 
 
 def _json_line(event: Event) -> None:
@@ -172,41 +228,21 @@ def _json_line(event: Event) -> None:
     sys.stderr.flush()
 
 
-class _Lines:
-    """Prints a line when work begins and ends, and one every few seconds between."""
+class _Live(ProgressColumn):
+    """One line that fits: the name, the share, the time left, and as many figures as there is room for."""
 
-    def __init__(self) -> None:
-        self.last: dict[str, float] = {}
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Done):
-            now = time.monotonic()
-            if now - self.last.get(event.work, -math.inf) < EVERY:
-                return
-            self.last[event.work] = now
-            self.write(_progress_text(event))
-        elif isinstance(event, Started):
-            self.last[event.work] = time.monotonic()
-            self.write(event.work)
-        elif text := _plain_text(event):
-            self.write(text)
-
-    def write(self, text: str) -> None:
-        print(clean(text), file=sys.stderr, flush=True)
+    def render(self, task: Task) -> Text:
+        width = _err().width - (BAR + 1 if _err().width >= WIDE else 0)
+        last = task.fields["last"]
+        return Text(clean(fit_line(last, width) if last is not None else task.description))
 
 
 class _Bars:
-    """Draws live bars; a finished piece of work becomes a line above them."""
+    """Draws a live line for each piece of work, with a bar where there is room; a finished one becomes a line above."""
 
     def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[figures]}", markup=False),
-            console=_err(),
-            transient=True,
-            refresh_per_second=6,
-        )
+        bar = [BarColumn(bar_width=BAR)] if _err().width >= WIDE else []
+        self.progress = Progress(*bar, _Live(), console=_err(), transient=True, refresh_per_second=6)
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> _Bars:
@@ -221,64 +257,24 @@ class _Bars:
             self.task(event.work, event.total)
         elif isinstance(event, Done):
             task = self.task(event.work, event.total)
-            self.progress.update(task, completed=event.done, total=event.total, figures=_figures(event))
+            self.progress.update(task, completed=event.done, total=event.total, last=event)
         elif isinstance(event, Finished) and event.work in self.tasks:
             self.progress.remove_task(self.tasks.pop(event.work))
-        if text := _plain_text(event):
+        if text := text_of(event):
             style = "yellow" if isinstance(event, Warned) else "" if isinstance(event, Finished) else "dim"
             self.progress.console.print(Text(clean(text), style=style))
 
     def task(self, work: str, total: float | None) -> TaskID:
         if work not in self.tasks:
-            self.tasks[work] = self.progress.add_task(clean(work), total=total, figures="")
+            self.tasks[work] = self.progress.add_task(clean(work), total=total, last=None)
         return self.tasks[work]
 
 
-def _plain_text(event: Event) -> str:
-    if isinstance(event, Note):
-        return f"  {event.text}"
-    if isinstance(event, Warned):
-        return f"warning: {event.text}"
-    if isinstance(event, Finished):
-        summary = f"  {event.summary}" if event.summary else ""
-        return f"{event.work}: {duration(event.seconds)}{summary}"
-    return ""
-
-
-def _progress_text(event: Done) -> str:
-    share = f" {100 * event.done / event.total:3.0f} %" if event.total else ""
-    return f"{event.work}{share}  {_figures(event)}"
-
-
-def _figures(event: Done) -> str:
-    total = f"/{number(event.total)}" if event.total else ""
-    parts = [f"{number(event.done)}{total} {event.unit}"]
-    parts += [f"{name} {number(value)}" for name, value in event.values.items()]
-    if event.rate:
-        parts.append(f"{number(event.rate)} {event.unit}/s")
-    if event.seconds_left is not None:
-        parts.append(f"{duration(event.seconds_left)} left")
-    return "  ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: `0.4 s`, `48 s`, `3 min 05 s`, `2 h 10 min`."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def number(value: float) -> str:
-    """Return a figure with as many digits as a person reads."""
-    if isinstance(value, int) or (math.isfinite(value) and value == round(value) and abs(value) >= 1):
-        return f"{int(value):,}"
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
+def size(count: int) -> str:
+    """Return bytes as people say them: `812 B`, `4.1 kB`, `269 MB`, `1.3 GB`."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 9.95 else f"{value:.1f} {unit}"

@@ -37,6 +37,8 @@ def show_report(outcome: Outcome, *, as_json: bool) -> None:
         return
     heading(f"{report.metric} on {report.n:,} {report.split} items, {100 * report.confidence:.0f} % intervals")
     _scores(report)
+    for title, reason in report.absent.items():
+        line(f"{title}: not here, {reason}", style="dim")
     line()
     line(report.verdict, style="bold")
     if report.samples:
@@ -60,13 +62,15 @@ def show_release(outcome: Outcome, *, as_json: bool) -> None:
 def _next(outcome: Outcome) -> None:
     from dizuo.cli.render import heading, line
     from dizuo.cli.running import command_path
+    from dizuo.serving.release_names import DEFAULT_ALIAS
 
     release = outcome.release
     if release is None:
         return
     heading(f"deployed as {release}" + (f" ({', '.join(release.aliases)})" if release.aliases else ""))
-    line(f"{command_path()} serve {release.name}")
-    line(f"{command_path()} chat {release.name}")
+    named = release.name if DEFAULT_ALIAS in release.aliases else str(release)  # the name alone means another one
+    line(f"{command_path()} serve {named}")
+    line(f"{command_path()} chat {named}")
 
 
 def _release(outcome: Outcome) -> dict[str, Any] | None:

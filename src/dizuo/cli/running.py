@@ -7,11 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from dizuo.recipe import Recipe
     from dizuo.steps.pipeline import Outcome
 
-__all__ = ["command_path", "run_steps", "show_gate", "steps_json"]
+__all__ = ["command_path", "kept_of", "run_steps", "show_gate", "steps_json"]
 
 
 def run_steps(recipe: Recipe, *, until: str, force: Collection[str], as_json: bool) -> Outcome:
@@ -20,8 +22,22 @@ def run_steps(recipe: Recipe, *, until: str, force: Collection[str], as_json: bo
     from dizuo.cli.render import watching
     from dizuo.steps import pipeline
 
-    with watching(as_json=as_json) as watch:
-        return pipeline.run(recipe, until=until, force=force, folder=runs_root(), watch=watch)
+    try:
+        with watching(as_json=as_json) as watch:
+            return pipeline.run(recipe, until=until, force=force, folder=runs_root(), watch=watch)
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped. {kept_of(runs_root() / recipe.name)}", err=True)
+        raise click.exceptions.Exit(130) from None
+
+
+def kept_of(folder: Path) -> str:
+    """Return in words what of a run that was stopped is kept."""
+    steps = [path.parent.name.partition("-")[2] for path in sorted(folder.glob("[1-5]-*/manifest.json"))]
+    done = [f"done and kept: {', '.join(steps)}"] if steps else []
+    saved = [int(path.name.partition("-")[2]) for path in folder.glob("3-train.partial/checkpoints/step-*")]
+    if saved:
+        done.append(f"training is saved up to step {max(saved):,}")
+    return f"{'; '.join(done) or 'Nothing was done yet'}. The same command goes on from there."
 
 
 def steps_json(outcome: Outcome) -> dict[str, Any]:
@@ -42,8 +58,6 @@ def show_gate(outcome: Outcome) -> int:
     """Print why nothing was deployed, if nothing was, and return the exit status."""
     if not outcome.closed:
         return 0
-    import click
-
     report = outcome.steps[-1].folder / "report.html"
     click.echo("error: the gate is closed, nothing was deployed", err=True)
     for reason in outcome.closed:

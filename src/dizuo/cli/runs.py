@@ -1,4 +1,4 @@
-"""`dizuo runs ls|show|compare`: what is under runs/."""
+"""`dizuo runs ls|show|compare|rm`: what is under runs/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from dizuo.cli.flags import JSON, flags, runs_root
+from dizuo.artifacts import remove_folder, size_of
+from dizuo.cli.flags import JSON, YES, flags, runs_root
 from dizuo.errors import DizuoError, did_you_mean
 
 __all__ = ["command"]
@@ -16,14 +17,14 @@ __all__ = ["command"]
 
 @click.group(name="runs")
 def command() -> None:
-    """List, show and compare runs."""
+    """List, show, compare and remove runs."""
 
 
 @command.command(name="ls")
 @flags(JSON)
 def ls(as_json: bool) -> None:
     """List the runs in ./runs, the newest first."""
-    from dizuo.cli.render import emit, line, table
+    from dizuo.cli.render import emit, line, size, table
 
     runs = [_facts(folder) for folder in _folders()]
     runs.sort(key=lambda facts: str(facts["finished"]), reverse=True)
@@ -32,8 +33,10 @@ def ls(as_json: bool) -> None:
     elif not runs:
         line(f"no runs in {runs_root()}/")
     else:
-        rows = [[r["name"], r["steps"], r["model"], _percent(r["score"]), r["finished"]] for r in runs]
-        table(["run", "steps done", "model", "score", "finished"], rows, right=(3,))
+        rows = [
+            [r["name"], r["steps"], r["model"], _percent(r["score"]), size(r["bytes"]), r["finished"]] for r in runs
+        ]
+        table(["run", "steps done", "model", "score", "size", "finished"], rows, right=(3, 4))
 
 
 @command.command(name="show")
@@ -75,6 +78,37 @@ def compare(names: tuple[str, ...], as_json: bool) -> None:
     rows = [[key, *(str(run.get(key, "")) for run in settings)] for key in differing]
     rows += [["score", *(_percent(run["score"]) for run in facts)]]
     table(["", *names], rows)
+
+
+@command.command(name="rm")
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@flags(YES, JSON)
+def rm(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove runs, checkpoints and all; their releases stay in the registry.
+
+    A run that is being trained is not removed.
+    """
+    from functools import partial
+
+    from dizuo.cli.removing import remove
+
+    folders = [_folder(name) for name in names]
+    for folder in folders:
+        _refuse_running(folder)
+    remove(
+        [(folder.name, size_of(folder), partial(remove_folder, folder)) for folder in folders], yes=yes, as_json=as_json
+    )
+
+
+def _refuse_running(folder: Path) -> None:
+    from filelock import FileLock, Timeout
+
+    for path in folder.rglob(".lock"):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+        except Timeout:
+            raise DizuoError(f"{folder} is being trained by another process", hint="end it first") from None
 
 
 def _origin(manifest: dict[str, Any], key: str) -> str:
@@ -123,6 +157,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "steps": ", ".join(manifests),
         "model": model,
         "score": _score(folder),
+        "bytes": size_of(folder),
         "finished": last,
     }
 

@@ -48,6 +48,7 @@ def evaluate(
     weights: Path | None = None,
     options: EvaluateOptions | None = None,
     out: Path | None = None,
+    run: str = "",
     watch: Watcher = ignore,
 ) -> Report:
     """Return how well a model does a task, beside cheap baselines and the untuned model, on the same items.
@@ -61,6 +62,7 @@ def evaluate(
         weights: folder of a fully trained model, instead of an adapter.
         options: see `EvaluateOptions`.
         out: folder for `report.json` and `report.html`; None writes nothing.
+        run: name of the run, which the report's page has as its title.
         watch: told about progress.
 
     Raises:
@@ -92,6 +94,8 @@ def evaluate(
         head=head,
     )
     report = _report(kind, score, setting, name)
+    if run:
+        report = replace(report, facts={**report.facts, "run": run})
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         report.write(out)

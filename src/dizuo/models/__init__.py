@@ -20,6 +20,7 @@ heads.py          heads on the last token's state: classification, regression, r
 encoders.py       text encoders of the BERT family
 memory.py         how much memory inference and training take
 listing.py        which models there are to choose from
+keeping.py        which models were fetched, how large they are, and how one is removed
 
 Importing this package loads neither torch nor transformers.
 """

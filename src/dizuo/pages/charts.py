@@ -18,6 +18,8 @@ __all__ = [
 FOOT = 22.0
 """Pixels under a plot for the labels of its x axis."""
 HEAD = 14.0
+LEFT, RIGHT = 13.0, 2.0
+"""Percent of a chart's width that the labels of its y axis have to themselves, and that stay free on the right."""
 
 
 def interval(low: float, score: float, high: float, *, family: str, label: str, least: float = 0.0) -> Markup:
@@ -86,19 +88,20 @@ def lines(series: Mapping[str, Mapping[str, Any]], *, x: str) -> Markup:
 
     def across(count: float) -> float:
         if count <= 0:
-            return 3.0  # "without training" stands at the left edge
-        return 10.0 + 86.0 * math.log(count / low) / math.log(high / low)
+            return LEFT  # "without training" stands at the left edge
+        return LEFT + 7.0 + (100 - LEFT - 7.0 - RIGHT) * math.log(count / low) / math.log(high / low)
 
     marks = ticks(floor, 1.0, count=4)
-    parts = [_rules(marks, to_y)]
+    parts = [_rules(marks, to_y), _stubs([across(count) for count in counts], height)]
     parts += [
         text(f"{c:,.0f}", x=across(c), y=height + 16, class_="tick", anchor=_anchor(across(c)))
         for c in _thinned(counts, across)
     ]
+    drawn: list[list[tuple[float, float]]] = []
     for name, curve in series.items():
         kind = curve.get("family", name)
         spots = [(across(p[0]), to_y(p[1]), to_y(p[2]), to_y(p[3]), p) for p in curve["points"]]
-        parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {kind}"))
+        parts.append(_line([(cx, cy) for cx, cy, *_ in spots], height, kind, drawn))
         for cx, cy, y_low, y_high, p in spots:
             said = f"{curve['title']}, {p[0]:,.0f} rows: {100 * p[1]:.1f} % ({100 * p[2]:.1f}–{100 * p[3]:.1f})"
             parts.append(tag("line", x1=f"{cx:.2f}%", x2=f"{cx:.2f}%", y1=y_low, y2=y_high, class_=f"whisker {kind}"))
@@ -112,12 +115,14 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, family: str, label: str) -
     height, below = 230.0, 44.0
     to_y = _axis(0.0, 1.0, height)
     marks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    across = _across(0.0, 1.0)
     parts = [_rules(marks, to_y)]
-    parts.append(path([(0, to_y(0)), (100, to_y(1))], height=height, class_="line diagonal"))
+    parts.append(path([(across(0), to_y(0)), (across(1), to_y(1))], height=height, class_="line diagonal"))
     most = max((int(bucket["n"]) for bucket in bins), default=1)
     spots = []
     for bucket in bins:
-        x, width = 100 * bucket["low"], 100 * (bucket["high"] - bucket["low"])
+        x = across(bucket["low"])
+        width = across(bucket["high"]) - x
         said = (
             f"{bucket['n']:,} answers of confidence {100 * bucket['low']:.0f}–{100 * bucket['high']:.0f} %: "
             f"{100 * bucket['accuracy']:.0f} % right"
@@ -127,7 +132,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, family: str, label: str) -
             tag("rect", tag("title", said), x=f"{x + 0.6:.2f}%", width=f"{width - 1.2:.2f}%",
                 y=height + 6 + below - size, height=max(1.0, size), class_=f"bar {family} soft")
         )  # fmt: skip
-        cx, cy = 100 * bucket["confidence"], to_y(bucket["accuracy"])
+        cx, cy = across(bucket["confidence"]), to_y(bucket["accuracy"])
         spots.append((cx, cy, to_y(bucket["accuracy_low"]), to_y(bucket["accuracy_high"]), said))
     parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
     for cx, cy, low, high, said in spots:
@@ -136,7 +141,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, family: str, label: str) -
     parts.append(_names(marks, [f"{100 * t:.0f} %" for t in marks], to_y))
     foot = height + below + 22
     parts += [
-        text(f"{100 * t:.0f} %", x=100 * t, y=foot, class_="tick", anchor=_anchor(100 * t)) for t in (0.0, 0.5, 1.0)
+        text(f"{100 * t:.0f} %", x=across(t), y=foot, class_="tick", anchor=_anchor(across(t))) for t in (0.0, 0.5, 1.0)
     ]
     return svg(*parts, height=foot + 6, label=label)
 
@@ -172,7 +177,7 @@ def histogram(bins: Sequence[Sequence[float]], *, unit: str, marks: Mapping[str,
     height = 136.0
     low, high = float(bins[0][0]), float(bins[-1][1])
     most = max(float(bucket[2]) for bucket in bins) or 1.0
-    across = _across(low, high, margin=0)
+    across = _across(low, high, left=0, right=0)
     parts = [tag("line", x1="0%", x2="100%", y1=height, y2=height, class_="grid")]
     for a, b, count in bins:
         size = (height - 34) * count / most
@@ -217,18 +222,19 @@ def throughput(curves: Sequence[Curve]) -> Markup:
     to_y = _axis(low, high, height, logarithmic=True)
 
     def across(rate: float) -> float:
-        return 7.0 + 90.0 * (math.log(rate) - left) / (right - left)
+        return LEFT + (100 - LEFT - RIGHT) * (math.log(rate) - left) / ((right - left) or 1.0)
 
     marks = _log_ticks(low, high) or [points[0][1]]
     rates = _log_ticks(math.exp(left), math.exp(right)) or [points[0][0]]
-    parts = [_rules(marks, to_y)]
+    parts = [_rules(marks, to_y), _stubs([across(rate) for rate in rates], height)]
+    drawn: list[list[tuple[float, float]]] = []
     parts += [
         text(f"{rate:,.10g} a second", x=across(rate), y=height + 16, class_="tick", anchor=_anchor(across(rate)))
         for rate in _thinned(rates, across)
     ]
     for name, family, curve in curves:
         spots = [(across(rate), to_y(ms), rate, ms, threads) for rate, ms, threads in curve]
-        parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
+        parts.append(_line([(cx, cy) for cx, cy, *_ in spots], height, family, drawn))
         for cx, cy, rate, ms, threads in spots:
             said = f"{name}, {threads:.0f} threads: {rate:,.0f} searches a second, 95 % within {ms:.2f} ms"
             parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {family}"))
@@ -249,14 +255,15 @@ def shares_over_shares(curves: Sequence[Curve], *, label: str) -> Markup:
     high, low = math.log(shares[0]), math.log(shares[-1])
 
     def across(at: float) -> float:
-        return 12.0 + 82.0 * (high - math.log(at)) / ((high - low) or 1.0)
+        return LEFT + 2.0 + (94.0 - LEFT) * (high - math.log(at)) / ((high - low) or 1.0)
 
     marks = ticks(floor, 1.0, count=4)
-    parts = [_rules(marks, to_y)]
+    parts = [_rules(marks, to_y), _stubs([across(at) for at in shares], height)]
+    drawn: list[list[tuple[float, float]]] = []
     parts += [text(f"{100 * at:g} %", x=across(at), y=height + 16, class_="tick", anchor="middle") for at in shares]
     for name, family, curve in curves:
         spots = [(across(at), to_y(value), at, value) for at, value in curve]
-        parts.append(path([(cx, cy) for cx, cy, *_ in spots], height=height, class_=f"line {family}"))
+        parts.append(_line([(cx, cy) for cx, cy, *_ in spots], height, family, drawn))
         for cx, cy, at, value in spots:
             said = f"{name}, {100 * at:g} % of the rows: {100 * value:.1f} %"
             parts.append(tag("circle", tag("title", said), cx=f"{cx:.2f}%", cy=cy, r=4.5, class_=f"dot {family}"))
@@ -276,9 +283,9 @@ def _axis(low: float, high: float, height: float, *, logarithmic: bool = False) 
     return place
 
 
-def _across(low: float, high: float, *, margin: float = 1.0) -> Any:
+def _across(low: float, high: float, *, left: float = LEFT, right: float = RIGHT) -> Any:
     span = (high - low) or 1.0
-    return lambda value: margin + (100 - 2 * margin) * (value - low) / span
+    return lambda value: left + (100 - left - right) * (value - low) / span
 
 
 def _percent_scale(least: float) -> Any:
@@ -308,12 +315,32 @@ def _names(marks: Sequence[float], labels: Sequence[str], to_y: Any) -> Markup:
     return Markup("").join(text(name, x=0, y=to_y(m) - 4, class_="tick") for m, name in named)
 
 
+def _stubs(xs: Sequence[float], height: float) -> Markup:
+    """Return a short mark under the plot at each place that has points, also where there is no room for its number."""
+    return Markup("").join(
+        tag("line", x1=f"{x:.2f}%", x2=f"{x:.2f}%", y1=height, y2=height + 4, class_="stub") for x in xs
+    )
+
+
+def _line(
+    spots: list[tuple[float, float]], height: float, family: str, drawn: list[list[tuple[float, float]]]
+) -> Markup:
+    """Return a line, broken where an earlier one runs the same way, so that both are seen; it is added to `drawn`."""
+    same = any(
+        len(other) == len(spots)
+        and all(abs(a[1] - b[1]) < 2 and a[0] == b[0] for a, b in zip(other, spots, strict=True))
+        for other in drawn
+    )
+    drawn.append(spots)
+    return path(spots, height=height, class_=f"line {family}{' broken' if same else ''}")
+
+
 def _foot(low: float, high: float, across: Any, height: float, unit: str) -> Markup:
-    middle = [mark for mark in ticks(low, high, count=4) if 12 < across(mark) < 84]
+    middle = [mark for mark in ticks(low, high, count=4) if LEFT + 12 < across(mark) < 84]
     names = [text(f"{m:,.0f}", x=across(m), y=height + 16, class_="tick", anchor="middle") for m in middle]
-    names.append(text(f"{unit} {low:,.0f}", x=0, y=height + 16, class_="tick"))
+    names.append(text(f"{unit} {low:,.0f}", x=across(low), y=height + 16, class_="tick", anchor="middle"))
     names.append(text(f"{high:,.0f}", x=100, y=height + 16, class_="tick", anchor="end"))
-    return Markup("").join(names)
+    return Markup("").join(names) + _stubs([across(low), *(across(m) for m in middle), across(high)], height)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

@@ -57,6 +57,8 @@ class Recipe:
     file: str = ""
     faults: tuple[str, ...] = ()
     """What is already known to be wrong; always empty unless read with `strict=False`."""
+    notes: tuple[str, ...] = ()
+    """What is said before it runs, such as which of its fields were left out."""
 
     def section(self, name: str) -> Block:
         """Return the section's block, empty where the recipe does not have it."""

@@ -2,11 +2,12 @@
 
     <data_root>/registry/NAME/3/release.json     version, digest, when
     <data_root>/registry/NAME/3/bundle/          the bundle, copied
+    <data_root>/registry/NAME/3/removed.json     instead of both, where the version was removed
     <data_root>/registry/NAME/aliases.json       alias -> its history of versions, the last one counts
 
 A version appears by one rename, an alias moves by one file replaced; both under a lock per name. A process killed at
-any moment leaves the old state or the new one. Versions are never changed and their numbers never used again while
-they are there.
+any moment leaves the old state or the new one. Versions are never changed, and their numbers never used again, also
+of those that were removed.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Registry:
         if alias is not None:
             check_name(alias, noun="alias")
         with self._locked(name):
-            version = max(self._versions(name), default=0) + 1
+            version = max(self._numbers(name), default=0) + 1
             try:
                 with artifacts.whole_folder(self.root / name / str(version)) as folder:
                     shutil.copytree(bundle.folder, folder / "bundle")
@@ -180,6 +181,35 @@ class Registry:
             self._write_aliases(name, aliases)
             return self._release(name, history[-2]["version"])
 
+    def remove(self, reference: str | Reference) -> tuple[Release, int]:
+        """Remove one version, and return what it was and the bytes that it held.
+
+        The last version of a name may be removed although its aliases point there; they go with it.
+
+        Raises:
+            ServingError: there is none, or an alias points there while there are other versions.
+        """
+        wanted = parse_reference(reference) if isinstance(reference, str) else reference
+        with self._locked(wanted.name):
+            release = self.resolve(wanted)
+            others = [version for version in self._versions(release.name) if version != release.version]
+            if release.aliases and others:
+                raise ServingError(
+                    f"{release} is what {release.name}:{release.aliases[0]} means",
+                    hint=f"point it elsewhere first: dizuo registry promote {release.name}@{others[-1]} "
+                    f"--alias {release.aliases[0]}",
+                )
+            aliases = self._aliases(release.name)
+            left = {
+                name: [to for to in history if to["version"] != release.version] for name, history in aliases.items()
+            }
+            self._write_aliases(release.name, {name: history for name, history in left.items() if history})
+            folder = self.root / release.name / str(release.version)
+            size = artifacts.size_of(folder)
+            with artifacts.whole_folder(folder, replace=True) as mark:
+                artifacts.write_json(mark / "removed.json", {"digest": release.digest, "removed": _now()})
+            return release, size
+
     def names(self) -> tuple[str, ...]:
         """Return the registered names, sorted."""
         if not self.root.is_dir():
@@ -196,11 +226,14 @@ class Registry:
         return [self._release(n, version) for n in names for version in self._versions(n)]
 
     def _versions(self, name: str) -> list[int]:
+        return [number for number in self._numbers(name) if (self.root / name / str(number) / "release.json").is_file()]
+
+    def _numbers(self, name: str) -> list[int]:
+        """Return the numbers that were ever given to versions of a name, sorted."""
         folder = self.root / name
         if not folder.is_dir():
             return []
-        numbers = [path.name for path in folder.iterdir() if path.name.isascii() and path.name.isdigit()]
-        return sorted(int(number) for number in numbers if (folder / number / "release.json").is_file())
+        return sorted(int(path.name) for path in folder.iterdir() if path.name.isascii() and path.name.isdigit())
 
     def _release(self, name: str, version: int) -> Release:
         folder = self.root / name / str(version)

@@ -4,7 +4,10 @@ A recipe goes in; a folder per step comes out, under `runs/NAME/`. This is the o
 binds options, asks a room for the work, and keeps what it left in a folder with a manifest.
 
 options.py     options of the recipe's sections that no room has
+replacing.py   other data in a recipe, without what described its own
+placing.py     relative paths in a recipe: those of its own folder
 settings.py    a recipe's sections, bound to everybody's options before anything starts
+hints.py       settings in hints, as a recipe, the shell or Python writes them
 manifest.py    what a step was made from and what it left: is it done, or why does it have to run?
 pipeline.py    the steps in order
 

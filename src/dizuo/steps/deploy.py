@@ -14,6 +14,9 @@ from dizuo.artifacts import digest_file, digest_tree, parse, write_json
 from dizuo.data import Dataset
 from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Note, Warned, Watcher, ignore
+from dizuo.progress import show
+from dizuo.serving.release_names import DEFAULT_ALIAS
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.options import DeployOptions, Require
 from dizuo.steps.settings import bind_call, to_json
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     from dizuo.serving.bundle.files import Bundle
     from dizuo.serving.registry import Release
 
-__all__ = ["deploy", "deploy_step", "deploy_work"]
+__all__ = ["deploy", "deploy_step", "deploy_work", "why_deploy"]
 
 
+@hints_for_python
 def deploy(
     run: Run,
     *,
@@ -37,7 +41,7 @@ def deploy(
     include_base: bool = False,
     out: str | Path | None = None,
     force: bool = False,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Release:
     """Return the release of a trained run, after the gate has let it through.
 
@@ -109,12 +113,9 @@ def deploy_step(
     from dizuo.serving.registry import Registry
 
     work = deploy_work(run, data, folder, report=report, name=name, options=options, origins=origins)
-    why = work.why(force=force)
-    if why is None:
-        release = _registered(folder)
-        if release is not None:
-            return release, None
-        why = "the registry does not have it"
+    why = why_deploy(work, force=force)
+    if why is None and (release := _registered(folder)) is not None:
+        return release, None
     recipe = folder.parent / "recipe.yaml"
     with work.make_folder() as partial:
         bundle: Bundle = bundles.write(
@@ -137,10 +138,53 @@ def deploy_step(
                     "deploy.include_base copies the model into it"
                 )
             )
+        before = _meaning(name, options.alias)
         release = Registry().register(bundle, name, alias=options.alias)
         write_json(partial / "release.json", {"name": name, "version": release.version, "digest": release.digest})
     watch(Note(f"registered as {release}" + (f", alias {options.alias}" if options.alias else "")))
-    return release, why
+    if before is not None and (other := _other_task(before, data)):
+        asked = name if options.alias == DEFAULT_ALIAS else f"{name}:{options.alias}"
+        flag = "" if options.alias == DEFAULT_ALIAS else f" --alias {options.alias}"
+        watch(
+            Warned(
+                f"{asked} meant {before} until now, {other}; to point it back: dizuo registry promote {before}{flag}, "
+                "and give this release a name of its own with deploy.name"
+            )
+        )
+    return release, why or ""
+
+
+def why_deploy(work: Work, *, force: bool = False) -> str | None:
+    """Return why a deployment would be made, or None where it was made and the registry has it as it was."""
+    why = work.why(force=force)
+    if why is None and _registered(work.folder) is None:
+        return "the registry does not have it"
+    return why
+
+
+def _meaning(name: str, alias: str | None) -> Release | None:
+    """Return the release that an alias means now."""
+    from dizuo.serving.registry import Registry
+
+    try:
+        return Registry().resolve(f"{name}:{alias}") if alias is not None else None
+    except ServingError:
+        return None
+
+
+def _other_task(before: Release, data: Dataset | None) -> str:
+    """Return in words what an earlier release was made for, where it was another task; empty where it was this one."""
+    from dizuo.serving.bundle import files as bundles
+
+    try:
+        task = bundles.open(before.folder).task
+    except DizuoError:
+        return ""
+    now = data.task if data is not None else None
+    if task is None or now is None or (task.kind, task.labels) == (now.kind, now.labels):
+        return ""
+    labels = ", ".join(task.labels[:5]) + (", …" if len(task.labels) > 5 else "")
+    return f"which was made for another task ({task.kind}{f': {labels}' if labels else ''})"
 
 
 def _registered(folder: Path) -> Release | None:

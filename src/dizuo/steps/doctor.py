@@ -8,7 +8,8 @@ from pathlib import Path
 from dizuo import data as datasets
 from dizuo import recipe as recipes
 from dizuo.errors import DizuoError
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps.pipeline import folder_of
 from dizuo.steps.prepare import prepare_step, prepare_work
@@ -26,7 +27,7 @@ def diagnose(
     *,
     folder: str | Path = "runs",
     rows: int | None = ROWS,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Diagnosis:
     """Return what every check finds on a recipe; nothing is written under the runs' folder.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dizuo import recipe as recipes
-from dizuo.artifacts import parse
+from dizuo.artifacts import find, parse
 from dizuo.artifacts.writing import check_place
-from dizuo.events import Note, Watcher, ignore
+from dizuo.events import Note, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
+from dizuo.steps.placing import write_recipe
+from dizuo.steps.prepare import addresses
 from dizuo.steps.settings import Settings, bind
 
 if TYPE_CHECKING:
@@ -67,7 +71,7 @@ def run(
     until: str = "deploy",
     force: Collection[str] = (),
     folder: str | Path = "runs",
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> Outcome:
     """Run a recipe's steps up to one of them.
 
@@ -86,29 +90,45 @@ def run(
         recipe = recipes.read(recipe, strict=False)
     wanted = ("prepare",) if until == "prepare" else recipes.SECTIONS[: recipes.SECTIONS.index(until) + 1]
     settings = bind(recipe, needs=_needs(wanted))
-    _refuse_logins(settings)
+    _check_addresses(settings, wanted=wanted)
     outcome = Outcome(settings.name, check_place(folder) / settings.name)
     outcome.folder.mkdir(parents=True, exist_ok=True)
-    recipes.write(recipe, outcome.folder / "recipe.yaml")
-    steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1, evaluated="evaluate" in wanted)
-    for name in wanted:
-        getattr(steps, name)()
+    try:
+        write_recipe(recipe, outcome.folder / "recipe.yaml")
+        for note in recipe.notes:
+            watch(Note(note))
+        steps = _Steps(settings, outcome, force, watch, several=len(wanted) > 1, evaluated="evaluate" in wanted)
+        for name in wanted:
+            getattr(steps, name)()
+    except BaseException:
+        _forget_empty(outcome.folder)
+        raise
     return outcome
 
 
-def _refuse_logins(settings: Settings) -> None:
-    """Refuse addresses with a user and a password, which dizuo fetches nothing from, before the recipe is written down.
+def _check_addresses(settings: Settings, *, wanted: Collection[str]) -> None:
+    """Refuse what cannot be there before anything is written down.
 
     Raises:
-        ArtifactError: there is one; the message does not show it.
+        ArtifactError: a path leads nowhere, or there is a user and a password in an address; the message does not
+            show them.
     """
     prepare = settings.prepare
-    sources = (prepare.source,) if isinstance(prepare.source, str) else prepare.source
-    for address in (settings.select.model, *sources, prepare.train, prepare.validation, prepare.test):
-        if isinstance(address, str) and ("@" in address or "://" in address):
-            parse(address)
+    named = [address for _, address in addresses(prepare)]
+    named += [settings.select.model] if "select" in wanted else []
+    embedder = settings.evaluate.embedder
+    named += [embedder] if "evaluate" in wanted and embedder not in ("auto", "none") else []
+    for address in named:
+        if "@" in address or "://" in address or parse(address).scheme == "path":
+            find(address)
     if prepare.quarantine:
         check_place(prepare.quarantine)
+
+
+def _forget_empty(folder: Path) -> None:
+    """Remove a run's folder in which nothing but its recipe is: no step of it came to anything."""
+    if folder.is_dir() and [path.name for path in folder.iterdir()] == ["recipe.yaml"]:
+        shutil.rmtree(folder)
 
 
 def _needs(wanted: Collection[str]) -> list[str]:
@@ -175,7 +195,13 @@ class _Steps:
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
+        check_evaluation(
+            data,
+            options=settings.evaluate,
+            method=settings.train.method,
+            scored=self.evaluated,
+            watch=self.watch,
+        )
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

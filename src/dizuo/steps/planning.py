@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dizuo import data as datasets
+from dizuo import evaluation, training
 from dizuo import recipe as recipes
-from dizuo import training
 from dizuo.data import Dataset
-from dizuo.events import Watcher, ignore
+from dizuo.events import Note, Watcher
 from dizuo.models import ModelSpec
+from dizuo.progress import show
 from dizuo.recipe import Recipe
+from dizuo.steps.deploy import deploy_work, why_deploy
 from dizuo.steps.evaluate import check_evaluation, evaluate_work
 from dizuo.steps.manifest import Work
 from dizuo.steps.pipeline import folder_of
@@ -35,7 +37,7 @@ class Setting:
     name: str
     value: Any
     origin: str
-    """`default`, `recipe`, `command line`, `model`, `data` or `measured`."""
+    """`default`, `recipe`, `command line`, `model`, `data`, `estimated` or `measured`."""
     why: str = ""
 
 
@@ -70,7 +72,7 @@ def plan(
     until: str = "deploy",
     folder: str | Path = "runs",
     measure: bool = True,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
 ) -> RecipePlan:
     """Return what running a recipe would do.
 
@@ -78,7 +80,8 @@ def plan(
         recipe: a recipe or the path of one.
         until: the last step that is going to run; data that cannot be evaluated is refused unless it is `train`.
         folder: where runs are kept.
-        measure: run the worst block of training once, which is where memory and time come from.
+        measure: take the worst block of training through all that a run does, in a process of its own, which is where
+            the peak of memory and the time come from.
         watch: told what is fetched and read.
 
     Raises:
@@ -89,6 +92,8 @@ def plan(
     if not isinstance(recipe, Recipe):
         recipe = recipes.read(recipe, strict=False)
     settings = bind(recipe)
+    for note in recipe.notes:
+        watch(Note(note))
     root = Path(folder) / settings.name
     model = select(settings.select.model, watch=watch)
     chosen = Work("select", folder_of(root, "select"), {"model": model.digest}, {"model": settings.select.model})
@@ -101,11 +106,11 @@ def plan(
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
         scored = until not in ("prepare", "train")
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored)
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored, watch=watch)
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
         rows = {name: len(split) for name, split in data.splits().items()}
-        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
-    whys["deploy"] = "the evaluation runs before it" if whys["evaluate"] else None
+        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"], watch)
+        whys["deploy"] = _deploy_why(settings, data, root, whys["evaluate"])
     steps = tuple(
         PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
         for name in recipes.SECTIONS
@@ -128,16 +133,37 @@ def _training(
         method_options=settings.method,
         origins=settings.origins["train"],
         measure=measure,
+        trial=measure,
         watch=watch,
     )
     return planned, why
 
 
-def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None) -> str | None:
+def _evaluate_why(
+    settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None, watch: Watcher
+) -> str | None:
     if train_why is not None:
         return "training runs before it"
     run = Run.open(folder_of(root, "train"))
-    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate).why()
+    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate, watch=watch).why()
+
+
+def _deploy_why(settings: Settings, data: Dataset, root: Path, evaluate_why: str | None) -> str | None:
+    if evaluate_why is not None:
+        return "the evaluation runs before it"
+    report = folder_of(root, "evaluate") / "report.json"
+    closed = evaluation.unmet(evaluation.Report.open(report), **asdict(settings.gate.require))
+    if closed:
+        return f"the gate is closed, and nothing will be deployed: {'; '.join(closed)}"
+    work = deploy_work(
+        Run.open(folder_of(root, "train")),
+        data,
+        folder_of(root, "deploy"),
+        report=report,
+        name=settings.deploy.name or settings.name,
+        options=settings.deploy,
+    )
+    return why_deploy(work)
 
 
 def _settings_of(name: str, settings: Settings, planned: Plan) -> tuple[Setting, ...]:

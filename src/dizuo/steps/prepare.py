@@ -10,22 +10,27 @@ from typing import Any
 
 from dizuo import data as datasets
 from dizuo.artifacts import parse, resolve
+from dizuo.artifacts.writing import write_bytes
 from dizuo.data import Dataset
 from dizuo.data.options import PrepareOptions
 from dizuo.events import Warned, Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.pages import data_card
+from dizuo.progress import show
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 
 __all__ = ["addresses", "name_of", "prepare", "prepare_step", "prepare_work", "warn_of_lost"]
 
 
+@hints_for_python
 def prepare(
     source: str | Path | Sequence[str | Path],
     *,
     out: str | Path | None = None,
     force: bool = False,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
     **options: Any,
 ) -> Dataset:
     """Return a data set that is ready to train on; what was prepared before from the same input is opened.
@@ -63,7 +68,8 @@ def prepare_step(
     if why is not None:
         source = list(options.source) if isinstance(options.source, tuple) else options.source or options.train
         with work.make_folder() as partial:
-            datasets.prepare(source, partial, options=options, watch=watch)
+            prepared = datasets.prepare(source, partial, options=options, watch=watch)
+            write_bytes(partial / "card.html", data_card(prepared.card.to_json()).encode("utf-8", "replace"))
     return datasets.open(folder), why
 
 

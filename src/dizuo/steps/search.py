@@ -30,9 +30,11 @@ from typing import TYPE_CHECKING, Any
 from dizuo import recipe as recipes
 from dizuo.artifacts import write_json
 from dizuo.errors import MissingPackage, PlanError, TrainingError
-from dizuo.events import Event, Metric, Note, Progress, Started, Watcher, ignore
+from dizuo.events import Event, Metric, Note, Progress, Started, Watcher
+from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps import pipeline
+from dizuo.steps.placing import write_recipe
 from dizuo.steps.settings import Settings, bind, to_json
 from dizuo.training.planning.options import TrainOptions
 
@@ -84,7 +86,7 @@ class _Pruned(Exception):
     """Ends a trial that stands badly."""
 
 
-def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "runs", watch: Watcher = ignore) -> Search:
+def search(recipe: Recipe | str | Path, *, trials: int, folder: str | Path = "runs", watch: Watcher = show) -> Search:
     """Return the best of some trials; a search that was stopped goes on, and one with more trials adds to it.
 
     Args:
@@ -320,7 +322,7 @@ def _written(recipe: Recipe, settings: Settings, study: Any, home: Path) -> Sear
         if (value := getattr(best, name)) is not None:
             recipe = recipes.override(recipe, f"train.{name}", value, place="search")
     path = home / "best.yaml"
-    recipes.write(recipe, path)
+    write_recipe(recipe, path)
     write_json(home / "search.json", {"best": best.number, "trials": [to_json(trial) for trial in told]})
     return Search(home, told, best, path)
 

@@ -12,7 +12,9 @@ from dizuo.artifacts import write_json
 from dizuo.errors import ModelError
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.progress import show
 from dizuo.recipe import Recipe
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.prepare import prepare_step
 from dizuo.steps.settings import bind
@@ -35,7 +37,8 @@ class Comparison:
     recommendation: Recommendation
 
 
-def select(address: str | Path, *, watch: Watcher = ignore) -> ModelSpec:
+@hints_for_python
+def select(address: str | Path, *, watch: Watcher = show) -> ModelSpec:
     """Return the facts about a model, fetched and converted once where it has to be.
 
     Args:
@@ -51,7 +54,7 @@ def select(address: str | Path, *, watch: Watcher = ignore) -> ModelSpec:
     return inspect(address, watch=watch)
 
 
-def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watch: Watcher = ignore) -> Comparison:
+def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watch: Watcher = show) -> Comparison:
     """Return how candidates do on the recipe's data before any training, and which of them to take.
 
     Args:
@@ -70,10 +73,10 @@ def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watc
     if not named:
         known = models.listing()
         named = [item.address for item in known if item.spec.capabilities.get("causal") and item.fits("inference")]
-    specs = [select(address, watch=watch) for address in dict.fromkeys(named)]
-    _must_generate(specs)
-    with tempfile.TemporaryDirectory(prefix="dizuo-select-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dizuo-select-") as folder:  # rows first: they are read in a moment
         data, _ = prepare_step(Path(folder) / "data", options=settings.prepare, watch=watch)
+        specs = [select(address, watch=watch) for address in dict.fromkeys(named)]
+        _must_generate(specs)
         cheap, absent = evaluation.cheap_rows(data, sample=sample, options=settings.evaluate, watch=watch)
         probes = [evaluation.probe(spec, data, sample=sample, options=settings.evaluate, watch=watch) for spec in specs]
     return Comparison(tuple(probes), tuple(cheap), absent, evaluation.recommend(probes, cheap=cheap))

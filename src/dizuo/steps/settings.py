@@ -15,6 +15,7 @@ from dizuo.evaluation.options import EvaluateOptions
 from dizuo.recipe import Block, Recipe
 from dizuo.records import Json
 from dizuo.steps.options import DeployOptions, GateOptions, LaunchOptions, SampleOptions, SelectOptions
+from dizuo.steps.placing import place_paths
 from dizuo.training.methods import METHODS
 from dizuo.training.planning.options import TrainOptions
 
@@ -69,6 +70,7 @@ def bind(recipe: Recipe, *, needs: Sequence[str] = ("model", "data")) -> Setting
         RecipeError: with every wrong field of every section.
         PluginError: the method's file is no training method.
     """
+    recipe = place_paths(recipe)
     faults = list(recipe.faults)
     kinds = _tables_of(recipe.section("train"), faults)
     for need in needs:

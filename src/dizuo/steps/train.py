@@ -10,6 +10,8 @@ from dizuo.artifacts import write_json
 from dizuo.data import Dataset
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.progress import show
+from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.options import LaunchOptions, SampleOptions
 from dizuo.steps.samples import sample_writer
@@ -22,13 +24,14 @@ from dizuo.training.planning.options import TrainOptions
 __all__ = ["train", "train_step", "train_work"]
 
 
+@hints_for_python
 def train(
     model: ModelSpec,
     data: Dataset,
     *,
     out: str | Path | None = None,
     force: bool = False,
-    watch: Watcher = ignore,
+    watch: Watcher = show,
     **options: Any,
 ) -> Run:
     """Return a trained run; the same call again opens it, and a call after a crash resumes it exactly.

@@ -22,13 +22,24 @@ def parse(rest: str) -> Address:
     return Address("path", rest)
 
 
-def fetch(address: Address, watch: Watcher) -> Artifact:
-    """Return the file or folder with its digest."""
+def find(address: Address) -> Path:
+    """Return the absolute path of a file or folder.
+
+    Raises:
+        ArtifactError: there is none; the message says where it was looked for.
+    """
     path = Path(address.name).expanduser().absolute()
     if not path.exists():
-        raise ArtifactError(f"{address.name} does not exist{_near(path)}", hint=_hint(address.name))
+        looked = "" if path.parent == Path.cwd() else f"; looked in {path.parent}"
+        raise ArtifactError(f"{address.name} does not exist{_near(path)}{looked}", hint=_hint(address.name))
     if not path.is_file() and not path.is_dir():
         raise ArtifactError(f"{address.name} is neither a file nor a folder", hint="give a file or a folder")
+    return path
+
+
+def fetch(address: Address, watch: Watcher) -> Artifact:
+    """Return the file or folder with its digest."""
+    path = find(address)
     folder = path if path.is_dir() else path.parent
     licence, files = licence_of_folder(folder) if path.is_dir() else (None, ())
     try:

@@ -12,7 +12,7 @@ from dizuo.records import Text
 
 _WEAK = (
     "title", "headline", "message", "comment", "body", "sentence1", "text1", "premise", "question1", "text_a",
-    "sentence_a",
+    "sentence_a", "标题", "评论", "评价", "留言", "消息", "描述", "句子1", "文本1",
 )  # fmt: skip
 
 

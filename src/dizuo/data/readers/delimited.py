@@ -26,6 +26,12 @@ _TABBED = (".tsv", ".tab", ".txt", ".text")
 """Suffixes of tables whose columns nothing but a tab separates."""
 _SEPARATOR_LINE = re.compile(r"\ufeff?\"?sep=(.)\"?[;,\t]*[\r\n]*", re.IGNORECASE)
 """The first line by which Excel says what separates the columns; it is no row."""
+_WORD = re.compile(r"[^\W\d][\w .()/（）#-]{0,40}")
+"""The name of a column in any script."""
+_NUMBER = re.compile(r"\s*[-+]?[\d.,:/-]+\s*")
+"""A number, a date or a time."""
+_FEW = 20
+"""Rows from which a column tells what its values are, and the most classes that are told by it."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w .()/#-]{0,40}")
 
 
@@ -243,14 +249,24 @@ def _has_header(source: SourceFile, rows: list[list[str]]) -> bool:
     if source.header != "auto":
         return source.header == "yes"
     first, others = rows[0], rows[1:]
-    if any(known_column(cell) for cell in first):
-        return True
     named = {i: cell for i, cell in enumerate(first) if cell.strip()}  # spreadsheets add empty columns on the right
-    return (
-        bool(named)
-        and all(_IDENTIFIER.fullmatch(cell.strip()) for cell in named.values())
-        and not any(len(row) > i and row[i] == cell for i, cell in named.items() for row in others)
-    )
+    again = {i for i, cell in named.items() if any(len(row) > i and row[i] == cell for row in others)}
+    if any(known_column(cell) and (cell.isascii() or i not in again) for i, cell in named.items()):
+        return True  # a word such as `问题` may as well be a class, and then it stands in other rows, too
+    if not named or again:
+        return False
+    if all(_IDENTIFIER.fullmatch(cell.strip()) for cell in named.values()):
+        return True
+    words = all(_WORD.fullmatch(cell.strip()) for cell in named.values())
+    return words and any(_is_unlike(cell, [row[i] for row in others if len(row) > i]) for i, cell in named.items())
+
+
+def _is_unlike(cell: str, others: list[str]) -> bool:
+    """Return whether a cell is none of the few values, or no number, that all others of its column are."""
+    if len(others) < _FEW:
+        return False
+    few = len(set(others)) <= min(_FEW, len(others) / 2)
+    return few or (_NUMBER.fullmatch(cell) is None and all(_NUMBER.fullmatch(other) for other in others))
 
 
 READER = Reader(suffixes=(".csv", ".tsv", ".tab"), looks=looks, read=read, is_text=True)

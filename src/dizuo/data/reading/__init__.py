@@ -8,6 +8,7 @@ A row passes through these files, in this order:
     encodings.py    finds which encoding a file is in
     rows.py         the rows of all sources, with names of classes, and without the keys that a user ignores
     detection.py    finds which record format the rows have; `formats/` has one file each
+    label_columns.py  which columns may hold a label, where nobody said
     columns.py      which column plays which role
     asking.py       what stands before an answer, in all the columns that people keep it in
     turns.py        the turns of conversations, in the shapes that people store them in

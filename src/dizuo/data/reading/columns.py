@@ -16,24 +16,31 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "conversations": ("conversations", "conversation"),
     "tools": ("tools", "functions"),
     "parallel": ("parallel_tool_calls",),
-    "system": ("system", "system_prompt"),
-    "instruction": ("instruction",),
-    "input": ("input", "context"),
-    "output": ("output", "response"),
+    "system": ("system", "system_prompt", "系统", "系统提示", "系统提示词"),
+    "instruction": ("instruction", "指令"),
+    "input": ("input", "context", "输入"),
+    "output": ("output", "response", "输出"),
     "instances": ("instances",),
-    "history": ("history",),
-    "prompt": ("prompt",),
-    "completion": ("completion", "response"),
-    "question": ("question", "query", "q"),
-    "answer": ("answer", "answers", "response", "a"),
+    "history": ("history", "历史", "历史对话"),
+    "prompt": ("prompt", "提示", "提示词"),
+    "completion": ("completion", "response", "补全", "续写"),
+    "question": ("question", "query", "q", "问题", "提问", "问"),
+    "answer": ("answer", "answers", "response", "a", "答案", "回答", "答", "回复"),
     "context": ("context", "passage"),
     "text": (
         "text", "sentence", "content", "document", "review", "utterance", "tweet", "message", "comment", "body",
         "title", "headline", "sentence1", "text1", "premise", "question1", "text_a", "sentence_a",
+        "内容", "文本", "正文", "句子", "语料", "评论", "评价", "留言", "消息", "描述", "工单内容", "标题", "句子1",
+        "文本1",
     ),
-    "text_pair": ("text_pair", "sentence2", "text2", "hypothesis", "question2", "text_b", "sentence_b"),
-    "label": ("label", "labels", "category", "intent", "class", "target", "topic", "sentiment"),
-    "options": ("options", "choices"),
+    "text_pair": (
+        "text_pair", "sentence2", "text2", "hypothesis", "question2", "text_b", "sentence_b", "句子2", "文本2",
+    ),
+    "label": (
+        "label", "labels", "category", "intent", "class", "target", "topic", "sentiment",
+        "标签", "类别", "分类", "类型", "意图", "情感", "情绪", "标注",
+    ),
+    "options": ("options", "choices", "选项"),
     "answer_key": ("answerkey", "answer_key", "answer", "target"),
     "chosen": ("chosen", "chosen_response", "preferred_output", "chosen_messages"),
     "rejected": ("rejected", "rejected_response", "rejected_text", "non_preferred_output", "rejected_messages"),
@@ -43,9 +50,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "paragraphs": ("paragraphs",),
     "qas": ("qas",),
 }  # fmt: skip
-"""Roles and the column names that fill them, the usual one first; upper and lower case are the same."""
+"""Roles and the column names that fill them, in English and Chinese, the usual one first; case does not matter."""
 
-_KNOWN = {alias for aliases in ALIASES.values() for alias in aliases if len(alias) > 2}
+_KNOWN = {alias for aliases in ALIASES.values() for alias in aliases if len(alias) > 2 or not alias.isascii()}
 
 
 class RowError(Exception):

@@ -18,6 +18,7 @@ from dizuo.data.options import PrepareOptions
 from dizuo.data.reading.columns import ALIASES, Columns, known_column, truth_of
 from dizuo.data.reading.correcting import as_line, correct
 from dizuo.data.reading.files import Cells, Fault, Row
+from dizuo.data.reading.label_columns import Values
 from dizuo.errors import DataError
 from dizuo.records import Json
 
@@ -41,6 +42,8 @@ class Evidence:
     keys: Counter[str] = field(default_factory=Counter)
     first: Cells = field(default_factory=dict)
     """The first row."""
+    values: Values = field(default_factory=Values)
+    """Of every column, as long as they are few."""
 
 
 @cache
@@ -59,6 +62,7 @@ def gather(rows: Iterable[Row | Fault], columns: Columns, evidence: Evidence) ->
         evidence.first = evidence.first or row.value
         evidence.rows += 1
         evidence.keys.update(map(str, row.value))
+        evidence.values.add(row.value)
         shape = _shape(row.value)
         if shape not in seen:
             used_by = ((fmt.name, fmt.fits(row.value, columns)) for fmt in formats)
@@ -84,6 +88,12 @@ def choose(evidence: Evidence, *, name: str, columns: Columns, options: PrepareO
     used = evidence.used
     left = sorted(fmt for fmt in candidates if not any(used[fmt] < used[other] for other in candidates))
     if len(left) == 1:
+        if left[0] == "text" and (likely := evidence.values.label_columns(set(evidence.keys) - used["text"])):
+            raise DataError(
+                f"{name} is a column of text and {'a column' if len(likely) == 1 else 'columns'} that may be its label",
+                details=[f"{key}: {shown}" for key, shown in likely.items()],
+                hint=f"to learn it: label_column: {next(iter(likely))}; to learn to write the text alone: format: text",
+            )
         return left[0]
     if left:
         raise DataError(
@@ -104,6 +114,8 @@ def choose(evidence: Evidence, *, name: str, columns: Columns, options: PrepareO
     ranked = _rank(keys[:200])
     if ranked:
         details.append(ranked[0][1])
+    likely = evidence.values.label_columns(set(keys))
+    details += [f"may be the label: {key}: {shown}" for key, shown in likely.items()]
     corrected = (correct(evidence.first, load(fmt), columns, options) for fmt, _ in ranked[:3])
     if row := next((row for row in corrected if row is not None), None):
         details.append(f"its first row, corrected: {as_line(row) or 'too long to show'}")

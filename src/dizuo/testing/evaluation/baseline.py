@@ -88,6 +88,13 @@ class BaselineSuite:
         assert answers.seconds_train >= 0
         assert answers.mb_on_disk >= 0
 
+    def test_what_it_reads_is_fetched_once_and_named_by_its_digest(self, baseline: Baseline) -> None:
+        if not isinstance(baseline.how, CheapModel) or baseline.how.fetch is None:
+            return
+        digest = baseline.how.fetch(self.options)
+        assert digest is None or digest.startswith("sha256:")
+        assert baseline.how.fetch(self.options) == digest
+
     def test_without_training_rows_it_is_absent_with_the_reason(self, baseline: Baseline) -> None:
         if not isinstance(baseline.how, CheapModel):
             return

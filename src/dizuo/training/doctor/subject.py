@@ -252,16 +252,21 @@ class Subject:
             self._network = None
 
     @torch.no_grad()
-    def run_plainly(self, module: nn.Module) -> list[NDArray[np.float64]]:
+    def run_plainly(self, module: nn.Module, *, everything: bool = False) -> list[NDArray[np.float64]]:
         """Return per sequence of the sample log p of its trained tokens, each sequence run alone by transformers.
 
         Nothing of the tree, the runner or the loop takes part.
+
+        Args:
+            module: the language model.
+            everything: of all tokens but the first instead, the prompt's too.
         """
         log_probabilities = []
         device = next(module.parameters()).device
         for number in range(self.batch.num_sequences):
             ids = torch.from_numpy(self.batch.ids(number).astype(np.int64)).to(device)
-            trained = torch.from_numpy(np.flatnonzero(self.batch.weights(number))).to(device)
+            wanted = np.arange(1, len(ids)) if everything else np.flatnonzero(self.batch.weights(number))
+            trained = torch.from_numpy(wanted).to(device)
             logits = module(input_ids=ids[None], use_cache=False).logits[0]
             table = torch.log_softmax(logits[trained - 1].double(), -1)
             log_probabilities.append(table[torch.arange(len(trained), device=device), ids[trained]].cpu().numpy())

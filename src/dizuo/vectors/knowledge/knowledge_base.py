@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dizuo.errors import DataError, DizuoError, VectorError
-from dizuo.events import Event, Finished, Progress, Started, Warned, Watcher, ignore
+from dizuo.events import Event, Finished, Progress, Started, Warned, Watcher
+from dizuo.progress import show
 from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.embedders import Embedder
 from dizuo.vectors.filters.tree import Filter
@@ -185,7 +186,7 @@ class KnowledgeBase:
     # ---- writing
 
     def sync(
-        self, documents: Iterable[Document], *, prune: bool = True, remove_all: bool = False, watch: Watcher = ignore
+        self, documents: Iterable[Document], *, prune: bool = True, remove_all: bool = False, watch: Watcher = show
     ) -> Synced:
         """Make the knowledge base hold these documents; only those that are new or changed are embedded.
 
@@ -214,7 +215,7 @@ class KnowledgeBase:
         prune: bool = True,
         remove_all: bool = False,
         on_error: Literal["keep", "raise"] = "keep",
-        watch: Watcher = ignore,
+        watch: Watcher = show,
     ) -> Synced:
         """Make the knowledge base hold the readable files below a folder; unchanged files are not even parsed.
 

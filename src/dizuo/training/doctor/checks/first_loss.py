@@ -1,4 +1,9 @@
-"""The first loss is the one that the untrained model has, computed apart, and better than guessing."""
+"""The first loss is the one that the untrained model has, computed apart, and the model can read what it is given.
+
+Answers that a model would never give, such as class names that mean nothing, may have a first loss above that of a
+uniform guess, and are learnt all the same. So a bad first loss alone says nothing; where the model predicts the whole
+text, prompts included, worse than a guess, tokenizer, template and weights do not belong together.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +48,15 @@ def check(subject: Subject) -> Finding:
         return green(measured)
     uniform = math.log(subject.model.spec.vocab_size)
     measured += f", {uniform:.2f} for a uniform guess"
-    if first > uniform + WORSE:
+    if first <= uniform + WORSE:
+        return green(measured)
+    read = -float(np.concatenate(subject.run_plainly(subject.model.module, everything=True)).mean())
+    measured += f"; {read:.2f} for all of the text"
+    if read > uniform + WORSE:
         return red(
             measured,
-            meaning="The model does worse on these answers than one that knows nothing: its weights, its tokenizer and "
-            "its chat template do not belong together.",
+            meaning="The model does worse on this text, prompts included, than one that knows nothing: its weights, "
+            "its tokenizer and its chat template do not belong together.",
             lines=[row.place for row in subject.sample],
             hint="check that tokenizer and weights come from one release of the model",
         )
