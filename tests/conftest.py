@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from dizuo.testing.vectors import table
 
         config.pluginmanager.register(table)
+
+
 os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
 
 
