@@ -12,6 +12,7 @@ import click
 
 from dizuo.cli.flags import JSON, flags
 from dizuo.cli.vectors.opening import KNOWLEDGE, LEXICAL, options_of
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase, Synced
@@ -139,7 +140,7 @@ def command(
         except RemovesEverything as error:
             if as_json or not is_at_a_terminal():
                 raise
-            click.confirm(f"{error.message}. Go on?", abort=True, err=True)
+            click.confirm(say(f"{error.message}. Go on?"), abort=True, err=True)
             done = sync(kb, remove_all=True)
     if as_json:
         emit(asdict(done))
