@@ -33,6 +33,8 @@ TABLE: dict[str, tuple[list[str], int, str]] = {
     "vectors copy": (["vectors", "copy", "index", "other"], 0, "the knowledge base 'knowledge' is in other"),
     "vectors, LanceDB": (["vectors", "info", "lancedb://docs"], 1, 'hint: pip install "dizuo[lancedb]"'),
     "vectors, a reranker's model": (["vectors", "search", "index", "x", "--embedder", "model"], 1, "dizuo[train]"),
+    "pack": (["pack", "r.yaml", "--no-wheels", "--yes", "--out", "x.zip"], 0, "archive"),
+    "unpack": (["unpack", "nothing.zip"], 1, "nothing.zip"),
     "runs": (["runs", "ls"], 0, "prepare"),
     "registry": (["registry", "ls"], 0, WORKS),
     "models": (["models", "ls"], 0, WORKS),

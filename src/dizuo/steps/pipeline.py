@@ -179,7 +179,6 @@ class _Steps:
 
     def prepare(self) -> None:
         from dizuo.steps.prepare import model_at_hand, prepare_step, warn_of_lost
-        from dizuo.training.tokens.checking import check_rows
 
         settings = self.settings
         self.outcome.data = self.step(
@@ -192,7 +191,9 @@ class _Steps:
         alone = self.outcome.model is None
         if self.outcome.steps[-1].ran or alone:
             model = self.outcome.model or model_at_hand(settings.select.model, watch=self.watch)
-            if model is not None:
+            if model is not None and packages.has("torch"):  # training looks at them in any case
+                from dizuo.training.tokens.checking import check_rows
+
                 warn_of_lost(model, self.outcome.data, watch=self.watch)
                 check_rows(
                     model,
