@@ -43,6 +43,7 @@ QUICK = {
         "tests/evaluation/test_rows.py",
     ),
     "machine": ("tests/machine/test_machine.py",),
+    "languages": ("tests/languages",),
     "models": (
         "tests/models/test_inspecting.py",
         "tests/models/test_listing.py",

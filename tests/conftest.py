@@ -40,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(table)
 
 
+os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
+
+
 @pytest.fixture(autouse=True)
 def _secrets_of_one_test() -> Iterator[None]:
     """Forget the secrets of a test when it is over: a process remembers them, and other tests quote such words."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 
 from dizuo.events import Event, Finished, Note, Progress, Started, Warned
+from dizuo.languages import say
 
 __all__ = ["Lines", "duration", "fit_line", "number", "show", "text_of"]
 
@@ -43,9 +45,9 @@ class Lines:
             self._write(fit_line(event))
         elif isinstance(event, Started):
             self._last[event.work] = time.monotonic()
-            self._write(event.work)
+            self._write(say(event.work))
         elif text := text_of(event):
-            self._write(text)
+            self._write(say(text))
 
 
 def _write_error(line: str) -> None:
@@ -74,11 +76,13 @@ def text_of(event: Event) -> str:
 
 
 def fit_line(event: Progress, width: int | None = None) -> str:
-    """Return progress as one line of at most `width` characters: what does not fit is left out, the least first.
+    """Return progress as one line of at most `width` columns: what does not fit is left out, the least first.
 
     The name, the share that is done and the time that is left always stand there, from 60 characters on.
     """
-    name = event.work if width is None or len(event.work) <= NAME else event.work[: NAME - 1] + "…"
+    name = say(event.work)
+    if width is not None and _columns(name) > NAME:
+        name = name[: next(end for end in range(len(name), -1, -1) if _columns(name[:end]) < NAME)] + "…"
     of = f"/{number(event.total)}" if event.total else ""
     parts = [name]
     if event.total:
@@ -90,11 +94,16 @@ def fit_line(event: Progress, width: int | None = None) -> str:
     if event.rate:
         parts.append(f"{number(event.rate)} {event.unit}/s")
     line = parts[0]
-    for part in parts[1:]:
-        if width is not None and len(line) + 2 + len(part) > width:
+    for part in map(say, parts[1:]):
+        if width is not None and _columns(line) + 2 + _columns(part) > width:
             break
         line += f"  {part}"
     return line
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for each Chinese letter."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def duration(seconds: float) -> str:

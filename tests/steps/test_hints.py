@@ -27,6 +27,7 @@ FORMS = [
     ("with test: 0.1, or otherwise", "--set prepare.test=0.1, or", "test=0.1, or"),
     ("leave it out, or adapter: full", "--set train.adapter=full", "adapter='full'"),
     ("set evaluate.metric: chrf.", "--set evaluate.metric=chrf.", "metric='chrf'."),
+    ("准备数据时设 test: 0.1，或换一个切分", "--set prepare.test=0.1，或", "test=0.1，或"),
     ("label_separator: ';' reads them", "--set 'prepare.label_separator=;'", "label_separator=';'"),
 ]  # fmt: skip
 

@@ -277,8 +277,8 @@ REFUSED = {
         },
         {},
         "2 of 2 training rows cannot be trained\n"
-        "  chats.jsonl:1: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
-        "  chats.jsonl:2: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
+        "  chats.jsonl:1: the chat template of tiny leaves out the thoughts of this turn (reasoning_content)\n"
+        "  chats.jsonl:2: the chat template of tiny leaves out the thoughts of this turn (reasoning_content)\n"
         "\n"
         "hint: write them into the content as the model would, or train without them: ignore: [reasoning_content]",
     ),

@@ -33,6 +33,7 @@ from typing import Any
 import click
 
 from dizuo.errors import DizuoError, did_you_mean
+from dizuo.languages import choose, say
 from dizuo.redaction import hide_logins, redact_errors
 
 __all__ = ["VERBS", "Verbs", "dizuo", "main"]
@@ -93,6 +94,10 @@ class Verbs(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         debug = "--debug" in arguments
         arguments = [argument for argument in arguments if argument != "--debug"]
+        try:
+            arguments = choose(arguments)
+        except ValueError as error:
+            sys.exit(_say(str(error), hint="dizuo --help", status=2))
         for argument in arguments:  # click quotes what it does not understand
             hide_logins(argument)
         run = super().main
@@ -120,7 +125,7 @@ def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        click.echo(say("stopped"), err=True)
         return 130
     except click.ClickException as error:
         return _say(error.format_message(), status=1)
@@ -128,12 +133,14 @@ def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
         if error.hint is not None and not recipe:
             from dizuo.steps.hints import for_shell
 
-            error.hint = for_shell(error.hint)
+            error.hint = for_shell(say(error.hint))
         return _say(str(error), status=error.exit_code)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         sys.stderr.close()
         return 141
     except Exception as error:
+        if isinstance(error, ImportError) and (missing := _missing(error)):
+            return _say(missing, status=1)
         if debug:
             with redact_errors():
                 raise
@@ -143,13 +150,20 @@ def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _missing(error: ImportError) -> str:
+    """Return what to install where an import failed for want of a package of an extra, or an empty text."""
+    from dizuo import packages
+
+    return str(packages.explain(error, purpose="this command") or "")
+
+
 def _say(message: str, *, hint: str | None = None, status: int) -> int:
     from dizuo.cli.clean import clean, redact
 
     text = message.rstrip(".") if hint else message
-    click.echo(f"error: {clean(redact(text))}", err=True)
+    click.echo(say(f"error: {clean(redact(text))}"), err=True)
     if hint:
-        click.echo(f"\nhint: {hint}", err=True)
+        click.echo(say(f"\nhint: {hint}"), err=True)
     return status
 
 
@@ -159,6 +173,7 @@ def _say(message: str, *, hint: str | None = None, status: int) -> int:
     package="dizuo.cli",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("--lang", metavar="en|zh", expose_value=False, help="Language of what people read; else the locale's.")
 @click.version_option(package_name="dizuo", message="%(prog)s %(version)s")
 def dizuo() -> None:
     """Fine-tune a language model in five steps: select, prepare, train, evaluate, deploy.

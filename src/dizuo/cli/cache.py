@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dizuo.cli.flags import JSON, YES, flags
+from dizuo.languages import say
 
 __all__ = ["command"]
 
@@ -31,7 +32,8 @@ def ls(as_json: bool) -> None:
         emit(facts)
     else:
         rows = [
-            [str(fact["part"]), size(int(str(fact["bytes"]))), str(fact["what"]), str(fact["folder"])] for fact in facts
+            [str(fact["part"]), size(int(str(fact["bytes"]))), say(str(fact["what"])), str(fact["folder"])]
+            for fact in facts
         ]
         table(["part", "size", "what", "folder"], rows, right=(1,))
 

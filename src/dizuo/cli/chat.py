@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dizuo.cli.flags import JSON, flags
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.serving import Conversation
@@ -47,7 +48,7 @@ def _lines() -> Iterator[str]:
         for line in sys.stdin:
             yield line.rstrip("\n")
         return
-    click.echo("type a text and press Enter; Ctrl-D ends", err=True)
+    click.echo(say("type a text and press Enter; Ctrl-D ends"), err=True)
     while True:
         click.echo("> ", nl=False, err=True)
         line = sys.stdin.readline()

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dizuo.cli.flags import DATA, JSON, MODEL, ROWS, SET, RecipeFlags, flags, recipe_flags, runs_root
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.steps.planning import RecipePlan
     from dizuo.training import Plan
 
 __all__ = ["command"]
+
+LONGEST = 600
+"""Characters that are shown of a piece of a sequence."""
 
 
 @click.command(name="plan")
@@ -53,33 +57,45 @@ def _json(planned: RecipePlan) -> dict[str, Any]:
         "rows": dict(planned.rows),
         "steps": list(planned.steps),
         "training": planned.training.to_json(),
+        "examples": [[asdict(piece) for piece in sequence] for sequence in planned.examples],
     }
 
 
 def _show(planned: RecipePlan) -> None:
-    from dizuo.cli.render import heading, pairs, table
+    from dizuo.cli.render import heading, marked, pairs, table
 
     model, training = planned.model, planned.training
-    licence = model.licence or "licence not stated"
+    licence = model.licence or say("licence not stated")
     pairs(
         [
-            ("recipe", f"{planned.name}, seed {planned.seed}"),
+            (say("recipe"), say(f"{planned.name}, seed {planned.seed}")),
             (
-                "model",
-                f"{model.source}, {model.parameters / 1e6:,.0f} M parameters, {licence}",
+                say("model"),
+                say(f"{model.source}, {model.parameters / 1e6:,.0f} M parameters, {licence}"),
             ),
-            ("rows", ", ".join(f"{name} {count:,}" for name, count in planned.rows.items())),
+            (say("rows"), ", ".join(f"{say(name)} {count:,}" for name, count in planned.rows.items())),
         ]
     )
     for step in planned.steps:
         heading(f"{step.name}: {'done, would be skipped' if step.why is None else f'would run ({step.why})'}")
         told = [item for item in step.settings if item.origin != "default" or item.why]
         if told:
-            table(["setting", "value", "from", "why"], [[s.name, _text(s.value), s.origin, s.why] for s in told])
+            table(
+                ["setting", "value", "from", "why"], [[s.name, _text(s.value), say(s.origin), say(s.why)] for s in told]
+            )
     heading("training")
-    pairs(_costs(training))
+    pairs([(say(name), say(cost)) for name, cost in _costs(training)])
     for note in training.notes:
-        pairs([("note", note)])
+        pairs([(say("note"), say(note))])
+    if planned.examples:
+        heading("what is trained of the first rows")
+        for sequence in planned.examples:
+            marked([(_excerpt(piece.text), piece.weight > 0) for piece in sequence])
+
+
+def _excerpt(text: str) -> str:
+    """Return a piece of a sequence with its middle left out where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def _costs(training: Plan) -> list[tuple[str, str]]:

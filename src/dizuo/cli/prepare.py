@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dizuo.cli.flags import FORCE, JSON, QUARANTINE, ROWS, SET, RecipeFlags, recipe_flags
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset
@@ -48,12 +49,16 @@ def _check(recipe: Any, as_json: bool) -> tuple[Dataset, str]:
     from pathlib import Path
 
     from dizuo.cli.render import watching
-    from dizuo.steps.prepare import prepare_step
+    from dizuo.steps.prepare import model_at_hand, prepare_step
     from dizuo.steps.settings import bind
+    from dizuo.training.tokens.checking import check_rows
 
     settings = bind(recipe, needs=("data",))
     with tempfile.TemporaryDirectory(prefix="dizuo-check-") as folder, watching(as_json=as_json) as watch:
         data, _ = prepare_step(Path(folder) / "data", options=settings.prepare, watch=watch)
+        model = model_at_hand(settings.select.model, watch=watch)
+        if model is not None:
+            check_rows(model, data, method=settings.train.method, method_options=settings.method, watch=watch)
     return data, ""
 
 
@@ -62,18 +67,18 @@ def _show(data: Dataset, folder: str) -> None:
     from dizuo.cli.render import heading, line, pairs, side_by_side, table
 
     card = data.card
-    items = [("format", f"{card.format} ({card.evidence})" if card.evidence else card.format)]
+    items = [("format", f"{card.format} ({say(card.evidence)})" if card.evidence else card.format)]
     if data.task is not None:
-        items.append(("task", data.task.kind))
+        items.append(("task", say(data.task.kind)))
         if data.task.instruction:
             items.append(("instruction", excerpt(data.task.instruction, 200)))
     counted = {name: count for name, count in card.ledger.counts().items() if count or name == "kept"}
-    items.append(("rows", ", ".join(f"{count:,} {name}" for name, count in counted.items())))
+    items.append(("rows", say(", ".join(f"{count:,} {name}" for name, count in counted.items()))))
     for what, keys in (("not read", card.unread), ("ignored", card.ignored)):
         if keys:
             items.append((what, ", ".join(f"{key} ({count:,})" for key, count in keys.items())))
-    items.append(("splits", ", ".join(f"{name} {figures.rows:,}" for name, figures in card.splits.items())))
-    pairs(items)
+    items.append(("splits", ", ".join(f"{say(name)} {figures.rows:,}" for name, figures in card.splits.items())))
+    pairs([(say(name), value) for name, value in items])
     labels = sorted({label for figures in card.splits.values() for label in figures.labels})
     if 0 < len(labels) <= 30:
         heading("labels")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from dizuo.languages import say
+
 __all__ = ["remove"]
 
 
@@ -29,7 +31,7 @@ def remove(items: Sequence[tuple[str, int, Callable[[], int]]], *, yes: bool, as
             raise click.UsageError("nobody can be asked here; say --yes", click.get_current_context())
         for name, held, _ in items:
             click.echo(f"{name}  {size(held)}", err=True)
-        click.confirm(f"remove {'it' if len(items) == 1 else 'them'}?", abort=True, err=True)
+        click.confirm(say(f"remove {'it' if len(items) == 1 else 'them'}?"), abort=True, err=True)
     freed = [(name, free()) for name, _, free in items]
     if as_json:
         emit([{"removed": name, "bytes": count} for name, count in freed])

@@ -29,6 +29,7 @@ from rich.text import Text
 from dizuo.cli.clean import clean, redact, redact_values
 from dizuo.events import Event, Finished, Started, Warned, Watcher
 from dizuo.events import Progress as Done
+from dizuo.languages import say
 from dizuo.progress import Lines, duration, fit_line, number, text_of
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "emit",
     "heading",
     "line",
+    "marked",
     "number",
     "pairs",
     "side_by_side",
@@ -89,12 +91,12 @@ def _draw(*renderables: RenderableType) -> None:
 
 def line(text: str = "", *, style: str = "") -> None:
     """Print one line."""
-    _out().print(Text(clean(redact(text)), style=style), soft_wrap=True)
+    _out().print(Text(say(clean(redact(text))), style=style), soft_wrap=True)
 
 
 def heading(text: str) -> None:
     """Print a heading with a rule under it where there is a terminal."""
-    title = Text(clean(redact(text)), style="bold")
+    title = Text(say(clean(redact(text))), style="bold")
     _draw(Text(""), Rule(title, align="left", style="dim") if _out().is_terminal else title)
 
 
@@ -105,12 +107,14 @@ def table(
     right: Sequence[int] = (),
     strong: Sequence[int] = (),
     styles: Mapping[str, str] | None = None,
+    spoken: bool = True,
 ) -> None:
     """Print a table; `right` names columns of figures, `strong` rows to stress, `styles` those of first cells.
 
     Where the terminal is too narrow for it, each row is a paragraph: its first cell, and below it the others with the
-    headers before them.
+    headers before them. Headers are messages, unless they are names (`spoken=False`); cells stay as they are.
     """
+    headers = [say(header) for header in headers] if spoken else headers
     cells = [[clean(str(cell)) for cell in redact_values(list(row))] for row in rows]  # type: ignore[union-attr]
     marks = [Text(row[0], style=(styles or {}).get(str(rows[i][0]), "")) for i, row in enumerate(cells)]
     stress = ["bold" if i in strong else "" for i in range(len(cells))]
@@ -138,6 +142,17 @@ def table(
     for mark, row, style in zip(marks, cells, stress, strict=True):
         grid.add_row(mark, *(Text(cell) for cell in row[1:]), style=style)
     _draw(grid)
+
+
+def marked(pieces: Sequence[tuple[str, bool]]) -> None:
+    """Print a text with some of its pieces in colour, or between ⟦ and ⟧ where there is none."""
+    console = _out()
+    colour = console.is_terminal and not console.no_color
+    whole = Text()
+    for piece, stressed in pieces:
+        shown = clean(str(redact_values(piece)))
+        whole.append(f"⟦{shown}⟧" if stressed and not colour else shown, style="bold green" if stressed else "dim")
+    _draw(Padding(whole, (0, 0, 1, 2)))
 
 
 def _wrap(pieces: Sequence[str], width: int) -> list[str]:
@@ -174,7 +189,7 @@ def side_by_side(items: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, answer in answers:
-            grid.add_row(Text(clean(name)), Text(clean(str(redact_values(answer)))))
+            grid.add_row(Text(say(clean(name))), Text(clean(str(redact_values(answer)))))
         _draw(Group(Text(clean(str(redact_values(text))), style="bold"), Padding(grid, (0, 0, 0, 2))))
 
 
@@ -262,11 +277,11 @@ class _Bars:
             self.progress.remove_task(self.tasks.pop(event.work))
         if text := text_of(event):
             style = "yellow" if isinstance(event, Warned) else "" if isinstance(event, Finished) else "dim"
-            self.progress.console.print(Text(clean(text), style=style))
+            self.progress.console.print(Text(say(clean(text)), style=style))
 
     def task(self, work: str, total: float | None) -> TaskID:
         if work not in self.tasks:
-            self.tasks[work] = self.progress.add_task(clean(work), total=total, last=None)
+            self.tasks[work] = self.progress.add_task(say(clean(work)), total=total, last=None)
         return self.tasks[work]
 
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dizuo.languages import say
+
 if TYPE_CHECKING:
     from dizuo.evaluation import Report, Row
     from dizuo.evaluation.reporting.parts import Sample
@@ -90,12 +92,12 @@ def _row(row: Row) -> list[str]:
     from dizuo.cli.render import duration
 
     return [
-        row.title,
+        say(row.title),
         f"{100 * row.score:.1f} %",
         f"{100 * row.low:.1f}–{100 * row.high:.1f}",
         f"{row.n:,}",
         "" if row.p_vs_best_cheap is None else f"{row.p_vs_best_cheap:.2g}",
-        "" if row.seconds_train is None else duration(row.seconds_train) if row.seconds_train else "none",
+        "" if row.seconds_train is None else duration(row.seconds_train) if row.seconds_train else say("none"),
         "" if row.ms_per_item is None else f"{row.ms_per_item:.3g}",
         "" if row.mb_on_disk is None else f"{row.mb_on_disk:,.1f}",
     ]

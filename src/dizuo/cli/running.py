@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dizuo.languages import say
+
 if TYPE_CHECKING:
     from dizuo.recipe import Recipe
     from dizuo.steps.pipeline import Outcome
@@ -26,7 +28,7 @@ def run_steps(recipe: Recipe, *, until: str, force: Collection[str], as_json: bo
         with watching(as_json=as_json) as watch:
             return pipeline.run(recipe, until=until, force=force, folder=runs_root(), watch=watch)
     except KeyboardInterrupt:
-        click.echo(f"\nstopped. {kept_of(runs_root() / recipe.name)}", err=True)
+        click.echo(say(f"\nstopped. {kept_of(runs_root() / recipe.name)}"), err=True)
         raise click.exceptions.Exit(130) from None
 
 
@@ -59,10 +61,11 @@ def show_gate(outcome: Outcome) -> int:
     if not outcome.closed:
         return 0
     report = outcome.steps[-1].folder / "report.html"
-    click.echo("error: the gate is closed, nothing was deployed", err=True)
+    click.echo(say("error: the gate is closed, nothing was deployed"), err=True)
     for reason in outcome.closed:
-        click.echo(f"  {reason}", err=True)
-    click.echo(f"\nhint: read {report}; what is required stands under evaluate.require in the recipe", err=True)
+        click.echo(say(f"  {reason}"), err=True)
+    hint = f"read {report}; what is required stands under evaluate.require in the recipe"
+    click.echo(say(f"\nhint: {hint}"), err=True)
     return 1
 
 

@@ -11,6 +11,7 @@ import click
 from dizuo.artifacts import remove_folder, size_of
 from dizuo.cli.flags import JSON, YES, flags, runs_root
 from dizuo.errors import DizuoError, did_you_mean
+from dizuo.languages import say
 
 __all__ = ["command"]
 
@@ -51,7 +52,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         emit({**_facts(folder), "manifests": manifests})
         return
-    pairs([(key, str(value)) for key, value in _facts(folder).items()])
+    pairs([(say(key), str(value)) for key, value in _facts(folder).items()])
     for step, manifest in manifests.items():
         heading(f"{step}: {manifest['seconds']:,.1f} s, {manifest['finished']}")
         chosen = {key: value for key, value in manifest["settings"].items() if _origin(manifest, key) != "default"}
@@ -76,8 +77,8 @@ def compare(names: tuple[str, ...], as_json: bool) -> None:
         emit({"runs": facts, "settings": {key: [run.get(key) for run in settings] for key in differing}})
         return
     rows = [[key, *(str(run.get(key, "")) for run in settings)] for key in differing]
-    rows += [["score", *(_percent(run["score"]) for run in facts)]]
-    table(["", *names], rows)
+    rows += [[say("score"), *(_percent(run["score"]) for run in facts)]]
+    table(["", *names], rows, spoken=False)
 
 
 @command.command(name="rm")

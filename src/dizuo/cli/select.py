@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dizuo.cli.flags import JSON, SET, flags
+from dizuo.languages import say
 
 if TYPE_CHECKING:
     from dizuo.models import Candidate
@@ -54,12 +55,16 @@ def command(
 def _row(candidate: Candidate) -> list[str]:
     needs = [_fit(candidate, method) for method in ("inference", "lora", "full")]
     fetch = "" if candidate.cached else f"{candidate.download_bytes / 1e6:,.0f} MB"
-    facts = [f"{candidate.parameters / 1e6:,.0f} M", f"{candidate.context_length:,}", candidate.licence or "not stated"]
-    return [candidate.address, candidate.origin, *facts, fetch, *needs]
+    facts = [
+        f"{candidate.parameters / 1e6:,.0f} M",
+        f"{candidate.context_length:,}",
+        candidate.licence or say("not stated"),
+    ]
+    return [candidate.address, say(candidate.origin), *facts, fetch, *needs]
 
 
 def _fit(candidate: Candidate, method: str) -> str:
-    return f"{candidate.needs(method) / 1e9:.1f} GB" + ("" if candidate.fits(method) else " (too big)")
+    return f"{candidate.needs(method) / 1e9:.1f} GB" + ("" if candidate.fits(method) else say(" (too big)"))
 
 
 def _json(candidate: Candidate) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def _notes(models: list[tuple[str, str | None, tuple[str, ...], tuple[str, ...]]
     for address, licence, files, notes in models:
         terms = terms_of(licence)
         said = [f"licence: {terms}" + (f"; its text: {files[0]}" if files else "")] if terms else []
-        lines += [(address if i == 0 else "", text) for i, text in enumerate([*said, *notes])]
+        lines += [(address if i == 0 else "", say(text)) for i, text in enumerate([*said, *notes])]
     if lines:
         heading("good to know")
         pairs(lines)
@@ -129,7 +134,7 @@ def _probes(comparison: Comparison) -> None:
             f"{probe.tokens_per_second:,.0f}",
             f"{probe.memory_bytes / 1e9:.1f} GB",
             f"{probe.training_bytes / 1e9:.1f} GB",
-            probe.licence or "not stated",
+            probe.licence or say("not stated"),
             duration(probe.seconds),
         ]
         for probe in comparison.probes
@@ -142,12 +147,12 @@ def _cheap(comparison: Comparison) -> None:
 
     rows = [
         [
-            row.title,
+            say(row.title),
             f"{100 * row.score:.1f} %",
             f"{100 * row.low:.1f}–{100 * row.high:.1f}",
             duration(row.seconds_train or 0.0),
         ]
         for row in comparison.cheap
     ]
-    rows += [[title, f"absent: {why}", "", ""] for title, why in comparison.absent.items()]
+    rows += [[say(title), say(f"absent: {why}"), "", ""] for title, why in comparison.absent.items()]
     table(["", "score", "interval", "training"], rows, right=(1, 2, 3))

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dizuo.languages import language, say_on_page
 from dizuo.redaction import redact_values
 
 if TYPE_CHECKING:
@@ -27,15 +28,17 @@ def render(template: str, **values: Any) -> str:
     css = (TEMPLATES / "style.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return str(redact_values(_environment().get_template(template).render(css=css, policy=policy, **values)))
+    page = _environment(language()).get_template(template).render(css=css, policy=policy, lang=_lang(), **values)
+    return str(redact_values(page))
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(spoken: str) -> jinja2.Environment:
+    """Return the templates in a language; their own texts are replaced when they are read."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FunctionLoader(_source) if spoken != "en" else jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -49,8 +52,21 @@ def _environment() -> jinja2.Environment:
         duration=duration,
         figure=figure,
         count=lambda value: f"{value:,}",
+        say=say_on_page,
     )
     return environment
+
+
+def _source(name: str) -> str:
+    from dizuo.languages.catalogue import read_catalogue
+    from dizuo.languages.page_source import replace_texts
+
+    return replace_texts((TEMPLATES / name).read_text("utf-8"), read_catalogue().templates.get)
+
+
+def _lang() -> str:
+    """Return what the page says of its language."""
+    return "zh-CN" if language() == "zh" else language()
 
 
 def duration(seconds: float | None) -> str:
@@ -58,7 +74,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 0.095:
-        return f"{1000 * seconds:.0f} ms" if seconds else "none"
+        return f"{1000 * seconds:.0f} ms" if seconds else say_on_page("none")
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dizuo.languages import say_on_page
 from dizuo.pages import charts
 from dizuo.pages.page import render
 
@@ -130,7 +131,7 @@ def _matrix(name: str, confusion: Mapping[str, Any], labels: list[str], rows: Ma
     }
     if not matrix:
         return shaded
-    shaded["columns"] = [*labels, "no label"] if len(matrix[0]) > len(labels) else labels
+    shaded["columns"] = [*labels, say_on_page("no label")] if len(matrix[0]) > len(labels) else labels
     shaded["numbered"] = len(labels) <= NUMBERED
     shaded["cells"] = [
         (

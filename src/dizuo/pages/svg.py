@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup, escape
 
+from dizuo.languages import say_on_page
+
 __all__ = ["Scale", "label_ticks", "path", "svg", "tag", "text", "ticks"]
 
 Scale = Callable[[float], float]
@@ -25,7 +27,7 @@ def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
         for key, value in attributes.items()
         if value is not None
     )
-    inner = Markup("").join(escape(child) for child in children)
+    inner = Markup("").join(child if isinstance(child, Markup) else escape(say_on_page(child)) for child in children)
     return Markup("<{0}{1}>{2}</{0}>").format(Markup(escape(name)), shown, inner)
 
 
@@ -37,7 +39,7 @@ def text(content: str, *, x: float, y: float, class_: str = "", anchor: str = "s
 def svg(*children: str, height: float, label: str, class_: str = "chart") -> Markup:
     """Return a chart of the given height that fills its column, with a name for screen readers."""
     return tag(
-        "svg", *children, width="100%", height=height, role="img", aria_label=label, class_=class_,
+        "svg", *children, width="100%", height=height, role="img", aria_label=say_on_page(label), class_=class_,
         xmlns="http://www.w3.org/2000/svg",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from dizuo import packages
 from dizuo import recipe as recipes
 from dizuo.artifacts import find, parse
 from dizuo.artifacts.writing import check_place
@@ -84,10 +85,13 @@ def run(
 
     Raises:
         RecipeError: with every wrong field.
+        MissingPackage: what trains models is not installed.
         DizuoError: what the steps raise.
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.read(recipe, strict=False)
+    if until not in ("select", "prepare"):
+        packages.require(*packages.TRAIN, purpose="running a recipe")
     wanted = ("prepare",) if until == "prepare" else recipes.SECTIONS[: recipes.SECTIONS.index(until) + 1]
     settings = bind(recipe, needs=_needs(wanted))
     _check_addresses(settings, wanted=wanted)
@@ -174,7 +178,8 @@ class _Steps:
         )
 
     def prepare(self) -> None:
-        from dizuo.steps.prepare import prepare_step, warn_of_lost
+        from dizuo.steps.prepare import model_at_hand, prepare_step, warn_of_lost
+        from dizuo.training.tokens.checking import check_rows
 
         settings = self.settings
         self.outcome.data = self.step(
@@ -184,12 +189,23 @@ class _Steps:
             ),
         )
 
-        if self.outcome.model is not None and self.outcome.steps[-1].ran:
-            warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
+        alone = self.outcome.model is None
+        if self.outcome.steps[-1].ran or alone:
+            model = self.outcome.model or model_at_hand(settings.select.model, watch=self.watch)
+            if model is not None:
+                warn_of_lost(model, self.outcome.data, watch=self.watch)
+                check_rows(
+                    model,
+                    self.outcome.data,
+                    method=settings.train.method,
+                    method_options=settings.method,
+                    watch=self.watch,
+                )
 
     def train(self) -> None:
         from dizuo.steps.evaluate import check_evaluation
         from dizuo.steps.train import train_step
+        from dizuo.training.tokens.checking import check_rows
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data
@@ -201,6 +217,15 @@ class _Steps:
             method=settings.train.method,
             scored=self.evaluated,
             watch=self.watch,
+        )
+        scored = (settings.evaluate.split,) if self.evaluated else ()
+        check_rows(
+            model,
+            data,
+            method=settings.train.method,
+            method_options=settings.method,
+            splits=scored,
+            scored=settings.evaluate.split,
         )
         outcome.run = self.step(
             "train",

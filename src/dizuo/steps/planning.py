@@ -4,13 +4,13 @@ is trained, and nothing is written under the runs' folder."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dizuo import data as datasets
-from dizuo import evaluation, training
+from dizuo import evaluation, packages, training
 from dizuo import recipe as recipes
 from dizuo.data import Dataset
 from dizuo.events import Note, Watcher
@@ -26,8 +26,14 @@ from dizuo.steps.select import select
 from dizuo.steps.settings import Settings, bind, to_json
 from dizuo.steps.train import train_work
 from dizuo.training import Plan, Run
+from dizuo.training.tokens.checking import check_rows
+from dizuo.training.tokens.token_store import TokenStore
+from dizuo.training.tokens.trained_text import TrainedText, read_text
 
 __all__ = ["PlannedStep", "RecipePlan", "Setting", "plan"]
+
+SHOWN = 2
+"""Training rows whose sequences are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,11 @@ class RecipePlan:
     steps: tuple[PlannedStep, ...]
     training: Plan
     """Steps, tokens, memory and time."""
+    examples: tuple[Sequence[TrainedText], ...] = ()
+    """The sequences of a few training rows, in pieces that are trained or are not."""
 
 
+@packages.needs("planning a training")
 def plan(
     recipe: Recipe | str | Path,
     *,
@@ -107,7 +116,16 @@ def plan(
         warn_of_lost(model, data, watch=watch)
         scored = until not in ("prepare", "train")
         check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored, watch=watch)
+        check_rows(
+            model,
+            data,
+            method=settings.train.method,
+            method_options=settings.method,
+            scored=settings.evaluate.split if scored else "",
+            watch=watch,
+        )
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
+        examples = _read_examples(model, folder_of(root, "train") if whys["train"] is None else Path(scratch) / "train")
         rows = {name: len(split) for name, split in data.splits().items()}
         whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"], watch)
         whys["deploy"] = _deploy_why(settings, data, root, whys["evaluate"])
@@ -115,7 +133,7 @@ def plan(
         PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
         for name in recipes.SECTIONS
     )
-    return RecipePlan(settings.name, settings.seed, model, rows, steps, planned)
+    return RecipePlan(settings.name, settings.seed, model, rows, steps, planned, examples)
 
 
 def _training(
@@ -137,6 +155,18 @@ def _training(
         watch=watch,
     )
     return planned, why
+
+
+def _read_examples(model: ModelSpec, folder: Path) -> tuple[Sequence[TrainedText], ...]:
+    """Return the sequences of the first `SHOWN` training examples, as a plan's folder holds them."""
+    from dizuo import models
+
+    try:
+        store = TokenStore(folder / "tokens" / "train")
+    except (OSError, ValueError):  # a run that was moved without its tokens
+        return ()
+    tokenizer = models.load_tokenizer(model)
+    return tuple(text for example in range(min(SHOWN, len(store))) for text in read_text(store, tokenizer, example))
 
 
 def _evaluate_why(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from dizuo.evaluation.options import EvaluateOptions
     from dizuo.evaluation.setting import Question
     from dizuo.events import Watcher
+    from dizuo.records import Message
 
 __all__ = ["BASELINES", "Baseline", "CheapModel", "Fetch", "Fit", "Prompt", "Prompts"]
 
@@ -91,12 +92,12 @@ class Prompts(Protocol):
     """Decides what the language model is shown before a question."""
 
     def __call__(
-        self, rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
+        self, rows: Sequence[tuple[Question, Message | str]], *, labels: Sequence[str], options: EvaluateOptions
     ) -> Callable[[Question], Question]:
-        """Return a function from a question's messages to the messages that the model is shown.
+        """Return a function from a question to what the model is shown.
 
         Args:
-            rows: (question, answer) of the training rows.
+            rows: (question, answer) of the training rows: a conversation and its next turn, or two texts.
             labels: the answers to choose from; empty where answers are no labels.
             options: of the evaluation.
         """
