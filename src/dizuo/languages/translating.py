@@ -173,7 +173,7 @@ def _ended(text: str) -> str | None:
     """Translate an end that is a message, as in `86.5 %, which trains in …`; what stands before it stays."""
     for match in re.finditer(r"(?=, | \(|; )", text):
         end = text[match.start() :].strip()
-        found = _template(end) if sum(map(str.isalpha, end)) > WEAK else None
+        found = (_message(end) or _template(end)) if sum(map(str.isalpha, end)) > WEAK else None
         if match.start() and found is not None and not found[0].isalnum():
             return text[: match.start()] + found
     return None
