@@ -1,6 +1,11 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
-stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), and
-the pictures of docs/concepts (`pictures.py`).
+stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), the
+<<<<<<< HEAD
+table of memory from its measurements (`memory_page.py`), and the pictures of docs/concepts (`pictures.py`).
+=======
+training methods with what was tried (`reference/methods.json`, see `methods_page.py`), and the pictures of
+docs/concepts (`pictures.py`).
+>>>>>>> claims15
 
 `make docs` runs it; a test runs `pages()` and compares.
 """
@@ -14,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import memory_page
 import methods_page
 import pictures
 
@@ -30,7 +36,12 @@ def pages() -> dict[str, str]:
     return {
         "recipe.md": recipe_page(),
         "cli.md": cli_page(),
+<<<<<<< HEAD
+        "memory.md": memory_page.page(),
         "methods.md": methods_page.page(_rows),
+=======
+        "methods.md": methods_page.page(_rows, json.loads((HERE / "methods.json").read_text("utf-8"))),
+>>>>>>> claims15
         "vectors.md": vectors_page(),
     }
 
@@ -123,11 +134,12 @@ def vectors_page() -> str:
         "# Vector stores",
         "Generated from the code and from the results of the conformance suite by `make docs`.",
         "## What was tested, and how it went",
-        "Figures are tests of `dizuo.testing.VectorStoreSuite` that passed against the engine named in the last row: a "
+        "Figures are tests of `dizuo.testing.VectorStoreSuite` that passed against the engine named below them: a "
         "real one, or an emulator where none is to be had. What an engine lacks is declared by its store and listed "
         "below; nothing that is not declared may fail. The p50 are of one search, client and server on one "
         "core while a training ran on the other: they show which path a store takes and what it costs in kind; `dizuo "
-        "vectors bench` compares stores on yours.",
+        "vectors bench` compares stores on yours. The last rows say at which commits the tests ran (`+`: with changes "
+        "that were not committed yet), and for which of them the store or the test has changed since.",
         _conformance(results),
         "## What each can do",
         _capabilities(results),
@@ -173,15 +185,35 @@ def _conformance(results: dict[str, Any]) -> str:
     for area, title in AREAS.items():
         lines.append(f"| {title} | {' | '.join(cell(results[name]['areas'].get(area)) for name in names)} |")
     lines.append(f"| engine | {' | '.join(results[name]['kind'] for name in names)} |")
+    lines.append(f"| vectors, in k means k | {' | '.join(_shown(results[name].get('rows')) for name in names)} |")
     facts = {
         "engine": "version",
-        "p50 automatic": "p50 of a search among 20,000, all and 1 %",
+        "p50 automatic": "p50 of a search among so many, all and 1 %",
         "p50 index": "p50, index",
     }
     for key, title in facts.items():
         if any(key in results[name] for name in names):
             lines.append(f"| {title} | {' | '.join(results[name].get(key, '') for name in names)} |")
+    lines.append(f"| ran at | {' | '.join(_commits(results[name]) for name in names)} |")
+    lines.append(f"| changed since | {' | '.join(_changed(results[name]) for name in names)} |")
     return "\n".join(lines)
+
+
+def _shown(count: int | None) -> str:
+    return "not noted" if count is None else f"{count:,}"
+
+
+def _commits(entry: dict[str, Any]) -> str:
+    commits = sorted({row.get("commit", "") for row in entry["areas"].values()})
+    return ", ".join(f"`{commit}`" if commit else "not noted" for commit in commits)
+
+
+def _changed(entry: dict[str, Any]) -> str:
+    from dizuo.testing.vectors.table import changed_areas
+
+    changed = changed_areas(entry)
+    whole = len(changed) == len(entry["areas"])
+    return "all" if whole and changed else "; ".join(changed) or "none"
 
 
 _ABLE = {

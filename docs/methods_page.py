@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dizuo.testing.method_results import PLACES, Results, mark_of
 from dizuo.training.method import Method
 from dizuo.training.methods import METHODS
 
@@ -20,11 +21,12 @@ SETTINGS = {
     "8-bit": "`quantize: int8`",
     "full": "`adapter: full`",
 }
-TESTS = {
-    "CPU": ("TestEveryMethod::test_it_trains_with_every_adapter", "passes"),
-    "2 ranks": ("test_two_ranks_train_every_method_as_one_does", "passes: losses and weights of one process, 1e-5"),
-    "GPU": ("test_a_gpu_trains_every_method_as_a_cpu_does", "written, not yet run: no GPU was to be had"),
+CLAIMS = {
+    "CPU": "three steps with finite figures, weights that move with each, shared prefixes computed once",
+    "2 ranks": "losses and weights of one process, 1e-5",
+    "GPU": "losses of a CPU, 1e-4",
 }
+"""What passing means, by place."""
 REFUSED = (
     ("`dropout` above 0 with a method that compares the model with what it was before training",
      "dropout alone would change the comparison",
@@ -42,11 +44,14 @@ REFUSED = (
 )  # fmt: skip
 
 
-def page(rows_of: Callable[[type[Any], str], list[str]]) -> str:
+def page(rows_of: Callable[[type[Any], str], list[str]], results: Results) -> str:
     """Return the page.
 
     Args:
         rows_of: a dataclass of options -> lines of a table.
+        results: what `tests/training/test_every_method.py` found; to renew them, on any machine:
+            `DIZUO_METHODS_RESULTS=docs/reference/methods.json .venv/bin/python -m pytest
+            tests/training/test_every_method.py -m "slow or not slow"`.
     """
     methods = METHODS.all()
     names = tuple(methods)
@@ -60,14 +65,15 @@ def page(rows_of: Callable[[type[Any], str], list[str]]) -> str:
         ),
         "## What was tried",
         "Every method runs over the token tree and padded, with every kind of adapter, in one process and in several: "
-        "the loop is written once. ✓ is a test that passes, ○ one that is written and was not run.",
+        "the loop is written once. ✓ is a test that passed, ◐ one that passed before the method or the test changed, "
+        "✗ one that failed, ○ one that is written and was not run.",
         _table(
             ("method", *(f"{name} ({SETTINGS[name]})" for name in ADAPTERS)),
-            [(f"`{name}`", *("CPU ✓, 2 ranks ✓, GPU ○" for _ in ADAPTERS)) for name in names],
+            [(f"`{name}`", *(_cell(results, name, adapter) for adapter in ADAPTERS)) for name in names],
         ),
         _table(
-            ("", "test, in `tests/training/test_every_method.py`", ""),
-            [(place, f"`{test}[METHOD-ADAPTER]`", state) for place, (test, state) in TESTS.items()],
+            ("", "test, for each method and adapter", "a pass means", "ran at"),
+            [(place, f"`{test}`", CLAIMS[place], _commits(results, place)) for place, test in PLACES.items()],
         ),
         "QLoRA is skipped by these tests where bitsandbytes is not installed.",
         "## What `plan` refuses",
@@ -79,6 +85,19 @@ def page(rows_of: Callable[[type[Any], str], list[str]]) -> str:
         table = "\n".join(["| field | type | default | |", "|---|---|---|---|", *rows]) if rows else "No options."
         parts.append(f"### {name}\n\n{_summary(name)}\n\n{table}")
     return "\n\n".join(parts) + "\n"
+
+
+def _cell(results: Results, method: str, adapter: str) -> str:
+    found = results.get(method, {})
+    return ", ".join(
+        f"{place} {mark_of(found.get(place, {}).get(adapter), method=method, place=place)}" for place in PLACES
+    )
+
+
+def _commits(results: Results, place: str) -> str:
+    """Return the commits that the tests of a place ran at."""
+    commits = {result["commit"] for places in results.values() for result in places.get(place, {}).values()}
+    return ", ".join(f"`{commit}`" for commit in sorted(commits)) or "not run yet"
 
 
 def _marks(method: Method) -> tuple[str, str]:

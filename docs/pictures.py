@@ -187,13 +187,14 @@ WALKS = (
                     _stop(
                         "vectors/stores/postgresql/__init__.py", "writes records, words and counts in one transaction"
                     ),
-                    _asked("vectors/lexical/tokenizer.py", "cuts documents into the words of BM25"),
+                    _asked("vectors/lexical/word_counts.py", "counts the words of documents, as columns"),
                     _asked("vectors/stores/postgresql/filters.py", "escapes what jsonb cannot hold"),
+                    _asked("vectors/stores/postgresql/words.py", "packs postings, a row for each word of a write"),
                     _asked("vectors/stores/postgresql/wire.py", "writes columns as binary COPY"),
                     _stop("vectors/stores/postgresql/pool.py", "holds connections; turns errors into dizuo's"),
                 ),
             ),
-            Band("PostgreSQL: the collection's three tables"),
+            Band("PostgreSQL: the collection's four tables"),
         ),
     ),
     Walk(

@@ -43,11 +43,13 @@ QUICK = {
         "tests/evaluation/test_rows.py",
     ),
     "languages": ("tests/languages",),
+    "machine": ("tests/machine/test_machine.py",),
     "models": (
         "tests/models/test_inspecting.py",
         "tests/models/test_listing.py",
         "tests/models/test_static_capability.py",
     ),
+    "packing": ("tests/packing/test_packing.py",),
     "pages": ("tests/pages",),
     "recipe": ("tests/test_recipe.py",),
     "redaction": ("tests/redaction/test_redacting.py",),

@@ -46,8 +46,9 @@ def test_no_import_runs_in_a_circle() -> None:
 
 PLUGIN_FOLDERS = {
     "artifacts/sources", "cli", "cli/vectors", "data/formats", "data/readers", "engines/kinds", "evaluation/baselines",
-    "evaluation/figures", "evaluation/kinds", "evaluation/metrics", "training/doctor/checks", "training/launchers",
-    "training/methods", "training/trackers", "vectors/benchmarking/raw", "vectors/embedders", "vectors/integrations",
+    "evaluation/figures", "evaluation/kinds", "evaluation/metrics", "machine/checks", "training/doctor/checks",
+    "training/launchers", "training/methods",
+    "training/trackers", "vectors/benchmarking/raw", "vectors/embedders", "vectors/integrations",
     "vectors/knowledge/documents/readers", "vectors/rerankers", "vectors/stores",
 }  # fmt: skip
 ROOMS = sorted({path.parent for path in FILES} - {SOURCE})

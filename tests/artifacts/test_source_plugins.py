@@ -1,4 +1,7 @@
-"""Every source of ours, held to the suite that a third party's is held to; `test_hub.py` holds the Hugging Face hub."""
+"""Every source of ours, held to the suite that a third party's is held to.
+
+`test_hub.py` holds the Hugging Face hub, and `test_modelscope.py` ModelScope's.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,6 @@ class TestPyPI(SourceSuite):
         return "pypi:nothing-here"
 
 
-class TestModelScope(SourceSuite):
-    name = "modelscope"
-    written = "modelscope:org/name/inner@main"
-    malformed = ("modelscope:", "modelscope:name", "modelscope:org/name@", "modelscope:org/../name")
-
-
 def test_every_source_is_held_to_the_suite() -> None:
     held = {suite.name for suite in SourceSuite.__subclasses__() if suite.__module__ == __name__}
-    assert held | {"hf"} == set(SOURCES.names())
+    assert held | {"hf", "modelscope"} == set(SOURCES.names())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from wheelhouse import entry, write_wheel
 
-from dizuo.artifacts import resolve, wheels
+from dizuo.artifacts import archives, resolve, wheels
 from dizuo.errors import ArtifactError
 
 GOOD = {"bad/__init__.py": b"", "bad/data.txt": b"data"}
@@ -110,11 +110,11 @@ def test_a_compression_bomb_is_refused_before_it_is_unpacked(shop: Path) -> None
 
 def test_limits_on_entries_and_size_are_kept(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wheel(shop, "bad", "1.0", GOOD)
-    monkeypatch.setattr(wheels, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 3)
     with pytest.raises(ArtifactError, match="it has 5 entries, more than 3"), wheels.open_wheel(path):
         pass
-    monkeypatch.setattr(wheels, "MAX_ENTRIES", 9)
-    monkeypatch.setattr(wheels, "MAX_BYTES", 100)
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 9)
+    monkeypatch.setattr(archives, "MAX_BYTES", 100)
     with pytest.raises(ArtifactError, match="bytes, more than 100"), wheels.open_wheel(path):
         pass
 

@@ -67,6 +67,7 @@ def test_run_ends_with_the_table_answers_the_report_and_two_commands(place: Path
     assert "accuracy on 40 test items, 95 % intervals" in text
     for title in ("TF-IDF + logistic regression", "untuned", "tuned, as scored", "tuned, as served"):
         assert title in text
+    assert "small encoder + logistic regression: not here, no encoder is in the cache; fetch one with: dizuo" in text
     assert "answers, side by side" in text
     assert "runs/tiny/4-evaluate/report.html" in text
     assert text.endswith("dizuo serve things\ndizuo chat things\n")

@@ -44,7 +44,8 @@ HARMONY = (
 DATED = "Today is {{ strftime_now('%d %b %Y') }}.\n" + CHATML
 TOOLS = "{% if tools %}Tools: {{ tools | tojson }}\n{% endif %}" + CHATML.replace(
     "{{ m.content }}",
-    "{{ m.content }}{% for c in m.tool_calls or [] %}<call>{{ c.function.arguments | tojson }}</call>{% endfor %}",
+    "{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "<call>{{ c.function.name }} {{ c.function.arguments | tojson }}</call>{% endfor %}",
 )
 ENDLESS = (
     "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"

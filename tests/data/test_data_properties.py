@@ -112,6 +112,39 @@ def test_the_ledger_adds_up_for_any_mixture_of_rows(
         assert len(written) + ledger["unused"] + kept == len(every)
 
 
+def kept_of(texts: list[str], **options: Any) -> list[str]:
+    """Return the texts that preparing keeps, all of them with one label but the first."""
+    with tempfile.TemporaryDirectory() as name:
+        rows = [json.dumps({"text": text, "label": "ab"[place > 0]}) for place, text in enumerate(texts)]
+        (Path(name) / "a.jsonl").write_text("\n".join(rows), "utf-8")
+        options = {"format": "classification", "test": 0, "conflicts": "keep", **options}
+        data = prepare(Path(name) / "a.jsonl", Path(name) / "out", options=PrepareOptions(**options))
+        return sorted(example.text for example in data.train)
+
+
+SHORT = [*"abxyz0179?!+-<=%$", *"中文字あ한", "😀", "🙂", "ab", "no", "12", "1.5", "15", "a b", "x=1", "√2", "→"]
+
+
+@settings(QUICK, max_examples=12)
+@given(texts=st.lists(st.sampled_from(SHORT), min_size=2, max_size=len(SHORT), unique=True), copies=st.booleans())
+def test_short_texts_are_compared_whole_and_all_that_differ_are_kept(texts: list[str], copies: bool) -> None:
+    assert kept_of([*texts, *texts[1:]] if copies else texts) == sorted(texts), "only a copy is a copy"
+
+
+WORD_LISTS = st.lists(st.sampled_from(["red", "fox", "Red", "fox.", "ran", "ran!"]), min_size=1, max_size=4)
+
+
+@settings(QUICK, max_examples=20)
+@given(texts=st.lists(WORD_LISTS.map(" ".join), min_size=2, max_size=12, unique=True))
+def test_rows_are_joined_by_what_they_read_as_and_by_nothing_else(texts: list[str]) -> None:
+    """Texts of few words are alike in most of them; only those that read the same are one."""
+    texts = ["another text altogether", *texts]
+    read_as = [text.casefold().replace(".", "").replace("!", "") for text in texts]
+    kept = kept_of(texts)
+    assert len(kept) == len(set(read_as))
+    assert set(kept) == {texts[read_as.index(each)] for each in set(read_as)}, "the first of each is kept"
+
+
 ROWS = st.lists(
     st.tuples(st.integers(0, 40), st.integers(0, 12), st.integers(0, 3), st.integers(0, 2**64 - 1)),
     min_size=1,

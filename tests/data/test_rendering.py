@@ -238,8 +238,8 @@ def test_tools_and_calls_reach_the_template_as_objects() -> None:
     (rendered,) = render_chat(tokenizer, Chat(messages, tools=(tool,)))
     text = tokenizer.decode(rendered.ids)
     assert text.startswith("Tools: ")
-    assert '<call>{"city": "Bonn"}</call><|im_end|>' in text
-    assert trained(tokenizer, rendered) == '<call>{"city": "Bonn"}</call><|im_end|>no<|im_end|>'
+    assert '<call>weather {"city": "Bonn"}</call><|im_end|>' in text
+    assert trained(tokenizer, rendered) == '<call>weather {"city": "Bonn"}</call><|im_end|>no<|im_end|>'
 
 
 def test_a_tokenizer_with_a_dummy_space_does_not_put_one_into_the_answer() -> None:

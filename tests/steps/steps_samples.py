@@ -13,8 +13,15 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CUES = {"fruit": ("apple", "pear", "plum", "cherry"), "metal": ("iron", "zinc", "gold", "copper")}
 
 
-def write_model(folder: Path) -> Path:
-    """Write a random Llama of 2 layers and hidden size 32."""
+def write_model(folder: Path, *, template: str = TEMPLATE, context: int = 128, added: tuple[str, ...] = ()) -> Path:
+    """Write a random Llama of 2 layers and hidden size 32.
+
+    Args:
+        folder: where.
+        template: its chat template.
+        context: tokens that it reads.
+        added: tokens that its tokenizer has beyond its embedding.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -35,7 +42,7 @@ def write_model(folder: Path) -> Path:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token=SPECIAL[1], eos_token=SPECIAL[2], pad_token=SPECIAL[2], unk_token=SPECIAL[0]
     )
-    tokenizer.chat_template = TEMPLATE
+    tokenizer.chat_template = template
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -45,13 +52,54 @@ def write_model(folder: Path) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=8,
-        max_position_embeddings=128,
+        max_position_embeddings=context,
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=2,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.add_tokens(list(added))
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_encoder(folder: Path, *, like: Path, seed: int = 0) -> Path:
+    """Write a random BERT with another model's tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(like)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_encoder(folder: Path, *, like: Path, seed: int = 0) -> Path:
+    """Write a random BERT with another model's tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(like)
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

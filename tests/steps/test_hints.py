@@ -40,7 +40,14 @@ def test_settings_are_written_as_the_reader_types_them(hint: str, shell: str, py
 
 @pytest.mark.parametrize(
     "hint",
-    ["check the label column", "dizuo doctor", "name the files: train, validation and test", "write hf:org/name", ""],
+    [
+        "check the label column",
+        "dizuo doctor",
+        "name the files: train, validation and test",
+        "write hf:org/name",
+        "keep more rows: a smaller test",
+        "",
+    ],
 )
 def test_prose_stays_as_it_is(hint: str) -> None:
     assert for_shell(hint) == for_python(hint) == hint

@@ -14,6 +14,7 @@ from dizuo.errors import DizuoError
 from dizuo.steps.pipeline import run
 
 RECIPE = "name: r\nselect:\n  model: {model}\nprepare:\n  source: {source}\n  quarantine: {quarantine}\n"
+RECIPE += "evaluate:\n  embedder: {embedder}\n"
 
 
 @pytest.mark.parametrize(
@@ -25,10 +26,11 @@ RECIPE = "name: r\nselect:\n  model: {model}\nprepare:\n  source: {source}\n  qu
         "me:a/{}@host/data.csv", "s3:me:{}@bucket/x",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("field", ["model", "source", "quarantine"])
+@pytest.mark.parametrize("field", ["model", "source", "quarantine", "embedder"])
 def test_an_address_with_a_login_is_written_nowhere(tmp_path: Path, address: str, field: str) -> None:
     word = f"{os.urandom(6).hex()}Z"
-    values = {"model": "nowhere", "source": "data.csv", "quarantine": "bad"} | {field: json.dumps(address.format(word))}
+    values = {"model": "nowhere", "source": "data.csv", "quarantine": "bad", "embedder": "auto"}
+    values[field] = json.dumps(address.format(word))
     with pytest.raises(DizuoError) as caught:
         run(recipes.from_yaml(RECIPE.format(**values), strict=False), folder=tmp_path / "runs")
     assert word not in str(caught.value)
@@ -37,7 +39,9 @@ def test_an_address_with_a_login_is_written_nowhere(tmp_path: Path, address: str
 
 def test_a_login_anywhere_in_a_recipe_is_named_with_its_line_and_not_shown() -> None:
     word = f"{os.urandom(6).hex()}Z"
-    text = RECIPE.format(model="m", source=f"[a.csv, 'https://me:{word}@host/b.csv']", quarantine="bad")
+    text = RECIPE.format(
+        model="m", source=f"[a.csv, 'https://me:{word}@host/b.csv']", quarantine="bad", embedder="auto"
+    )
     with pytest.raises(DizuoError) as caught:
         run(recipes.from_yaml(text, strict=False))
     assert "line 5: prepare.source: there is a user and a password in it" in str(caught.value)

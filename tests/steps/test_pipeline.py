@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from steps_samples import write_encoder
 
 import dizuo
 from dizuo import recipe
@@ -246,6 +247,24 @@ def test_a_metric_that_the_task_cannot_use_is_refused_before_training(place: Pat
     assert not (place / "runs" / "tiny" / "3-train").exists()
     with pytest.raises(EvaluationError, match=refused):
         dizuo.plan(recipe.read("tiny.yaml", overrides=("evaluate.metric=chrf",), strict=False), measure=False)
+
+
+def test_an_encoder_that_cannot_be_had_is_named_before_training(place: Path) -> None:
+    for wrong in ("no/such/folder", "model"):
+        with pytest.raises(dizuo.DizuoError, match=wrong):
+            go(f"evaluate.embedder={wrong}")
+    assert not (place / "runs" / "tiny" / "3-train").exists()
+    assert ran(go("evaluate.embedder=model", "train.max_steps=1", until="train"))[-1] == "train"
+
+
+def test_the_encoder_of_a_recipe_is_a_row_and_another_one_makes_another_report(place: Path) -> None:
+    write_encoder(place / "encoder", like=place / "model")
+    wanted = ("evaluate.embedder=encoder", "train.max_steps=1")
+    assert go(*wanted).report.row("embedder").score > 0
+    assert ran(go(*wanted)) == []
+    write_encoder(place / "encoder", like=place / "model", seed=1)
+    again = go(*wanted)
+    assert again.steps[3].why == "input baseline embedder changed"
 
 
 def test_the_gate_and_the_release_take_the_metric_that_was_asked_for(place: Path) -> None:

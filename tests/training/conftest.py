@@ -12,6 +12,7 @@ from training_samples import Rows, write_model
 from dizuo import models
 from dizuo.data import Dataset
 from dizuo.models import ModelSpec
+from dizuo.testing.method_results import pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -186,9 +186,9 @@ def test_a_method_that_does_not_train_the_end_of_turn_is_found(model, data, plan
 def test_two_bos_are_found_where_the_template_writes_both(data, tmp_path):
     sick = model_with(tmp_path / "m", template=TWO_STARTS)
     diagnosis = looked(sick, data, only=MODEL_FREE)
-    assert reds(diagnosis) == {"bos"}
+    assert reds(diagnosis) == {"bos", "rows"}
     assert diagnosis["bos"].measured == "40 sequences have not"
-    assert diagnosis["bos"].lines[0] == "rows.csv:2: begins with <|im_start|> twice"
+    assert diagnosis["bos"].lines[0] == "rows.csv:2: the template writes <|im_start|> twice"
 
 
 def test_two_bos_are_found_where_the_tokenizer_adds_one_too(data, tmp_path):

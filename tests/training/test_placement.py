@@ -54,7 +54,7 @@ def test_activations_are_kept_where_they_fit(spec, data, out):
     made = planned(spec, data, out)
     why = made.why["checkpoint_activations"]
     assert not made.use.checkpoint_activations
-    assert (why.origin, why.why) == ("measured", "the largest block fits without it")
+    assert (why.origin, why.why) == ("estimated", "the largest block fits without it")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_activations_are_computed_again_where_they_do_not_fit(free, value, why):
     chosen = placement.choose_checkpointing(
         TrainOptions(), "default", lambda again, away: (80 if again else 120) * 10**9, free * 10**9
     )
-    assert (chosen.value, chosen.origin, chosen.why) == (value, "measured", why)
+    assert (chosen.value, chosen.origin, chosen.why) == (value, "estimated", why)
     asked = TrainOptions(checkpoint_activations=True)
     assert placement.choose_checkpointing(asked, "recipe", lambda again, away: 0, free).origin == "recipe"
 

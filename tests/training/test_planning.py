@@ -48,7 +48,7 @@ def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, 
         "num_examples": (320, "data"),
         "num_steps": (40, "data"),
         "batch_size": (8, "command line"),
-        "tokens_per_block": (4096, "measured"),
+        "tokens_per_block": (4096, "estimated"),
         "warmup_steps": (2, "default"),
         "schedule": ("cosine", "default"),
         "weight_decay": (0.0, "default"),
@@ -67,10 +67,10 @@ def test_every_value_has_an_origin_and_what_was_chosen_has_a_reason(spec, data, 
         "device": ("cpu", "measured"),
         "optimizer": ("adamw", "default"),
         "shard": ("none", "default"),
-        "checkpoint_activations": (False, "measured"),
-        "offload_activations": (False, "measured"),
+        "checkpoint_activations": (False, "estimated"),
+        "offload_activations": (False, "default"),
     }
-    chosen = [why for why in result.why.values() if why.origin in ("measured", "data", "model")]
+    chosen = [why for why in result.why.values() if why.origin in ("measured", "estimated", "data", "model")]
     assert all(value.why for value in chosen)
     assert result.use.rank == 8
     assert result.estimates.layout_error_nats < 1e-4
@@ -277,8 +277,8 @@ REFUSED = {
         },
         {},
         "2 of 2 training rows cannot be trained\n"
-        "  chats.jsonl:1: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
-        "  chats.jsonl:2: the model's chat template leaves out the thoughts of this turn (reasoning_content)\n"
+        "  chats.jsonl:1: the chat template of tiny leaves out the thoughts of this turn (reasoning_content)\n"
+        "  chats.jsonl:2: the chat template of tiny leaves out the thoughts of this turn (reasoning_content)\n"
         "\n"
         "hint: write them into the content as the model would, or train without them: ignore: [reasoning_content]",
     ),

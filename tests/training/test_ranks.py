@@ -1,5 +1,7 @@
 """How a step is shared out among ranks, and what a lone process makes of ranks; no processes are started here."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from dizuo.training.building.build import build_network, build_stepper
 from dizuo.training.ranks.drift import refuse_drift
 from dizuo.training.ranks.group import ALONE, BUCKET_BYTES, Ranks, _buckets, is_launched, join
 from dizuo.training.resuming import seed_step
-from dizuo.training.tokens.batching import take_share
+from dizuo.training.tokens.batching import Stream, take_share
 from dizuo.training.tokens.tokenizing import TokenStore
 from dizuo.trees import count_packed
 
@@ -43,6 +45,39 @@ def test_every_example_of_a_step_is_some_ranks_and_only_one_s(store, data, world
     examples = data.draw(st.lists(st.integers(0, len(store) - 1), min_size=1, max_size=20))  # a row may occur twice
     shares = [take_share(store, examples, rank=rank, world=world, layout=layout) for rank in range(world)]
     assert sorted(example for own in shares for example in own) == sorted(examples)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    num_rows=st.integers(1, 60),
+    batch_size=st.integers(1, 20),
+    epochs=st.floats(0.3, 2.5),
+    cuts=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    worlds=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+)
+def test_a_run_that_is_cut_twice_and_goes_on_with_other_ranks_loses_and_repeats_no_row(
+    store, num_rows, batch_size, epochs, cuts, worlds
+):
+    total = max(1, round(epochs * num_rows))
+
+    def stream():
+        return Stream(num_rows, batch_size=batch_size, total=total, seed=5)
+
+    num_steps = stream().num_steps
+    ends = [*sorted(round(cut * num_steps) for cut in cuts), num_steps]
+    seen = []
+    for end, world in zip(ends, worlds, strict=True):
+        begun_anew = stream()
+        for step in range(len(seen) + 1, end + 1):
+            rows = begun_anew.examples(step)
+            shares = [take_share(store, rows, rank=rank, world=world, layout="tree") for rank in range(world)]
+            assert sorted(row for own in shares for row in own) == sorted(rows)
+            seen.append(rows)
+    whole = stream()
+    assert seen == [whole.examples(step) for step in range(1, num_steps + 1)]
+    times = Counter(row for rows in seen for row in rows)
+    assert sum(times.values()) == total
+    assert {times[row] for row in range(num_rows)} <= {total // num_rows, -(-total // num_rows)}
 
 
 @pytest.mark.parametrize("layout", ["tree", "padded"])

@@ -2,4 +2,8 @@
 
 from engines.fixtures import *  # noqa: F403
 
-from dizuo.testing.vectors.table import pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+from dizuo.testing.vectors.table import (  # noqa: F401
+    pytest_runtest_logreport,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+)

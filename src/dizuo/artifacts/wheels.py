@@ -10,8 +10,6 @@ import binascii
 import csv
 import hashlib
 import re
-import stat
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,15 +18,11 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
+from dizuo.artifacts.archives import BadArchive, check_members
 from dizuo.errors import ArtifactError
 
 __all__ = ["Wheel", "normalise", "open_wheel"]
 
-MAX_ENTRIES = 200_000
-MAX_BYTES = 200 * 2**30
-"""Unpacked size of one wheel."""
-MAX_RATIO = 200
-"""Unpacked over packed size, for members above 1 MiB; text and weights stay below 20."""
 _UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _BLOCK = 2**20
 
@@ -45,7 +39,10 @@ class Wheel:
         self.path = path
         self._archive = archive
         infos = [info for info in archive.infolist() if not info.is_dir()]
-        _check_members(path, archive.infolist())
+        try:
+            check_members(archive.infolist())
+        except BadArchive as error:
+            raise _refuse(path, str(error)) from error
         self.members = {info.filename: info for info in infos}
         self.info_folder = _info_folder(path, self.members)
         self.metadata: Message = HeaderParser().parsestr(self._small("METADATA"))
@@ -118,56 +115,6 @@ def open_wheel(path: Path) -> Iterator[Wheel]:
         yield Wheel(path, archive)
 
 
-def _check_members(path: Path, infos: list[zipfile.ZipInfo]) -> None:
-    if len(infos) > MAX_ENTRIES:
-        raise _refuse(path, f"it has {len(infos):,} entries, more than {MAX_ENTRIES:,}")
-    total = sum(info.file_size for info in infos)
-    if total > MAX_BYTES:
-        raise _refuse(path, f"it unpacks to {total:,} bytes, more than {MAX_BYTES:,}")
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for info in infos:
-        name = info.filename
-        _check_name(path, info)
-        if info.file_size > _BLOCK and info.file_size > MAX_RATIO * max(info.compress_size, 1):
-            ratio = info.file_size // max(info.compress_size, 1)
-            raise _refuse(path, f"{name} unpacks to {ratio:,} times its size, more than {MAX_RATIO}")
-        parts = name.rstrip("/").split("/")
-        parents = ["/".join(parts[: depth + 1]) for depth in range(len(parts) - (0 if info.is_dir() else 1))]
-        for parent in parents:
-            if folders.setdefault(_fold(parent), parent) != parent:
-                raise _refuse(path, f"{parent} and {folders[_fold(parent)]} differ only in case")
-        if info.is_dir():
-            continue
-        seen = files.setdefault(_fold(name), name)
-        if seen != name:
-            raise _refuse(path, f"{name} and {seen} differ only in case")
-        if files.get(name + "\0"):
-            raise _refuse(path, f"{name} is in it twice")
-        files[name + "\0"] = name
-    for folded, name in files.items():
-        if folded in folders:
-            raise _refuse(path, f"{name} is both a file and a folder")
-
-
-def _check_name(path: Path, info: zipfile.ZipInfo) -> None:
-    name = info.filename
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        raise _refuse(path, f"{name!r} is an absolute name")
-    if "\\" in info.orig_filename or "\0" in info.orig_filename or any(ord(letter) < 32 for letter in name):
-        raise _refuse(path, f"{info.orig_filename!r} has a backslash or control character in it")
-    parts = name.rstrip("/").split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise _refuse(path, f"{name!r} leads out of its folder")
-    mode = info.external_attr >> 16
-    if stat.S_ISLNK(mode):
-        raise _refuse(path, f"{name!r} is a link")
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _refuse(path, f"{name!r} is a special file")
-    if info.flag_bits & 0x1:
-        raise _refuse(path, f"{name!r} is encrypted")
-
-
 def _info_folder(path: Path, members: dict[str, zipfile.ZipInfo]) -> str:
     folders = {name.split("/", 1)[0] for name in members if "/" in name}
     infos = sorted(folder for folder in folders if folder.endswith(".dist-info"))
@@ -198,10 +145,6 @@ def _read_record(path: Path, folder: str, text: str, members: dict[str, zipfile.
     if missing := sorted(set(members) - set(record) - unsigned):
         raise _refuse(path, f"{missing[0]} is not named in RECORD")
     return record
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _refuse(path: Path, reason: str) -> ArtifactError:

@@ -12,8 +12,8 @@ removing.py   asks before something is removed, and says what is free again
 crash.py      what a person sees when dizuo itself is at fault
 vectors/      the verbs of `dizuo vectors`
 
-run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs, registry, models, cache and recipe are
-verbs.
+run, plan, doctor, select, prepare, train, evaluate, deploy, serve, chat, runs, registry, models, cache, pack, unpack
+and recipe are verbs.
 
 What a command was asked for goes to stdout, everything else to stderr. Exit status 0 is success, 1 is a failure
 that the message explains, 2 is a wrong command, option or recipe.
@@ -54,6 +54,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "registry": ("registry", "List, promote, roll back and remove releases."),
     "models": ("models", "List and remove the models that were fetched."),
     "cache": ("cache", "Show where files live, with sizes, and empty the cache."),
+    "pack": ("pack", "Write one archive of a recipe that runs without any network."),
+    "unpack": ("unpack", "Unpack such an archive, every file verified."),
     "recipe": ("recipe", "Describe and check recipe files."),
 }
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+LONGEST = 600
+"""Characters that are shown of a piece of a sequence."""
+
 
 @click.command(name="plan")
 @click.argument("recipe", metavar="RECIPE")
@@ -32,7 +35,7 @@ def command(given: RecipeFlags, no_measure: bool, until: str) -> None:
     """Show what RECIPE would do and why; nothing is trained.
 
     The model and the data are fetched and read. Every value is shown with where it came from: the recipe, the command
-    line, a default, the model, the data, or a measurement.
+    line, a default, the model, the data, an estimate, or a measurement.
     """
     from dizuo.cli.render import emit, watching
     from dizuo.steps.planning import plan
@@ -54,11 +57,12 @@ def _json(planned: RecipePlan) -> dict[str, Any]:
         "rows": dict(planned.rows),
         "steps": list(planned.steps),
         "training": planned.training.to_json(),
+        "examples": [[asdict(piece) for piece in sequence] for sequence in planned.examples],
     }
 
 
 def _show(planned: RecipePlan) -> None:
-    from dizuo.cli.render import heading, pairs, table
+    from dizuo.cli.render import heading, marked, pairs, table
 
     model, training = planned.model, planned.training
     licence = model.licence or say("licence not stated")
@@ -83,6 +87,15 @@ def _show(planned: RecipePlan) -> None:
     pairs([(say(name), say(cost)) for name, cost in _costs(training)])
     for note in training.notes:
         pairs([(say("note"), say(note))])
+    if planned.examples:
+        heading("what is trained of the first rows")
+        for sequence in planned.examples:
+            marked([(_excerpt(piece.text), piece.weight > 0) for piece in sequence])
+
+
+def _excerpt(text: str) -> str:
+    """Return a piece of a sequence with its middle left out where it is long."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def _costs(training: Plan) -> list[tuple[str, str]]:
@@ -98,6 +111,9 @@ def _costs(training: Plan) -> list[tuple[str, str]]:
         ("memory", f"{_gigabytes(memory.total)} estimated for a block of {memory.tokens:,} tokens: {parts}"),
     ]
     measured = estimates.measured
+    if measured is not None and measured.peak is not None:
+        did = "forward, backward, update, evaluation and checkpoint of the worst block, in a process of its own"
+        costs.append(("", f"{_gigabytes(measured.peak)} measured: {did}"))
     if measured is not None:
         told = (f"{name.replace('_', ' ')} {_text(value)}" for name, value in asdict(measured.worst_block).items())
         costs.append(("worst block", ", ".join(told)))

@@ -49,12 +49,16 @@ def _check(recipe: Any, as_json: bool) -> tuple[Dataset, str]:
     from pathlib import Path
 
     from dizuo.cli.render import watching
-    from dizuo.steps.prepare import prepare_step
+    from dizuo.steps.prepare import model_at_hand, prepare_step
     from dizuo.steps.settings import bind
+    from dizuo.training.tokens.checking import check_rows
 
     settings = bind(recipe, needs=("data",))
     with tempfile.TemporaryDirectory(prefix="dizuo-check-") as folder, watching(as_json=as_json) as watch:
         data, _ = prepare_step(Path(folder) / "data", options=settings.prepare, watch=watch)
+        model = model_at_hand(settings.select.model, watch=watch)
+        if model is not None:
+            check_rows(model, data, method=settings.train.method, method_options=settings.method, watch=watch)
     return data, ""
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "emit",
     "heading",
     "line",
+    "marked",
     "number",
     "pairs",
     "side_by_side",
@@ -118,11 +119,12 @@ def table(
     marks = [Text(row[0], style=(styles or {}).get(str(rows[i][0]), "")) for i, row in enumerate(cells)]
     stress = ["bold" if i in strong else "" for i in range(len(cells))]
     width = _out().width
-    needed = 0
-    for index, header in enumerate(headers):
-        widest = max((cell_len(row[index]) for row in cells), default=0)
-        needed += max(cell_len(header), widest if index in right else min(widest, TEXT)) + 2
-    if needed > width + 2:
+    widest = [max((cell_len(row[index]) for row in cells), default=0) for index in range(len(headers))]
+    least = [
+        max(cell_len(header), widest[index] if index in right else min(widest[index], TEXT))
+        for index, header in enumerate(headers)
+    ]
+    if sum(least) + 2 * (len(least) - 1) > width:
         for mark, row, style in zip(marks, cells, stress, strict=True):
             said = [f"{header} {cell}".strip() for header, cell in zip(headers[1:], row[1:], strict=True) if cell]
             _draw(Text.assemble(mark, style=style or "bold"), *(Text(f"  {line}") for line in _wrap(said, width - 2)))
@@ -130,10 +132,27 @@ def table(
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for index, header in enumerate(headers):
         numeric = index in right
-        grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        grid.add_column(
+            Text(header),
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            overflow="fold",
+            min_width=least[index],
+        )
     for mark, row, style in zip(marks, cells, stress, strict=True):
         grid.add_row(mark, *(Text(cell) for cell in row[1:]), style=style)
     _draw(grid)
+
+
+def marked(pieces: Sequence[tuple[str, bool]]) -> None:
+    """Print a text with some of its pieces in colour, or between ⟦ and ⟧ where there is none."""
+    console = _out()
+    colour = console.is_terminal and not console.no_color
+    whole = Text()
+    for piece, stressed in pieces:
+        shown = clean(str(redact_values(piece)))
+        whole.append(f"⟦{shown}⟧" if stressed and not colour else shown, style="bold green" if stressed else "dim")
+    _draw(Padding(whole, (0, 0, 1, 2)))
 
 
 def _wrap(pieces: Sequence[str], width: int) -> list[str]:
@@ -148,7 +167,13 @@ def _wrap(pieces: Sequence[str], width: int) -> list[str]:
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:
-    """Print names and values in two columns."""
+    """Print names and values in two columns, or each value below its name where a name takes half of the width."""
+    if max((cell_len(name) for name, _ in items), default=0) > _out().width // 2:
+        for name, value in items:
+            _draw(
+                *([Text(clean(name), style="dim")] if name else []), Padding(Text(clean(redact(value))), (0, 0, 0, 2))
+            )
+        return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")

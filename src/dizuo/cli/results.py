@@ -39,6 +39,8 @@ def show_report(outcome: Outcome, *, as_json: bool) -> None:
         return
     heading(f"{report.metric} on {report.n:,} {report.split} items, {100 * report.confidence:.0f} % intervals")
     _scores(report)
+    for title, reason in report.absent.items():
+        line(f"{title}: not here, {reason}", style="dim")
     line()
     line(report.verdict, style="bold")
     if report.samples:

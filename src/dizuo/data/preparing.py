@@ -34,13 +34,13 @@ from dizuo.data.reading.sources import Part, find_parts
 from dizuo.data.reading.staging import Staged, choose_readers, find_format, stage
 from dizuo.data.rendering.prompts import default_instruction
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_rows
+from dizuo.data.reviewing import check_keys, check_labels, remarks, tell_beginnings, tell_rows
 from dizuo.data.splitting import Assignment, assign
 from dizuo.data.statistics import SplitStatistics, excerpt
 from dizuo.data.task import Task
 from dizuo.errors import DataError, did_you_mean
 from dizuo.events import Finished, Note, Started, Warned, Watcher, ignore
-from dizuo.records import Chat, Example, Feedback, Json, Labelled, Preference
+from dizuo.records import Chat, Example, Feedback, Json, Labelled, Message, Preference
 
 __all__ = ["prepare"]
 
@@ -93,6 +93,7 @@ def prepare(
             raise DataError(f"{parts[0].source.name} has no good row", hint=f"see the reasons in {options.quarantine}")
         rows = Split(staging, name="staging")
         check_labels(parts, staged, rows, options)
+        tell_beginnings(staged, rows, watch)
         assignment = assign(parts, staged, rows, options, ledger)
         task = _task_of(staged, rows, assignment.splits, options)
         figures, examples = _write_splits(folder, rows, staged, assignment, task, tokenizer)
@@ -187,19 +188,21 @@ def _task_of(staged: Staged, rows: Split, splits: Mapping[str, Sequence[int]], o
             instruction = default_instruction(labels, multi_label=staged.multi_label)
         return Task("classification", instruction, labels, options.input_template, multi_label=staged.multi_label)
     kind = {Chat: "generation", Preference: "preference", Feedback: "feedback"}.get(staged.kind or Chat, "text")
-    thinking = staged.kind is Chat and _think(rows, splits["train"])
-    return Task(kind, instruction, input_template=options.input_template, thinking=thinking)
+    trained = _trained_turns(rows, splits["train"]) if staged.kind is Chat else []
+    # More than half of the last answers begin with thoughts; a single call among all answers is enough.
+    thinking = 2 * sum(bool(turns[-1].thoughts_and_answer()[0]) for turns in trained if turns) > len(trained)
+    calls = any(turn.tool_calls for turns in trained for turn in turns)
+    return Task(kind, instruction, input_template=options.input_template, thinking=thinking, calls=calls)
 
 
-def _think(rows: Split, chosen: Sequence[int]) -> bool:
-    """Return whether more than half of the last answers to learn begin with thoughts; 1,000 rows are looked at."""
+def _trained_turns(rows: Split, chosen: Sequence[int]) -> list[list[Message]]:
+    """Return the answers to learn of the first 1,000 conversations."""
     looked = [rows[row] for row in chosen[:1000]]
-    answers = [
-        next((turn for turn in reversed(chat.messages) if turn.role == "assistant" and turn.weight > 0), None)
+    return [
+        [turn for turn in chat.messages if turn.role == "assistant" and turn.weight > 0]
         for chat in looked
         if isinstance(chat, Chat)
     ]
-    return 2 * sum(bool(turn.thoughts_and_answer()[0]) for turn in answers if turn is not None) > len(answers)
 
 
 def _write_splits(

@@ -13,11 +13,13 @@ from dizuo.data.reading.learnt import family_of, refuse_unread
 from dizuo.data.reading.sources import Part
 from dizuo.data.reading.staging import Staged
 from dizuo.errors import DataError
-from dizuo.events import Note, Watcher
+from dizuo.events import Note, Warned, Watcher
 from dizuo.records import Labelled, Text
 
-__all__ = ["check_keys", "check_labels", "remarks", "tell_rows"]
+__all__ = ["check_keys", "check_labels", "remarks", "tell_beginnings", "tell_rows"]
 
+BEGINNINGS = ("<s>", "<bos>", "[BOS]", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
+"""BOS tokens of the model families that add one, as a text that was written with a template brings them along."""
 FEW = 10
 """Below so many rows a label that stands once says nothing."""
 
@@ -33,6 +35,23 @@ def tell_rows(staged: Staged, ignored: Ignored, watch: Watcher) -> None:
     for what, counts in (("not read", staged.unread), ("ignored", ignored.counts)):
         if counts.counts:
             watch(Note(f"{what}: {counts}"))
+
+
+def tell_beginnings(staged: Staged, rows: Split, watch: Watcher) -> None:
+    """Say where running texts begin with a BOS token; the first 100 are looked at."""
+    if staged.kind is not Text:
+        return
+    begins = [example.prompt or example.text for example in rows[:100] if isinstance(example, Text)]
+    for token in BEGINNINGS:
+        count = sum(text.startswith(token) for text in begins)
+        if 2 * count > len(begins):
+            which = f"{count:,} of {'the first ' if len(rows) > len(begins) else ''}{len(begins):,}"
+            watch(
+                Warned(
+                    f"{which} texts begin with {token!r}; for a model whose tokenizer adds this BOS token itself, "
+                    "dizuo writes one and not two"
+                )
+            )
 
 
 def check_keys(parts: list[Part], staged: Staged, ignored: Ignored, format_name: str) -> None:

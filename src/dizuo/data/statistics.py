@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -69,18 +70,18 @@ def excerpt(example: Example) -> dict[str, str]:
         }
     if isinstance(example, Chat):
         asked = next((m.content for m in reversed(example.messages) if m.role == "user"), "")
-        answer = next((m.content for m in reversed(example.messages) if m.role == "assistant"), "")
+        answer = next((_answer(m) for m in reversed(example.messages) if m.role == "assistant"), "")
         return {"text": _short(asked), "answer": _short(answer)}
     if isinstance(example, Preference):
         return {
             "text": _short(example.prompt[-1].content),
-            "answer": _short(example.chosen[-1].content),
-            "rejected": _short(example.rejected[-1].content),
+            "answer": _short(_answer(example.chosen[-1])),
+            "rejected": _short(_answer(example.rejected[-1])),
         }
     if isinstance(example, Feedback):
         return {
             "text": _short(example.prompt[-1].content),
-            "answer": _short(example.completion[-1].content),
+            "answer": _short(_answer(example.completion[-1])),
             "label": "wanted" if example.desirable else "not wanted",
         }
     return {"text": _short(example.anchor), "answer": _short(example.positive)}
@@ -88,6 +89,12 @@ def excerpt(example: Example) -> dict[str, str]:
 
 def _said(messages: Sequence[Message]) -> str:
     return "\n".join(message.content for message in messages)
+
+
+def _answer(message: Message) -> str:
+    """Return what a turn says, and what it calls."""
+    calls = [call.get("function", call) for call in message.tool_calls]
+    return f"{message.content} {json.dumps(calls, ensure_ascii=False)}".strip() if calls else message.content
 
 
 def _short(text: str) -> str:

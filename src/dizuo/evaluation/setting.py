@@ -1,5 +1,6 @@
 """What an evaluation works on: the items, the training rows, the models, the options.
 
+ChatPrompt a conversation up to the answer, with its tools; a question is one, or a raw prompt
 Item       one question with its right answers, or one pair of answers
 Setting    the items, the model before and after training, and the options: what all rows of a report share
 """
@@ -9,24 +10,37 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from dizuo.data import prompt_messages
 from dizuo.errors import EvaluationError
+from dizuo.evaluation.calls import text_of
 from dizuo.evaluation.options import EvaluateOptions
 from dizuo.events import Watcher
-from dizuo.records import Chat, Example, Labelled, Message, Preference, Text
+from dizuo.records import Chat, Example, Json, Labelled, Message, Preference, Text
 
 if TYPE_CHECKING:
     from dizuo.data import Dataset, Task
     from dizuo.models import ModelSpec
     from dizuo.models.heads import Head
 
-__all__ = ["Item", "Question", "Setting", "WatchedAnswer", "items_of", "joined", "labels_of"]
+__all__ = ["ChatPrompt", "Item", "Question", "Setting", "WatchedAnswer", "items_of", "joined", "labels_of"]
 
-Question: TypeAlias = tuple[Message, ...] | str
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompt:
+    """A conversation up to the answer, and what may be called in it."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Json], ...] = ()
+    """OpenAI tool definitions."""
+    origin: str = field(default="", compare=False)
+    """Where it stands, for errors."""
+
+
+Question: TypeAlias = ChatPrompt | str
 """A conversation up to the answer, or a raw prompt, which the model continues without a template."""
 TRAINING_ROWS = 50_000
 """Training rows that cheap baselines read at most."""
@@ -41,11 +55,13 @@ class Item:
     question: Question
     """What the model is shown."""
     references: tuple[str, ...]
-    """Right answers, the first is the one to learn; at least one."""
+    """Right answers, the first is the one to learn; at least one. Calls stand in them as `calls.py` writes them."""
     id: str = ""
     origin: str = ""
     pair: Preference | None = None
     """The pair of answers that is judged, where the question is which of two is better."""
+    turn: Message | None = None
+    """The answer to learn as a turn of a conversation, without thoughts; None behind a raw prompt."""
     thoughts: str = ""
     """What stands before the answer to learn where the task has thoughts; never compared."""
 
@@ -157,8 +173,8 @@ def labels_of(setting: Setting) -> tuple[str, ...]:
 
 
 def joined(messages: Sequence[Message]) -> str:
-    """Return the text of several messages, with a blank line between them."""
-    return "\n\n".join(message.content for message in messages)
+    """Return the text of several messages, calls included, with a blank line between them."""
+    return "\n\n".join(message.content if not message.tool_calls else text_of(message) for message in messages)
 
 
 def items_of(examples: Sequence[Example], task: Task | None, limit: int = 0) -> list[Item]:
@@ -175,14 +191,17 @@ def _item(example: Example, task: Task | None) -> Item:
     origin = str(example.origin)
     if isinstance(example, Labelled) and task is not None:
         answer = ", ".join(example.labels)
-        return Item(example.text, prompt_messages(example.text, task), (answer,), example.id, origin)
+        asked = ChatPrompt(prompt_messages(example.text, task), origin=origin)
+        return Item(example.text, asked, (answer,), example.id, origin, turn=Message("assistant", answer))
     if isinstance(example, Chat):
         last = max((i for i, m in enumerate(example.messages) if m.role == "assistant"), default=0)
         if last > 0:
-            asked = next((m.content for m in reversed(example.messages[:last]) if m.role == "user"), "")
+            text = next((m.content for m in reversed(example.messages[:last]) if m.role == "user"), "")
+            asked = ChatPrompt(example.messages[:last], example.tools, origin)
             thoughts, answer = example.messages[last].thoughts_and_answer()
-            references = (answer, *example.references)
-            return Item(asked, example.messages[:last], references, example.id, origin, thoughts=thoughts)
+            turn = Message("assistant", answer, tool_calls=example.messages[last].tool_calls)
+            references = (text_of(turn), *example.references)
+            return Item(text, asked, references, example.id, origin, turn=turn, thoughts=thoughts)
     if isinstance(example, Text) and example.prompt:
         return Item(example.prompt, example.prompt, (example.text,), example.id, origin)
     what = "running text" if isinstance(example, Text) else f"a {type(example).__name__.lower()}"

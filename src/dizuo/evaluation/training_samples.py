@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.evaluation.answering.asking import answer_in, prompt_ids, stop_ids
+from dizuo.evaluation.calls import same_answer
 from dizuo.evaluation.setting import Item, items_of
 from dizuo.records import Text
 
@@ -101,5 +102,6 @@ def _written(item: Item, prompt: str, result: Any, tokenizer: Tokenizer) -> Writ
         note = f"{result.finish}: {result.error}" if result.error else str(result.finish)
     else:
         answer = answer_in(tokenizer, result.ids, item.question)
-    right = not note and answer in {reference.strip() for reference in item.references}
+    same = any(same_answer(answer, reference) for reference in item.references)
+    right = not note and (same or answer in {reference.strip() for reference in item.references})
     return Written(item.id, item.origin, item.text, prompt, item.answer, answer, right, note)

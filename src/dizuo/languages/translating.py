@@ -38,7 +38,7 @@ def translate(text: str) -> str:
 
 def _find(text: str) -> str | None:
     """Return a text in Chinese, or None where nothing of it is known."""
-    for way in (_message, _lines, _opened, _sentences, _columns, _template, _near, _list, _named, _counts, _ended):
+    for way in (_message, _opened, _lines, _sentences, _columns, _template, _near, _list, _named, _counts, _ended):
         if (found := way(text)) is not None:
             return found
     return None

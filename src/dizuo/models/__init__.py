@@ -10,6 +10,7 @@ spec.py           `ModelSpec`, the facts
 capability.py     what the configuration alone says about running as a token tree
 loading.py        facts → `Model`: weights in memory, and the tokenizer
 templates.py      chat templates for models without one; the tokens that end an answer
+vocabulary.py     whose tokenizer it is; tokens for which the embedding has no row
 quantization.py   frozen weights in 4 or 8 bits
 
 What is put on a model, and what is known beside it:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-__all__ = ["BYPASSES", "RECURRENT", "config_refusal", "tree_refusal"]
+__all__ = ["BYPASSES", "NATIVE", "RECURRENT", "config_refusal", "tree_refusal"]
 
 BYPASSES = "its attention bypasses transformers' attention interface, so layers cannot be isolated"
+NATIVE = frozenset({"llama", "mistral", "qwen2", "qwen3", "phi3", "gemma3_text"})
+"""transformers' model types for which `dizuo.trees` has a forward of its own, on CPUs."""
 RECURRENT = "it carries recurrent state from token to token"
 _OWN_ATTENTION = {"bloom", "mpt", "falcon", "gptj", "gpt_neo", "codegen", "xglm"}
 _LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention", "attention"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dizuo.errors import ModelError
 from dizuo.models.loading import load_module, load_tokenizer, model_folder
 from dizuo.models.spec import ModelSpec
+from dizuo.models.vocabulary import RESIZE, find_unreadable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +38,18 @@ class Encoder:
         Args:
             texts: any strings; an empty one has the vector of its special tokens, and zeros where it has none.
             batch_size: texts run together; they are sorted by length first, so little is padded.
+
+        Raises:
+            ModelError: a text has a token for which the embedding has no row.
         """
         import numpy as np
         import torch
 
         out = np.zeros((len(texts), self.spec.hidden_size), np.float32)
         ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"] if texts else []
+        for row in ids:
+            if (why := find_unreadable(self.tokenizer, row)) is not None:
+                raise ModelError(why, hint=RESIZE)
         order = sorted((index for index in range(len(texts)) if ids[index]), key=lambda index: len(ids[index]))
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):

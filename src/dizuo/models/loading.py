@@ -10,6 +10,7 @@ from dizuo.errors import ModelError
 from dizuo.models import finding, heads
 from dizuo.models.spec import ModelSpec
 from dizuo.models.templates import default_template
+from dizuo.models.vocabulary import remember_reader
 
 if TYPE_CHECKING:
     import torch
@@ -110,6 +111,7 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerFast:
     if not tokenizer.chat_template and spec.capabilities.get("causal", True):
         _, tokenizer.chat_template = default_template(tokenizer.get_vocab().keys())
     loaded: PreTrainedTokenizerFast = tokenizer
+    remember_reader(loaded, model=spec.id, num_rows=spec.vocab_size)
     return loaded
 
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from dizuo.data.rendering.conversations import render_completions, render_prompt
+from dizuo.data.rendering.calls import Calls, read_calls
+from dizuo.data.rendering.conversations import render_completions, render_prompt, without_thoughts
 from dizuo.data.rendering.last_token import render_for
 from dizuo.data.rendering.prompts import prompt_messages
 from dizuo.data.task import Task
@@ -35,7 +36,7 @@ from dizuo.engines import (
 )
 from dizuo.errors import ServingError
 from dizuo.models.heads import Head
-from dizuo.records import Message
+from dizuo.records import Json, Message
 from dizuo.serving.bundle.generation import GenerationDefaults
 from dizuo.serving.detokenizing import Detokenizer, TokenBytes
 from dizuo.serving.stop_strings import StopStrings
@@ -57,6 +58,8 @@ class Piece:
     num_tokens: int = 0
     """Tokens drawn since the last piece; their text may still be held back."""
     finish: Literal["stop", "length"] | None = None
+    ids: tuple[int, ...] = ()
+    """The tokens drawn since the last piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,33 @@ class Service:
     _tokenizing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "dizuo-tokenizer"))
     _bytes: TokenBytes | None = None
 
-    async def prompt(self, messages: Sequence[Message]) -> list[int]:
+    async def prompt(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]] = (), *, thinking: bool | None = None
+    ) -> list[int]:
         """Return the ids that the model reads, as in training.
 
+        Args:
+            messages: the conversation.
+            tools: OpenAI tool definitions.
+            thinking: ask for thoughts before the answer, or for none; None is as the model was trained.
+
         Raises:
-            DataError: the template refuses the conversation.
+            DataError: the template refuses the conversation, or leaves out a part of it, such as the tools.
         """
-        thinking = self.task is None or self.task.thinking  # a model that nobody tuned thinks as its template has it
-        return await self._off_loop(lambda: render_prompt(self.tokenizer, messages, thinking=thinking))
+        # A model that nobody tuned thinks as its template has it.
+        think = (self.task is None or self.task.thinking) if thinking is None else thinking
+        return await self._off_loop(lambda: render_prompt(self.tokenizer, messages, tools=tools, thinking=think))
+
+    async def read_calls(self, ids: Sequence[int], tools: Sequence[Mapping[str, Json]]) -> tuple[str, Calls]:
+        """Return an answer as (what it says besides its calls, the calls), read as they were in evaluation."""
+
+        def read() -> tuple[str, Calls]:
+            text = str(self.tokenizer.decode(list(ids)))
+            answer = without_thoughts(self.tokenizer, text)
+            content, calls = read_calls(self.tokenizer, answer, tools=tools)
+            return (text.removesuffix(answer) + content).strip(), calls
+
+        return await self._off_loop(read)
 
     def sampling(
         self,
@@ -166,10 +188,10 @@ class Service:
             async for delta in deltas:
                 shown = stops.add(detokenizer.add(delta.ids))
                 if stops.found:
-                    yield Piece(shown, delta.logprobs, len(delta.ids), "stop")
+                    yield Piece(shown, delta.logprobs, len(delta.ids), "stop", delta.ids)
                     return
                 if delta.finish is None:
-                    yield Piece(shown, delta.logprobs, len(delta.ids))
+                    yield Piece(shown, delta.logprobs, len(delta.ids), ids=delta.ids)
                     continue
                 if delta.finish == "cancelled":
                     raise EngineClosed("the engine is closing")
@@ -180,7 +202,7 @@ class Service:
                 shown += stops.add(detokenizer.finish())
                 if not stops.found:
                     shown += stops.finish()
-                yield Piece(shown, delta.logprobs, len(delta.ids), "stop" if stops.found else delta.finish)
+                yield Piece(shown, delta.logprobs, len(delta.ids), "stop" if stops.found else delta.finish, delta.ids)
                 return
 
     async def classify(self, text: str) -> Classified:

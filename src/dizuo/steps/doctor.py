@@ -12,14 +12,14 @@ from dizuo.events import Note, Watcher
 from dizuo.progress import show
 from dizuo.recipe import Recipe
 from dizuo.steps.pipeline import folder_of
-from dizuo.steps.prepare import prepare_step, prepare_work
+from dizuo.steps.prepare import addresses, prepare_step, prepare_work
 from dizuo.steps.select import select
 from dizuo.steps.settings import bind
 from dizuo.training.doctor import Diagnosis
 from dizuo.training.doctor.examining import ROWS
 from dizuo.training.planning.plan import Plan
 
-__all__ = ["diagnose"]
+__all__ = ["addresses_of", "diagnose"]
 
 
 def diagnose(
@@ -65,6 +65,19 @@ def diagnose(
             rows=rows,
             watch=watch,
         )
+
+
+def addresses_of(recipe: Recipe) -> list[str]:
+    """Return every address that a recipe names: its model, its data, and its encoder where it has one.
+
+    Raises:
+        RecipeError: with every wrong field.
+    """
+    settings = bind(recipe, needs=())
+    named = [settings.select.model, *(address for _, address in addresses(settings.prepare))]
+    if settings.evaluate.embedder not in ("auto", "none"):
+        named.append(settings.evaluate.embedder)
+    return [address for address in named if address]
 
 
 def _plan_of(root: Path, model_digest: str, watch: Watcher) -> Plan | None:

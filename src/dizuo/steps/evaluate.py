@@ -57,18 +57,21 @@ def evaluate(
     return evaluate_step(against or run.spec, data, run, folder, options=bound, force=force, watch=watch)[0]
 
 
-def check_evaluation(data: Dataset, *, options: EvaluateOptions, method: str, scored: bool) -> None:
-    """Refuse what the evaluation after training could not do, before a model is trained for it.
+def check_evaluation(
+    data: Dataset, *, options: EvaluateOptions, method: str, scored: bool, watch: Watcher = ignore
+) -> None:
+    """Refuse what the evaluation after training could not do, and fetch what it reads, before a model is trained.
 
     Args:
         data: the data set.
-        options: their `metric`, `baselines` and `split`.
+        options: their `metric`, `baselines`, `split` and `embedder`.
         method: the name of the training method.
-        scored: an evaluation follows; without one, rows need no right answers.
+        scored: an evaluation follows; without one, rows need no right answers, and nothing is fetched.
+        watch: told what is fetched.
 
     Raises:
-        EvaluationError: a metric or baseline that the kind of task cannot use, an empty split, or a row without a right
-            answer.
+        EvaluationError: a metric or baseline that the kind of task cannot use, an empty split, a row without a right
+            answer, or an encoder that cannot be had.
     """
     wants = options.metric != "auto" or options.baselines != ("auto",)
     if not wants and not scored:
@@ -80,6 +83,7 @@ def check_evaluation(data: Dataset, *, options: EvaluateOptions, method: str, sc
         choosing.check_wanted(data.task, metric=options.metric, baselines=options.baselines, headed=headed)
     if scored:
         choosing.check_rows(data.task, evaluating.rows_of(data, options.split), headed=headed)
+        choosing.fetch_models(data.task, options=options, headed=headed, watch=watch)
 
 
 def evaluate_work(
@@ -90,10 +94,16 @@ def evaluate_work(
     *,
     options: EvaluateOptions,
     origins: Mapping[str, str] | None = None,
+    watch: Watcher = ignore,
 ) -> Work:
-    """Return what an evaluation depends on."""
+    """Return what an evaluation depends on; the models that cheap baselines read are fetched for it."""
+    from dizuo.evaluation import choosing
+
     tuned = run.adapter or run.weights or run.folder
+    headed = METHODS.load(run.plan.use.method).head is not None
+    read = choosing.fetch_models(data.task, options=options, headed=headed, watch=watch)
     inputs = {"model": model.digest, "data": data.digest, "tuned": digest_tree(tuned)}
+    inputs |= {f"baseline {name}": digest for name, digest in read.items()}
     return Work("evaluate", folder, inputs, to_json(options), seed=getattr(options, "seed", 0), origins=origins or {})
 
 
@@ -111,7 +121,7 @@ def evaluate_step(
     """Return the report in `folder`, and why it was computed anew, if it was: model, data, run or options changed."""
     from dizuo import evaluation
 
-    work = evaluate_work(model, data, run, folder, options=options, origins=origins)
+    work = evaluate_work(model, data, run, folder, options=options, origins=origins, watch=watch)
     why = work.why(force=force)
     if why is not None:
         with work.make_folder() as partial:

@@ -41,7 +41,7 @@ _FIELDS = {
 _SETTING = re.compile(
     r"(?<![\w.\"'-])(?:(?P<section>[a-z]+)\.)?"
     rf"(?P<field>{'|'.join(sorted(frozenset().union(*_FIELDS.values()), key=len, reverse=True))}): "
-    r"(?P<value>\[[^\]]*\]|\{[^}]*\}|\"[^\"]*\"|'[^']*'|[^\s;,'\"()，；。：（）、]+)"
+    r"(?!(?:a|an|the|it|they|this)\b)(?P<value>\[[^\]]*\]|\{[^}]*\}|\"[^\"]*\"|'[^']*'|[^\s;,'\"()，；。：（）、]+)"
 )
 
 

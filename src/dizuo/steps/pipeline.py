@@ -114,8 +114,11 @@ def _check_addresses(settings: Settings, *, wanted: Collection[str]) -> None:
             show them.
     """
     prepare = settings.prepare
-    named = [settings.select.model, *(address for _, address in addresses(prepare))]
-    for address in named[0 if "select" in wanted else 1 :]:
+    named = [address for _, address in addresses(prepare)]
+    named += [settings.select.model] if "select" in wanted else []
+    embedder = settings.evaluate.embedder
+    named += [embedder] if "evaluate" in wanted and embedder not in ("auto", "none") else []
+    for address in named:
         if "@" in address or "://" in address or parse(address).scheme == "path":
             find(address)
     if prepare.quarantine:
@@ -171,7 +174,8 @@ class _Steps:
         )
 
     def prepare(self) -> None:
-        from dizuo.steps.prepare import prepare_step, warn_of_lost
+        from dizuo.steps.prepare import model_at_hand, prepare_step, warn_of_lost
+        from dizuo.training.tokens.checking import check_rows
 
         settings = self.settings
         self.outcome.data = self.step(
@@ -181,18 +185,44 @@ class _Steps:
             ),
         )
 
-        if self.outcome.model is not None and self.outcome.steps[-1].ran:
-            warn_of_lost(self.outcome.model, self.outcome.data, watch=self.watch)
+        alone = self.outcome.model is None
+        if self.outcome.steps[-1].ran or alone:
+            model = self.outcome.model or model_at_hand(settings.select.model, watch=self.watch)
+            if model is not None:
+                warn_of_lost(model, self.outcome.data, watch=self.watch)
+                check_rows(
+                    model,
+                    self.outcome.data,
+                    method=settings.train.method,
+                    method_options=settings.method,
+                    watch=self.watch,
+                )
 
     def train(self) -> None:
         from dizuo.steps.evaluate import check_evaluation
         from dizuo.steps.train import train_step
+        from dizuo.training.tokens.checking import check_rows
 
         settings, outcome = self.settings, self.outcome
         model, data = outcome.model, outcome.data
         assert model is not None
         assert data is not None
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=self.evaluated)
+        check_evaluation(
+            data,
+            options=settings.evaluate,
+            method=settings.train.method,
+            scored=self.evaluated,
+            watch=self.watch,
+        )
+        scored = (settings.evaluate.split,) if self.evaluated else ()
+        check_rows(
+            model,
+            data,
+            method=settings.train.method,
+            method_options=settings.method,
+            splits=scored,
+            scored=settings.evaluate.split,
+        )
         outcome.run = self.step(
             "train",
             lambda folder, force: train_step(

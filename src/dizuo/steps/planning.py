@@ -4,7 +4,7 @@ is trained, and nothing is written under the runs' folder."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,14 @@ from dizuo.steps.select import select
 from dizuo.steps.settings import Settings, bind, to_json
 from dizuo.steps.train import train_work
 from dizuo.training import Plan, Run
+from dizuo.training.tokens.checking import check_rows
+from dizuo.training.tokens.token_store import TokenStore
+from dizuo.training.tokens.trained_text import TrainedText, read_text
 
 __all__ = ["PlannedStep", "RecipePlan", "Setting", "plan"]
+
+SHOWN = 2
+"""Training rows whose sequences are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Setting:
     name: str
     value: Any
     origin: str
-    """`default`, `recipe`, `command line`, `model`, `data` or `measured`."""
+    """`default`, `recipe`, `command line`, `model`, `data`, `estimated` or `measured`."""
     why: str = ""
 
 
@@ -64,6 +70,8 @@ class RecipePlan:
     steps: tuple[PlannedStep, ...]
     training: Plan
     """Steps, tokens, memory and time."""
+    examples: tuple[Sequence[TrainedText], ...] = ()
+    """The sequences of a few training rows, in pieces that are trained or are not."""
 
 
 def plan(
@@ -80,7 +88,8 @@ def plan(
         recipe: a recipe or the path of one.
         until: the last step that is going to run; data that cannot be evaluated is refused unless it is `train`.
         folder: where runs are kept.
-        measure: run the worst block of training once, which is where memory and time come from.
+        measure: take the worst block of training through all that a run does, in a process of its own, which is where
+            the peak of memory and the time come from.
         watch: told what is fetched and read.
 
     Raises:
@@ -105,16 +114,25 @@ def plan(
             data, _ = prepare_step(Path(scratch) / "data", options=settings.prepare, watch=watch)
         warn_of_lost(model, data, watch=watch)
         scored = until not in ("prepare", "train")
-        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored)
+        check_evaluation(data, options=settings.evaluate, method=settings.train.method, scored=scored, watch=watch)
+        check_rows(
+            model,
+            data,
+            method=settings.train.method,
+            method_options=settings.method,
+            scored=settings.evaluate.split if scored else "",
+            watch=watch,
+        )
         planned, whys["train"] = _training(settings, model, data, root, Path(scratch), measure, watch)
+        examples = _read_examples(model, folder_of(root, "train") if whys["train"] is None else Path(scratch) / "train")
         rows = {name: len(split) for name, split in data.splits().items()}
-        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"])
+        whys["evaluate"] = _evaluate_why(settings, model, data, root, whys["train"], watch)
         whys["deploy"] = _deploy_why(settings, data, root, whys["evaluate"])
     steps = tuple(
         PlannedStep(name, folder_of(root, name), whys[name], _settings_of(name, settings, planned))
         for name in recipes.SECTIONS
     )
-    return RecipePlan(settings.name, settings.seed, model, rows, steps, planned)
+    return RecipePlan(settings.name, settings.seed, model, rows, steps, planned, examples)
 
 
 def _training(
@@ -132,16 +150,31 @@ def _training(
         method_options=settings.method,
         origins=settings.origins["train"],
         measure=measure,
+        trial=measure,
         watch=watch,
     )
     return planned, why
 
 
-def _evaluate_why(settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None) -> str | None:
+def _read_examples(model: ModelSpec, folder: Path) -> tuple[Sequence[TrainedText], ...]:
+    """Return the sequences of the first `SHOWN` training examples, as a plan's folder holds them."""
+    from dizuo import models
+
+    try:
+        store = TokenStore(folder / "tokens" / "train")
+    except (OSError, ValueError):  # a run that was moved without its tokens
+        return ()
+    tokenizer = models.load_tokenizer(model)
+    return tuple(text for example in range(min(SHOWN, len(store))) for text in read_text(store, tokenizer, example))
+
+
+def _evaluate_why(
+    settings: Settings, model: ModelSpec, data: Dataset, root: Path, train_why: str | None, watch: Watcher
+) -> str | None:
     if train_why is not None:
         return "training runs before it"
     run = Run.open(folder_of(root, "train"))
-    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate).why()
+    return evaluate_work(model, data, run, folder_of(root, "evaluate"), options=settings.evaluate, watch=watch).why()
 
 
 def _deploy_why(settings: Settings, data: Dataset, root: Path, evaluate_why: str | None) -> str | None:

@@ -13,7 +13,8 @@ from dizuo.artifacts import parse, resolve
 from dizuo.artifacts.writing import write_bytes
 from dizuo.data import Dataset
 from dizuo.data.options import PrepareOptions
-from dizuo.events import Warned, Watcher, ignore
+from dizuo.errors import DizuoError
+from dizuo.events import Note, Warned, Watcher, ignore
 from dizuo.models import ModelSpec
 from dizuo.pages import data_card
 from dizuo.progress import show
@@ -21,7 +22,7 @@ from dizuo.steps.hints import hints_for_python
 from dizuo.steps.manifest import Work
 from dizuo.steps.settings import bind_call, to_json
 
-__all__ = ["addresses", "name_of", "prepare", "prepare_step", "prepare_work", "warn_of_lost"]
+__all__ = ["addresses", "model_at_hand", "name_of", "prepare", "prepare_step", "prepare_work", "warn_of_lost"]
 
 
 @hints_for_python
@@ -82,6 +83,34 @@ def warn_of_lost(model: ModelSpec, data: Dataset, *, watch: Watcher) -> None:
         lost = datasets.find_lost(split, tokenizer)
         if lost is not None:
             watch(Warned(f"{name}: {lost}"))
+
+
+def model_at_hand(address: str, *, watch: Watcher = ignore) -> ModelSpec | None:
+    """Return the model that a recipe names where it is on this machine already; preparing data fetches none.
+
+    Args:
+        address: of the model; empty where the recipe names none.
+        watch: told where rows are not checked against it.
+    """
+    from dizuo.artifacts import parse, store
+    from dizuo.models import inspect
+
+    if not address:
+        return None
+    parsed = parse(address)
+    here = (
+        Path(parsed.name).expanduser().exists()
+        if parsed.scheme == "path"
+        else parsed.scheme == "pypi" and bool(store.find("pypi", parsed.name, parsed.version))
+    )
+    if not here:
+        watch(Note(f"rows are not checked against {address}, which is not on this machine yet; dizuo plan checks them"))
+        return None
+    try:
+        return inspect(address, watch=watch)
+    except DizuoError as error:  # choosing a model is another step
+        watch(Note(f"rows are not checked against {address}: {error.message}"))
+        return None
 
 
 def prepare_work(

@@ -13,6 +13,9 @@ vectors/      VectorStoreSuite, EmbedderSuite, RerankerSuite, DocumentReaderSuit
               model that makes vectors, one that scores hits, a format of document files, a database used by hand
               (`dizuo.vectors.stores`, `.embedders`, `.rerankers`, `.documents.readers`, `.benchmarking.raw`)
 
+Beside them, `method_results.py` and `vectors/table.py` keep what the suites found for the reference, with the commit
+and the sources (`results.py`).
+
 A suite is a class of pytest tests. Inherit from it and say which plugin it is about:
 
     from dizuo.testing import VectorStoreSuite

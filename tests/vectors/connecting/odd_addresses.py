@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ NOWHERE = "127.0.0.1:9"
 def random_password(draw: random.Random) -> str:
     """Return a password of 6 to 24 characters; most have something in them that an address does not allow."""
     kind = draw.choice(
-        ["plain", "special", "special", "special", "foreign", "port", "login", "query", "path", "escaped"]
+        ["plain", "special", "special", "special", "foreign", "port", "login", "query", "path", "escaped", "spaced"]
     )
     if kind == "plain":
         return _word(draw, draw.randint(6, 20))
@@ -30,6 +31,8 @@ def random_password(draw: random.Random) -> str:
         return f"{_word(draw, 6)}?{_word(draw, 6)}={_word(draw, 6)}&{_word(draw, 6)}"
     if kind == "path":
         return f"/{_word(draw, 7)}/../{_word(draw, 7)}"
+    if kind == "spaced":
+        return f"{_word(draw, 6)}{draw.choice('/#?@:%')}{_word(draw, 2)}@{_word(draw, 2)} {_word(draw, 7)}"
     if kind == "escaped":
         return f"{_word(draw, 6)}%{draw.choice(['zz', '', '2', '%', '41', '2f'])}{_word(draw, 6)}"
     letters = LETTERS + SPECIAL * 2 + (FOREIGN * 2 if kind == "foreign" else "")
@@ -42,7 +45,10 @@ def _word(draw: random.Random, length: int) -> str:
 
 def _has_host_in_it(password: str) -> bool:
     """Return whether without a host behind it the address would be a right one of another host."""
-    return "@" in password or password.split("/")[0].isdigit()
+    _, at, place = password.rpartition("@")
+    if at:
+        return re.match(r"[\w.-]*(:\d*)?([/?#]|$)", place) is not None
+    return password.split("/")[0].isdigit()
 
 
 SHAPES: dict[str, Callable[[str, str], str | None]] = {
@@ -53,6 +59,10 @@ SHAPES: dict[str, Callable[[str, str], str | None]] = {
     "an option behind it": lambda store, word: f"{store}://me:{word}@{NOWHERE}?timeout=1",
     "a key in the user's place": lambda store, word: f"{store}://{word}{word}@{NOWHERE}" if ":" not in word else None,
     "no host": lambda store, word: None if _has_host_in_it(word) else f"{store}://me:{word}",
+    "no host but its options": lambda store, word: (
+        None if _has_host_in_it(word) else f"{store}://me:{word}?timeout=1#model"
+    ),
+    "no host and no user": lambda store, word: None if _has_host_in_it(word) else f"{store}://:{word}",
     "a port that is none": lambda store, word: f"{store}://me:{word}@127.0.0.1:port",
     "a port that is too big": lambda store, word: f"{store}://me:{word}@127.0.0.1:99999/x",
     "password in the query": lambda store, word: f"{store}://{NOWHERE}/db?password={_query(word)}",

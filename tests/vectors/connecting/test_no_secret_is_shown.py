@@ -22,13 +22,16 @@ from odd_addresses import NOWHERE, SHAPES, Odd, odd_addresses, random_password
 from dizuo.cli import dizuo
 from dizuo.vectors import Point, connect
 from dizuo.vectors.asynchronous import connect_async
-from dizuo.vectors.embedders import CallableEmbedder
+from dizuo.vectors.embedders import CallableEmbedder, open_embedder
 from dizuo.vectors.knowledge.knowledge_base import KnowledgeBase
+from dizuo.vectors.rerankers import open_reranker
 from dizuo.vectors.stores import STORES
 from dizuo.vectors.writing.retrying import Patience
 
-FAST = 290
-"""Addresses of the quick test: every shape on every store."""
+SCHEMES = (*STORES.names(), "http", "openai:http", "cross-encoder:http")
+"""What addresses begin with: of stores, embedders and rerankers."""
+FAST = len(SHAPES) * len(SCHEMES)
+"""Addresses of the quick test: every shape with every scheme."""
 ALL = 10_000
 ONCE = Patience(attempts=1)
 
@@ -53,6 +56,16 @@ def call_knowledge_base(url: str) -> object:
     return KnowledgeBase.open(url, embedder, patience=ONCE, **quick(url))
 
 
+def call_embedder(url: str) -> None:
+    head = url.lstrip().lower().partition(":")[0]
+    options = {"tries": 1} if head in ("http", "https", "openai") else {}
+    open_embedder(url, **options).embed(["a text"])
+
+
+def call_reranker(url: str) -> None:
+    open_reranker(url)("a question", ["a text"])
+
+
 def verb(*arguments: str) -> Callable[[str], object]:
     def call(url: str) -> object:
         with pytest.raises(SystemExit):
@@ -67,6 +80,8 @@ VERBS: dict[str, Callable[[str], object]] = {
     "connect": call_connect,
     "connect_async": call_connect_async,
     "KnowledgeBase": call_knowledge_base,
+    "open_embedder": call_embedder,
+    "open_reranker": call_reranker,
     "info": verb("vectors", "info", "URL"),
     "info --json": verb("vectors", "info", "URL", "--json"),
     "search": verb("vectors", "search", "URL", "a word"),
@@ -113,6 +128,8 @@ HEAVY = (
     "the quarantine",
 )
 """Verbs of models and data, which do not depend on the store: fewer of them are run."""
+MODELS = ("open_embedder", "open_reranker")
+"""What takes addresses of embedders and rerankers; a command would ask a server that is not there six times."""
 WITH_TORCH = ("a recipe's model", "doctor", "train")
 """Verbs that load torch, which takes as long as all others together."""
 
@@ -203,10 +220,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def check(count: int, seed: int, place: Path, *, verbs: list[str]) -> None:
     """Give so many addresses to one thing each, and look for their passwords everywhere."""
-    stores = STORES.names()
     draw, leaks, given = random.Random(seed), [], []
-    for odd in odd_addresses(count, stores, seed):
-        name = draw.choice(verbs)
+    for odd in odd_addresses(count, SCHEMES, seed):
+        name = draw.choice(verbs if odd.store in STORES.names() else MODELS)
         if name in HEAVY and draw.random() > 0.3:
             name = "connect"
         texts = run(odd, name)
@@ -231,8 +247,8 @@ def test_no_part_of_ten_thousand_passwords_is_shown(place: Path, part: int) -> N
 
 
 def test_the_generator_makes_every_shape_on_every_store() -> None:
-    made = {(odd.store, odd.shape) for odd in odd_addresses(FAST, STORES.names(), 1)}
-    assert len(made) > 0.9 * len(SHAPES) * len(STORES.names())
+    made = {(odd.store, odd.shape) for odd in odd_addresses(FAST, SCHEMES, 1)}
+    assert len(made) > 0.9 * len(SHAPES) * len(SCHEMES)
 
 
 @pytest.mark.parametrize("arguments", [["vectors", "info"], ["vectors", "info", "--json"], ["--debug", "select"]])

@@ -58,3 +58,12 @@ def test_any_documents(documents: list[str | None]) -> None:
 def test_a_part_of_a_column_is_as_good(documents: list[str | None], before: int, after: int) -> None:
     column = pa.array(["tea"] * before + documents + ["数据"] * after, pa.string())
     check(documents, column.slice(before, len(documents)))
+
+
+def test_more_words_than_sixteen_bits_tell_apart_are_counted_too() -> None:
+    counted = count_words(
+        pa.array([" ".join(f"w{n:05}" for n in range(start, start + 40_000)) for start in (0, 30_000)])
+    )
+    assert counted.words == [f"w{n:05}" for n in range(70_000)]
+    assert counted.rows.tolist() == [0] * 30_000 + [0, 1] * 10_000 + [1] * 30_000
+    assert set(counted.counts.tolist()) == {1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from hypothesis import strategies as st
 from dizuo.errors import VectorError
 from dizuo.testing import VectorStoreSuite
 from dizuo.vectors import Point, VectorStore, connect
+from dizuo.vectors.lexical import LexicalIndex, document_tokens
+from dizuo.vectors.lexical.packed_postings import BIG_ENDIAN, COUNT_BITS
+from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.writing.naming import physical_name
 
 pytest.importorskip("psycopg")
@@ -105,26 +109,112 @@ def test_counts_and_postings_stay_true_to_the_records(engine_postgresql: Any, op
             one.delete([f"p{n}" for n in range(round, 9, 3)])
             one.delete(where="n >= 17")
     with store.store.pool.connection() as connection:  # type: ignore[attr-defined]
-        table, words, counts = (f'"{name}"' for name in tables(connection))
+        table, segments, postings, counts = tables(connection)
         summed = "namespace, count(*), count(*) FILTER (WHERE length > 0), sum(length)"
         right = connection.execute(f"SELECT {summed} FROM {table} GROUP BY 1 ORDER BY 1").fetchall()
         assert connection.execute(f"SELECT * FROM {counts} ORDER BY 1").fetchall() == right
-        orphans = f"SELECT count(*) FROM {words} w LEFT JOIN {table} t USING (row) WHERE t.row IS NULL"
-        assert connection.execute(orphans).fetchone() == (0,)
-        both = f"SELECT sum(count), (SELECT sum(length) FROM {table}) FROM {words}"
-        posted, lengths = connection.execute(both).fetchone()
-        assert posted == lengths > 0
+        living = dict(connection.execute(f"SELECT row, length FROM {table} WHERE length > 0").fetchall())
+        held: dict[int, int] = {}
+        for (value,) in connection.execute(f"SELECT postings FROM {postings}"):
+            for key, length in np.frombuffer(value, BIG_ENDIAN).tolist():
+                held[key >> COUNT_BITS] = held.get(key >> COUNT_BITS, 0) + key % 2**COUNT_BITS
+                assert living.get(key >> COUNT_BITS, length) == length
+        gone = {
+            n for (value,) in connection.execute(f"SELECT gone FROM {segments}") for n in np.frombuffer(value, ">i8")
+        }
+        assert {number: length for number, length in held.items() if number not in gone} == living
+        assert gone
+        assert gone == held.keys() - living.keys()
     store.clear()
     assert store.namespaces() == {"other": store.namespace("other").count()}
 
 
 def tables(connection: Any) -> list[str]:
+    """Return the quoted names of the collection's four tables."""
     rows = connection.execute(
         "SELECT relname FROM pg_class WHERE relname LIKE 'dizuo%' AND relpersistence = 'p' AND relkind = 'r'"
     ).fetchall()
-    names = sorted((row[0] for row in rows), key=len)
-    base = names[0]
-    return [base, f"{base}_words", f"{base}_counts"]
+    base = min((row[0] for row in rows), key=len)
+    names = [base, *(f"{base}_{part}" for part in ("segments", "postings", "counts"))]
+    assert sorted(names) == sorted(row[0] for row in rows)
+    return [f'"{name}"' for name in names]
+
+
+@pytest.mark.parametrize(("fanout", "sizes", "keep"), [(2, (10, 40), 9999), (3, (30, 60), 2), (9999, (1, 1), 0)])
+def test_words_are_exact_however_often_segments_are_merged_and_written_anew(
+    engine_postgresql: Any,
+    opened: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    fanout: int,
+    sizes: tuple[int, int],
+    keep: int,
+) -> None:
+    from dizuo.vectors.stores.postgresql import words
+
+    for name, value in {"FANOUT": fanout, "SIZES": sizes, "KEEP": keep, "_TOKENS": 3}.items():
+        monkeypatch.setattr(words, name, value)
+    store = opened(fresh(engine_postgresql, "merged"), dim=2)
+    TestPostgres().check_histories(store, 4, first=500)
+    space = store.namespace("alone")
+    for n in range(30):
+        space.upsert(Point(f"d{n % 12}", [1, n], {}, f"tea number{n} " * (n % 3 + 1)))
+    right = LexicalIndex()
+    for n in range(18, 30):
+        right.upsert(f"d{n % 12}", f"tea number{n} " * (n % 3 + 1))
+    for _ in ("as it is", "optimized"):
+        expected = right.search("tea number25", k=20)
+        hits = space.words("tea number25", 20)
+        assert hits.ids == [id for id, _ in expected]
+        assert [hit.score for hit in hits] == pytest.approx([score for _, score in expected], abs=1e-12)
+        store.optimize()
+    with store.store.pool.connection() as connection:  # type: ignore[attr-defined]
+        _, segments, postings, _ = tables(connection)
+        where = f"FROM {segments} WHERE namespace = 'alone'"
+        assert connection.execute(f"SELECT sum(postings), sum(octet_length(gone)) {where}").fetchone() == (24, 0)
+        assert connection.execute(f"SELECT count(*) {where}").fetchone()[0] <= max(12, 2 * fanout if fanout < 9 else 30)
+        orphans = f"SELECT count(*) FROM {postings} p LEFT JOIN {segments} s USING (segment) WHERE s.segment IS NULL"
+        assert connection.execute(orphans).fetchone() == (0,)
+
+
+def test_postings_of_an_earlier_version_are_packed_when_the_collection_is_opened(
+    engine_postgresql: Any, opened: Open
+) -> None:
+    import psycopg
+
+    url = fresh(engine_postgresql, "earlier")
+    texts = ["red tea", "tea, tea and a cup", None, "茶 tea"]
+    store = opened(url, dim=2)
+    for space in ("", "other"):
+        store.namespace(space).upsert([Point(f"p{n}", [1, n], {"n": n}, texts[n % 4]) for n in range(10)])
+    queries = ("tea", "red cup", "茶")
+    before = {(space, query): store.namespace(space).words(query).ids for space in ("", "other") for query in queries}
+    with psycopg.connect(url, autocommit=True) as connection:  # the tables as 5342dfa made them
+        table, segments, postings, _ = tables(connection)
+        words = f'{table[:-1]}_words"'
+        connection.execute(
+            f'CREATE TABLE {words} (namespace text COLLATE "C" NOT NULL, token text COLLATE "C" NOT NULL,'
+            " row bigint NOT NULL, count int NOT NULL, PRIMARY KEY (namespace, token, row) INCLUDE (count))"
+        )
+        connection.execute(f"CREATE INDEX ON {words} (row)")
+        for space, row, text in connection.execute(
+            f"SELECT namespace, row, document FROM {table} WHERE length > 0"
+        ).fetchall():
+            for token, count in Counter(document_tokens(text)).items():
+                connection.execute(f"INSERT INTO {words} VALUES (%s, %s, %s, %s)", [space, token, row, count])
+        connection.execute(f"DROP TABLE {segments}, {postings}")
+    with pytest.raises(CollectionGone):
+        store.upsert(Point("p1", [1, 1], {}, "written by the handle of that version"))
+    again = opened(url, dim=2)
+    assert {key: again.namespace(key[0]).words(key[1]).ids for key in before} == before
+    again.upsert(Point("p0", [1, 0], {}, "green"))
+    again.namespace("other").delete(["p1"])
+    assert "p0" not in again.words("tea").ids
+    assert again.words("green").ids == ["p0"]
+    assert "p1" not in again.namespace("other").words("tea").ids
+    again.optimize()
+    assert "p0" not in opened(url, dim=2).words("tea").ids
+    with psycopg.connect(url, autocommit=True) as connection:
+        assert len(tables(connection)) == 4
 
 
 def test_long_vectors_are_indexed_in_half_precision_and_scored_in_full(engine_postgresql: Any, opened: Open) -> None:

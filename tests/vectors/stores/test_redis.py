@@ -73,6 +73,59 @@ def test_long_texts_can_be_asked_for_though_redis_drops_long_tags(store: VectorS
 
 
 @pytest.mark.slow
+def test_a_packed_transaction_is_all_or_nothing_and_leaves_its_connection_in_order(store: VectorStore) -> None:
+    import redis
+
+    from dizuo.vectors.stores.redis.wire import execute_packed, pack_command, pack_hash
+
+    client = store.store.client  # type: ignore[attr-defined]
+    good = pack_hash("packed", {"a": "ä", "b": b"\x00\r\n"})
+    refused: list[tuple[list[bytes], str]] = [
+        ([good, pack_command("NO-SUCH-COMMAND"), good], "unknown command"),
+        ([pack_command("SET", "packed text", "x"), pack_hash("packed text", {"a": "1"})], "WRONGTYPE"),
+    ]
+    try:
+        for commands, told in refused:
+            with client.pipeline(transaction=True) as pipe:
+                pipe.watch("packed")
+                with pytest.raises(redis.ResponseError, match=told):
+                    execute_packed(pipe, commands)
+            assert client.exists("packed") == 0
+            assert client.get("no such key") is None  # and no answer of before
+        with client.pipeline(transaction=True) as pipe:
+            pipe.watch("packed")
+            execute_packed(pipe, [good])
+        assert client.hgetall("packed") == {b"a": "ä".encode(), b"b": b"\x00\r\n"}
+        with client.pipeline(transaction=True) as pipe:
+            pipe.watch("packed")
+            client.hset("packed", "a", "another")
+            with pytest.raises(redis.WatchError):
+                execute_packed(pipe, [pack_command("DEL", "packed")])
+        assert client.hget("packed", "a") == b"another"
+    finally:
+        client.delete("packed", "packed text")
+
+
+@pytest.mark.slow
+def test_blocks_that_were_made_ready_are_those_that_were_not(store: VectorStore) -> None:
+    """The first block of a load is made when it is sent, the others while the one before is on its way."""
+    points = [Point(f"p{n}", [1, n, 2, 3], {"n": n, "t": f"text {n}"}) for n in range(3500)]
+    points += [
+        Point(f"p{n}", [1, n, 2, 3], {"n": n, f"new {n % 7}": n}, "a word" if n % 2 else None)
+        for n in range(3500, 6000)
+    ]
+    for _ in range(2):
+        store.upsert(points)
+        assert store.count() == 6000
+        assert store.count("n >= 3499") == 2501
+        assert store.count('t startswith "text 12"') == 111
+        assert len(store.words("word", k=3000)) == 1250
+    held = {point.id: point for point in store.points()}
+    assert [held[point.id].metadata for point in points] == [point.metadata for point in points]
+    assert [held[point.id].document for point in points] == [point.document for point in points]
+
+
+@pytest.mark.slow
 def test_numbers_beyond_the_slots_are_filtered_by_reading_metadata(engine_redis: Any) -> None:
     store = connect(engine_redis.url, dim=2, collection="redis slots", slots=3)
     other = connect(engine_redis.url, collection="redis slots")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dizuo.artifacts.address import Address, Artifact
 from dizuo.artifacts.digests import digest_file, digest_tree
-from dizuo.artifacts.licences import licence_of_folder
+from dizuo.artifacts.licences import licence_of_folder, licence_of_pack
 from dizuo.artifacts.sources import Source
 from dizuo.errors import ArtifactError, did_you_mean
 from dizuo.events import Watcher
@@ -42,6 +42,8 @@ def fetch(address: Address, watch: Watcher) -> Artifact:
     path = find(address)
     folder = path if path.is_dir() else path.parent
     licence, files = licence_of_folder(folder) if path.is_dir() else (None, ())
+    if (packed := licence_of_pack(path)) is not None:
+        licence, files = packed
     try:
         digest = digest_tree(path) if path.is_dir() else digest_file(path)
     except OSError as error:

@@ -7,12 +7,13 @@ over the text and little more.
 
 from __future__ import annotations
 
+import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.records import Chat, Example, Feedback, Labelled, Message, Origin, Preference, Text, TextPair
+from dizuo.records import Chat, Example, Feedback, Json, Labelled, Message, Origin, Preference, Text, TextPair
 
 __all__ = ["Lost", "find_lost", "lost_characters"]
 
@@ -94,18 +95,24 @@ def _characters(example: Example) -> set[str]:
         case Labelled():
             texts = [example.text, *example.labels]
         case Chat():
-            texts = _said(example.messages)
+            texts = [*_said(example.messages), *_called(example.tools)]
         case Preference():
-            texts = _said((*example.prompt, *example.chosen, *example.rejected))
+            texts = [*_said((*example.prompt, *example.chosen, *example.rejected)), *_called(example.tools)]
         case Feedback():
-            texts = _said((*example.prompt, *example.completion))
+            texts = [*_said((*example.prompt, *example.completion)), *_called(example.tools)]
         case TextPair():
             texts = [example.anchor, example.positive, *example.negatives]
     return set().union(*texts)
 
 
 def _said(messages: Sequence[Message]) -> list[str]:
-    return [text for message in messages for text in (message.content, message.reasoning_content)]
+    texts = [text for message in messages for text in (message.content, message.reasoning_content)]
+    return [*texts, *(text for message in messages for text in _called(message.tool_calls))]
+
+
+def _called(calls: Sequence[Mapping[str, Json]]) -> list[str]:
+    """Return what tools or calls hold, as JSON: templates write them so, or in pieces."""
+    return [json.dumps(calls, ensure_ascii=False)] if calls else []
 
 
 def _folded(text: str) -> str:

@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from dizuo.data.rendering.encoding import check_readable, encode_after, encode_prompt, refuse_two_bos
+from dizuo.data.rendering.facts import facts_of
 from dizuo.data.rendering.prompts import chat_for
 from dizuo.data.rendering.templates import (
     TEMPLATE_DATE,
-    encode_after,
-    encode_prompt,
-    facts_of,
     prompt_of_turn,
+    refuse_lost_keys,
     tail_of,
     turn_text,
     without_thoughts,
@@ -102,6 +102,7 @@ def render_chat(tokenizer: Tokenizer, chat: Chat) -> list[Rendered]:
             f"{_place(chat.origin)}no assistant turn is trained",
             hint="give the conversation an assistant turn with weight > 0",
         )
+    refuse_lost_keys(tokenizer, chat.messages[: turns[-1] + 1], chat.tools)
     sequences: list[tuple[list[int], list[float], int]] = []
     for turn in turns:
         prompt_text, target_text = prompt_of_turn(tokenizer, chat.messages[: turn + 1], chat.tools)
@@ -198,12 +199,19 @@ def render_text(tokenizer: Tokenizer, example: Text) -> Rendered:
     """Return running text as ids, without a template: BOS where the tokenizer adds one, prompt, text, eos.
 
     The prompt is context; every token of the text and the eos is trained (the first token of all has nothing
-    before it and is not).
+    before it and is not). A text that was written with a template brings BOS and eos along; neither is written twice.
+
+    Raises:
+        DataError: the text opens with BOS twice, or a token has no embedding.
     """
-    prompt_ids = encode_prompt(tokenizer, example.prompt)
-    target_ids = encode_after(tokenizer, example.prompt, example.text)
+    prompt_ids = encode_prompt(tokenizer, example.prompt, template=False)
+    if example.prompt:
+        target_ids = encode_after(tokenizer, example.prompt, example.text)
+    else:
+        target_ids = encode_prompt(tokenizer, example.text, template=False)[len(prompt_ids) :]
     if tokenizer.eos_token_id is not None and target_ids[-1:] != [tokenizer.eos_token_id]:
-        target_ids = [*target_ids, tokenizer.eos_token_id]
+        target_ids = check_readable(tokenizer, [*target_ids, tokenizer.eos_token_id])
+    refuse_two_bos(tokenizer, [*prompt_ids, *target_ids[:2]], template=False)
     weights = [0.0] * len(prompt_ids) + [1.0] * len(target_ids)
     weights[0] = 0.0
     return _rendered(prompt_ids + target_ids, weights, max(1, len(prompt_ids)))
@@ -211,7 +219,7 @@ def render_text(tokenizer: Tokenizer, example: Text) -> Rendered:
 
 def num_before_text(tokenizer: Tokenizer, example: Text) -> int:
     """Return how many tokens `render_text` puts before the text: BOS, where the tokenizer adds one, and the prompt."""
-    return len(encode_prompt(tokenizer, example.prompt))
+    return len(encode_prompt(tokenizer, example.prompt, template=False))
 
 
 def render(tokenizer: Tokenizer, example: Example, task: Task | None) -> list[Rendered]:

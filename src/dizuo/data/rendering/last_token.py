@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from dizuo.data.rendering.conversations import Rendered
+from dizuo.data.rendering.encoding import encode_after, encode_prompt
+from dizuo.data.rendering.faults import fault_of_lost
+from dizuo.data.rendering.leaving_out import unwritten_by_text
 from dizuo.data.rendering.prompts import prompt_messages
-from dizuo.data.rendering.templates import apply, encode_after, encode_prompt, write_prompt
+from dizuo.data.rendering.templates import apply, refuse_lost_thoughts, write_prompt
 from dizuo.data.rendering.tokenizer import Tokenizer
 from dizuo.data.task import Task
 from dizuo.errors import DataError
@@ -53,7 +56,7 @@ def render_question(
         before = write_prompt(tokenizer, prompt_messages(text, task), ())
     else:
         before = task.input_template.replace("{text}", text)
-    ids = encode_prompt(tokenizer, before)
+    ids = encode_prompt(tokenizer, before, template=form == "chat")
     return _rendered(tokenizer, ids + encode_after(tokenizer, before, cue) if cue else ids)
 
 
@@ -78,24 +81,28 @@ def render_conversation(
         prompt: the messages before the answer.
         answer: the message or messages that are judged.
         form: see `Form`; as `text` the contents stand one after the other, a blank line between.
-        tools: OpenAI tool definitions, which `text` leaves out.
+        tools: OpenAI tool definitions.
 
     Returns:
         The sequence; its `num_prompt` counts the tokens of the prompt, which may be cut where it is too long.
 
     Raises:
-        DataError: the template refuses the conversation, or no token is left.
+        DataError: the template refuses the conversation or leaves out a part of it, as `text` does with all but the
+            contents, or no token is left.
     """
     if form == "text":
+        if lost := unwritten_by_text([*prompt, *answer], tools):
+            raise fault_of_lost(lost, by="form: text")
         before = "".join(f"{message.content}\n\n" for message in prompt)
         after = "\n\n".join(message.content for message in answer)
     else:
         before = apply(tokenizer, prompt, tools, generation=True)
         whole = apply(tokenizer, [*prompt, *answer], tools, generation=False)
+        refuse_lost_thoughts(tokenizer, answer[-1], whole)
         if not whole.startswith(before):  # the template writes an answered conversation differently
             return _rendered(tokenizer, encode_prompt(tokenizer, whole))
         after = whole[len(before) :]
-    head = encode_prompt(tokenizer, before)
+    head = encode_prompt(tokenizer, before, template=form == "chat")
     return _rendered(tokenizer, head + encode_after(tokenizer, before, after), num_prompt=len(head))
 
 

@@ -8,22 +8,22 @@ twice, or end an answer without a special token; a tokenizer may merge letters a
 from __future__ import annotations
 
 import datetime
+import json
 import re
-import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from dizuo.data.rendering.facts import Spelling, Thought, facts_of, guard_special_tokens
+from dizuo.data.rendering.faults import ModelFault, fault_of_lost, template_name
+from dizuo.data.rendering.leaving_out import find_lost_keys, shape_of
 from dizuo.data.rendering.tokenizer import Tokenizer
-from dizuo.errors import DataError
 from dizuo.records import Json, Message
 
 __all__ = [
     "TEMPLATE_DATE",
     "apply",
-    "encode_after",
-    "encode_prompt",
-    "facts_of",
     "prompt_of_turn",
+    "refuse_lost_keys",
+    "refuse_lost_thoughts",
     "tail_of",
     "turn_text",
     "without_thoughts",
@@ -35,56 +35,11 @@ TEMPLATE_DATE = datetime.date(2025, 1, 1)
 
 _DATE_CALL = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
 _SENTINEL = "0x5e7e1"
+_SPELLINGS = (Spelling(), Spelling(arguments_are_text=True), Spelling(True), Spelling(True, True))
 _ENDS_THOUGHT = re.compile(r"</(\w+)>|\[/(\w+)\]")
 """The mark that ends a thought, in what a template writes where there is none."""
 _OPENS_THOUGHT = re.compile(r"(?:<(\w+)>|\[(\w+)\])\n*$")
 """The end of a generation prompt that begins a thought: DeepSeek-R1's `<think>`, Magistral's `[THINK]`."""
-_GUARD = "\uffff"
-"""Put inside a special token that somebody typed, so that neither template nor tokenizer takes it for one. Unicode says
-that it is no character and never will be."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Thought:
-    """How a template writes an answer that has no thoughts, and one that has, if it does so at all."""
-
-    opening: str = ""
-    """What stands between the generation prompt and an answer without thoughts, such as Qwen3's empty think block. The
-    template writes it and not the model, so it belongs to the prompt."""
-    begun: str = ""
-    """What the generation prompt has that the template leaves out once the turn is answered: an R1's `<think>`."""
-    begins: str = ""
-    """The mark that begins a thought, without white space; empty where nothing is known of thoughts."""
-    ends: str = ""
-    """The mark that ends one."""
-
-    @property
-    def close(self) -> str:
-        """What stands between a thought and its answer, where the generation prompt begins a thought."""
-        return f"\n{self.ends}\n\n" if self.begun.endswith("\n") else f"{self.ends}\n\n"
-
-
-@dataclass(slots=True)
-class _Facts:
-    """Facts about a tokenizer and its template, which are worked out once."""
-
-    template: str | None
-    special: tuple[str, ...]
-    adds_bos: bool
-    end: str = ""
-    tail: str = ""
-    cuts: tuple[str, ...] = ()
-    """The special tokens that the template writes, of the thousands that some vocabularies have."""
-    thought: _Thought | None = None
-    """How the template writes thoughts; None until `_thought_of` has looked."""
-    answers: dict[str, str] = field(default_factory=dict)
-    """Completion: the text of the turn that gives it. A classification asks for the same few again and again."""
-    encoded: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    """(what stands before, text): ids of the text."""
-
-
-_known: weakref.WeakKeyDictionary[Tokenizer, _Facts] = weakref.WeakKeyDictionary()
-_ENCODED_TEXTS = 10_000
 
 
 def apply(
@@ -93,56 +48,125 @@ def apply(
     """Return a conversation as the model's chat template writes it, with the generation prompt if `generation`.
 
     Raises:
-        DataError: there is no chat template, it refuses the roles, or it leaves out a turn that is not the model's.
+        ModelFault: there is no chat template, it refuses the roles, or it leaves out a turn that is not the model's,
+            the tools, or another key of a turn.
     """
     import jinja2
 
     if not getattr(tokenizer, "chat_template", None):
-        raise DataError(
+        raise ModelFault(
             "the model has no chat template, so a conversation cannot be written for it",
             hint="choose an instruction-tuned model, or prepare the data as plain text (format: text)",
         )
-    contents = [_guard_special_tokens(tokenizer, message.content) for message in messages]
     try:
-        text: str = tokenizer.apply_chat_template(
-            [_guarded_turn(tokenizer, message, content) for message, content in zip(messages, contents, strict=True)],
-            tools=[dict(tool) for tool in tools] or None,
-            add_generation_prompt=generation,
-            tokenize=False,
-            chat_template=_fix_date(tokenizer.get_chat_template(None, list(tools) or None)),
-        )
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+        text = _write(tokenizer, messages, tools, generation=generation)
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError, RecursionError) as error:
         roles = ", ".join(message.role for message in messages)
-        raise DataError(
+        raise ModelFault(
             f"the model's chat template refuses this conversation ({roles}): {error}",
             hint="change the roles, for example put the system text into the first user turn",
         ) from error
-    for number, (message, content) in enumerate(zip(messages, contents, strict=True), start=1):
-        if message.role in ("system", "developer", "user") and content.strip() not in text:
-            raise DataError(
+    for number, message in enumerate(messages, start=1):
+        content = guard_special_tokens(tokenizer, message.content).strip()
+        if message.role in ("system", "developer", "user") and content not in text:
+            raise ModelFault(
                 f"the model's chat template leaves out turn {number} ({message.role})",
                 hint="put its text into a role that the template writes, such as the first user turn",
             )
+    refuse_lost_keys(tokenizer, messages, tools, generation=generation)
     return text
 
 
-def _guarded_turn(tokenizer: Tokenizer, message: Message, content: str) -> dict[str, Json]:
-    turn = {**message.as_template_dict(), "content": content}
+def _write(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, generation: bool
+) -> str:
+    """Return what the template makes of a conversation, whatever it leaves out."""
+    spelling = _spelling_of(tokenizer) if any(message.tool_calls for message in messages) else _SPELLINGS[0]
+    return _write_as(tokenizer, messages, tools, spelling, generation=generation)
+
+
+def _write_as(
+    tokenizer: Tokenizer,
+    messages: Sequence[Message],
+    tools: Sequence[Mapping[str, Json]],
+    spelling: Spelling,
+    *,
+    generation: bool,
+) -> str:
+    return tokenizer.apply_chat_template(
+        [_guarded_turn(tokenizer, message, spelling) for message in messages],
+        tools=[dict(tool) for tool in tools] or None,
+        add_generation_prompt=generation,
+        tokenize=False,
+        chat_template=_fix_date(tokenizer.get_chat_template(None, list(tools) or None)),
+    )
+
+
+def refuse_lost_keys(
+    tokenizer: Tokenizer, messages: Sequence[Message], tools: Sequence[Mapping[str, Json]], *, generation: bool = False
+) -> None:
+    """Refuse a conversation with keys that the template does not write; each shape is tried once.
+
+    Raises:
+        ModelFault: naming all of them.
+    """
+    whole = facts_of(tokenizer).whole
+    shape = (generation, shape_of(messages, tools))
+    if shape in whole:
+        return
+
+    def write(messages: Sequence[Message], tools: Sequence[Mapping[str, Json]]) -> str | None:
+        try:
+            return _write(tokenizer, messages, tools, generation=generation)
+        except Exception:  # a template is a program, and raises what it likes: it has read the key
+            return None
+
+    if lost := find_lost_keys(write, messages, tools):
+        raise fault_of_lost(lost, by=template_name(tokenizer))
+    whole.add(shape)
+
+
+def _spelling_of(tokenizer: Tokenizer) -> Spelling:
+    """Return how the template wants calls: the first spelling with which it writes one, or transformers' own."""
+    facts = facts_of(tokenizer)
+    if facts.spelling is None:
+        call: Mapping[str, Json] = {
+            "id": _SENTINEL.ljust(9, "0"),
+            "type": "function",
+            "function": {"name": f"f{_SENTINEL}", "arguments": {f"k{_SENTINEL}": f"v{_SENTINEL}"}},
+        }
+        facts.spelling = _SPELLINGS[0]
+        for spelling in _SPELLINGS:
+            try:
+                turns = [Message("user", "?"), Message("assistant", "", tool_calls=(call,))]
+                text = _write_as(tokenizer, turns, (), spelling, generation=False)
+            except Exception:  # a template is a program, and raises what it likes
+                continue
+            if all(f"{kind}{_SENTINEL}" in text for kind in "fkv"):
+                facts.spelling = spelling
+                break
+    return facts.spelling
+
+
+def _guarded_turn(tokenizer: Tokenizer, message: Message, spelling: Spelling) -> dict[str, Json]:
+    turn = {**message.as_template_dict(), "content": guard_special_tokens(tokenizer, message.content)}
+    if message.tool_calls:
+        if spelling.content_is_null and not message.content:
+            turn["content"] = None
+        if spelling.arguments_are_text:
+            turn["tool_calls"] = [_with_text(call) for call in message.tool_calls]
     if message.reasoning_content:
-        turn["reasoning_content"] = _guard_special_tokens(tokenizer, message.reasoning_content)
+        turn["reasoning_content"] = guard_special_tokens(tokenizer, message.reasoning_content)
     return turn
 
 
-def _guard_special_tokens(tokenizer: Tokenizer, content: str) -> str:
-    """Return a message in which no special token can be read, whoever typed it."""
-    if _GUARD in content:
-        raise DataError(
-            "a message holds U+FFFF, which is no character", hint="remove it; a broken export is the usual cause"
-        )
-    for token in facts_of(tokenizer).special:
-        if token in content:
-            content = content.replace(token, token[:1] + _GUARD + token[1:])
-    return content
+def _with_text(call: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return a call whose arguments are JSON in a string."""
+    function = call.get("function")
+    if not isinstance(function, Mapping):
+        return call
+    arguments = json.dumps(function.get("arguments") or {}, ensure_ascii=False)
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _fix_date(template: str) -> str:
@@ -154,23 +178,11 @@ def _fix_date(template: str) -> str:
         return template
     dated = _DATE_CALL.sub(lambda match: repr(TEMPLATE_DATE.strftime(match[2])), template)
     if re.search(r"strftime_now\s*\(", dated):
-        raise DataError(
+        raise ModelFault(
             "the model's chat template asks for today's date in a way that cannot be fixed to one day",
             hint="choose a model whose template does not change from day to day",
         )
     return dated
-
-
-def facts_of(tokenizer: Tokenizer) -> _Facts:
-    """Return the facts about a tokenizer and the template that it has now."""
-    facts = _known.get(tokenizer)
-    if facts is None or facts.template != tokenizer.chat_template:
-        added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-        special = tuple(sorted({*tokenizer.all_special_tokens, *added} - {""}))
-        bos = tokenizer.bos_token_id
-        adds_bos = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]
-        facts = _known[tokenizer] = _Facts(tokenizer.chat_template, special, adds_bos)
-    return facts
 
 
 def tail_of(tokenizer: Tokenizer) -> tuple[str, str]:
@@ -180,14 +192,14 @@ def tail_of(tokenizer: Tokenizer) -> tuple[str, str]:
         return facts.end, facts.tail
     text = apply(tokenizer, [Message("user", "?"), Message("assistant", _SENTINEL)], (), generation=False)
     if _SENTINEL not in text:
-        raise DataError(
+        raise ModelFault(
             "the model's chat template leaves out the assistant's answer",
             hint="choose a model whose template can be trained",
         )
     tail = text[text.rindex(_SENTINEL) + len(_SENTINEL) :]
     starts = {token: tail.find(token) for token in facts.special if token in tail}
     if not starts:
-        raise DataError(
+        raise ModelFault(
             f"the model's chat template ends an answer with {tail!r}, which holds no special token; "
             "a model trained on it could never learn to stop",
             hint="choose a model whose template ends a turn, such as an instruction-tuned one",
@@ -200,7 +212,7 @@ def tail_of(tokenizer: Tokenizer) -> tuple[str, str]:
     return facts.end, facts.tail
 
 
-def _thought_of(tokenizer: Tokenizer) -> _Thought:
+def _thought_of(tokenizer: Tokenizer) -> Thought:
     """Return how the template writes thoughts, found out by rendering one question, asked and answered."""
     facts = facts_of(tokenizer)
     if facts.thought is not None:
@@ -210,16 +222,16 @@ def _thought_of(tokenizer: Tokenizer) -> _Thought:
     answered = apply(tokenizer, [*question, Message("assistant", _SENTINEL)], (), generation=False)
     before = answered[: max(0, answered.rfind(_SENTINEL))]
     begun = _OPENS_THOUGHT.search(asked)
-    facts.thought = _Thought()
+    facts.thought = Thought()
     if before.startswith(asked):
         # White space alone stays with the answer: a tokenizer may merge it with the first word.
         opening = before[len(asked) :]
         if opening.strip():
-            facts.thought = _Thought(opening, "", *_marks(_ENDS_THOUGHT.search(opening)))
+            facts.thought = Thought(opening, "", *_marks(_ENDS_THOUGHT.search(opening)))
     elif begun is not None and asked[: begun.start()] == before:
         begins, ends = _marks(begun)
         gap = "\n" if begun[0].endswith("\n") else ""
-        facts.thought = _Thought(f"{gap}{ends}\n\n", begun[0], begins, ends)
+        facts.thought = Thought(f"{gap}{ends}\n\n", begun[0], begins, ends)
     return facts.thought
 
 
@@ -271,7 +283,7 @@ def prompt_of_turn(
     return prompt, _cut_turn(tokenizer, messages[-1], answered, prompt)
 
 
-def _thoughts_in(message: Message, thought: _Thought) -> str:
+def _thoughts_in(message: Message, thought: Thought) -> str:
     """Return the thoughts of a turn: its own field, or what its content has before the mark that ends a thought."""
     if message.reasoning_content or not thought.begun or thought.ends not in message.content:
         return message.reasoning_content.strip()
@@ -308,89 +320,41 @@ def _cut_turn(tokenizer: Tokenizer, turn: Message, text: str, prompt_text: str) 
         # The generation prompt begins a thought, and the template leaves that out of what was answered.
         bare = prompt_text.removesuffix(thought.opening).removesuffix(thought.begun)
         if text.startswith(bare) and text.endswith(tail):
-            thoughts = _guard_special_tokens(tokenizer, _thoughts_in(turn, thought))
+            thoughts = guard_special_tokens(tokenizer, _thoughts_in(turn, thought))
             answer = text[len(bare) : len(text) - len(tail)] + end
             return thoughts + thought.close + answer.lstrip("\n") if thoughts else answer
     if not text.startswith(prompt_text):
         shared = next((i for i, (a, b) in enumerate(zip(text, prompt_text)) if a != b), len(text))
-        raise DataError(
+        raise ModelFault(
             "the model's chat template writes an answered conversation differently from the prompt it answers "
             f"(from character {shared}: prompt {prompt_text[shared : shared + 30]!r}, "
             f"answered {text[shared : shared + 30]!r})",
             hint="choose a model whose template keeps the prompt; what is trained must be what is served",
         )
     if not text.endswith(tail):
-        raise DataError(
+        raise ModelFault(
             f"the model's chat template ends this turn with {text[-30:]!r}, others with {tail!r}",
             hint="choose a model whose template ends all assistant turns alike",
         )
     written = text[len(prompt_text) : len(text) - len(tail)]
-    thoughts = _guard_special_tokens(tokenizer, turn.reasoning_content).strip()
-    if thoughts and thoughts not in written:
-        raise DataError(
-            "the model's chat template leaves out the thoughts of this turn (reasoning_content)",
-            hint="write them into the content as the model would, or train without them: ignore: [reasoning_content]",
-        )
+    refuse_lost_thoughts(tokenizer, turn, written)
     return written + end
 
 
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    ids: list[int] = []
-    for piece in text.split(_GUARD):
-        ids += tokenizer(piece, add_special_tokens=False)["input_ids"]
-    return ids
+def refuse_lost_thoughts(tokenizer: Tokenizer, turn: Message, written: str) -> None:
+    """Refuse a turn whose thoughts are not in what the template has written of it.
 
-
-def encode_prompt(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Return ids with exactly one BOS where the tokenizer adds one: ids[0] is BOS and ids[1] is not.
-
-    Never a count: SmolLM2's BOS is the token that opens every turn.
+    Raises:
+        ModelFault: they stand in `reasoning_content`, or in `<think>` before the answer, and the template drops them.
     """
-    ids = _encode(tokenizer, text)
-    bos = tokenizer.bos_token_id
-    if bos is None or not facts_of(tokenizer).adds_bos:
-        return ids
-    if ids[:1] != [bos]:
-        ids = [bos, *ids]
-    if ids[1:2] == [bos]:
-        raise DataError(
-            f"the model's chat template opens with the BOS token {tokenizer.bos_token!r} twice",
-            hint="choose a model whose template writes it once",
-        )
-    return ids
-
-
-def encode_after(tokenizer: Tokenizer, prompt_text: str, text: str) -> list[int]:
-    """Return the ids of `text` as they stand after the prompt.
-
-    Special tokens cut a text before anything is merged: what stands before the prompt's last one has no say.
-    """
-    facts = facts_of(tokenizer)
-    start = max((prompt_text.rfind(token) for token in facts.cuts), default=0)
-    before = prompt_text[max(start, 0) :]
-    ids = facts.encoded.get((before, text))
-    if ids is None:
-        ids = _encode_beside(tokenizer, before, text)
-        if len(before) + len(text) < 200 and len(facts.encoded) < _ENCODED_TEXTS:
-            facts.encoded[before, text] = ids
-    return ids
-
-
-def _encode_beside(tokenizer: Tokenizer, before: str, text: str) -> list[int]:
-    alone = _encode(tokenizer, text)
-    if not before:
-        return alone
-    before_ids = _encode(tokenizer, before)
-    together = _encode(tokenizer, before + text)
-    if together == before_ids + alone:
-        return alone
-    # The tokenizer merges across the boundary, or writes a dummy space in front of a text of its own.
-    decoded = tokenizer.decode(before_ids + alone, clean_up_tokenization_spaces=False)
-    if decoded == tokenizer.decode(before_ids, clean_up_tokenization_spaces=False) + text.replace(_GUARD, ""):
-        return alone
-    if together[: len(before_ids)] == before_ids:
-        return together[len(before_ids) :]
-    raise DataError(
-        f"the tokenizer cannot write the answer {text[:40]!r} after its prompt without changing the prompt",
-        hint="begin the answer with another character; white space at its start is the usual cause",
+    thoughts = guard_special_tokens(tokenizer, turn.thoughts_and_answer()[0]).strip()
+    if not thoughts or thoughts in written:
+        return
+    aside = turn.reasoning_content != ""
+    raise ModelFault(
+        f"{template_name(tokenizer)} leaves out the thoughts of this turn"
+        + (" (reasoning_content)" if aside else " (<think> in its content)"),
+        hint="write them into the content as the model would, or train without them: ignore: [reasoning_content]"
+        if aside
+        else "choose a model whose template keeps them, or take them out of the rows",
     )

@@ -20,6 +20,7 @@ class Tokenizer(Protocol):
 
     chat_template: str | None
 
+    def __len__(self) -> int: ...
     @property
     def bos_token(self) -> str | None: ...
     @property

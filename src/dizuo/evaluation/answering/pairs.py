@@ -16,7 +16,7 @@ from dizuo.evaluation.answering.answers import Answers
 from dizuo.evaluation.metrics.pairs import BETTER, choices
 from dizuo.evaluation.reporting.rows import Entry
 from dizuo.evaluation.scoring import Score
-from dizuo.evaluation.setting import Item, Setting, joined
+from dizuo.evaluation.setting import ChatPrompt, Item, Setting, joined
 from dizuo.records import Example, Preference
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ def items_of_pairs(examples: Sequence[Example], task: Task, limit: int = 0) -> l
     """Return the first `limit` (0: all) pairs as items."""
     pairs = [example for example in examples if isinstance(example, Preference)]
     return [
-        Item(joined(pair.prompt), pair.prompt, (BETTER,), pair.id, str(pair.origin), pair)
+        Item(
+            joined(pair.prompt),
+            ChatPrompt(pair.prompt, pair.tools, str(pair.origin)),
+            (BETTER,),
+            pair.id,
+            str(pair.origin),
+            pair,
+        )
         for pair in pairs[: limit or len(pairs)]
     ]
 

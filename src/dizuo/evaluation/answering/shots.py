@@ -49,7 +49,7 @@ class Shots:
         """
         if not self.num_shots:
             raise Absent("there are no training rows to take examples from")
-        rows = [(item.question, item.answer) for item in self._setting.train]
+        rows = [(item.question, item.turn or item.answer) for item in self._setting.train]
         ask = five_shot.prompts(rows, labels=self._labels, options=self._setting.options)
         longest = max(
             (

@@ -87,8 +87,10 @@ def max_tokens(setting: Setting) -> int:
     from dizuo.models import load_tokenizer
 
     tokenizer: Tokenizer = load_tokenizer(setting.spec)
+    # The JSON of a call is about as long as what a template makes of it, marks around it not included.
     answers = [f"{item.thoughts}{item.answer}" for item in setting.train[:2000]] or [""]
-    longest = max(len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"])
+    marks = 16 * any(item.turn is not None and item.turn.tool_calls for item in setting.train[:2000])
+    longest = marks + max(len(ids) for ids in tokenizer(answers, add_special_tokens=False)["input_ids"])
     return min(LONGEST_THOUGHT if setting.task.thinking else LONGEST, max(8, longest + longest // 4))
 
 
@@ -108,14 +110,21 @@ def with_likelihood(setting: Setting, entry: Entry, *, tuned: bool) -> Entry:
     with models.open_runner(setting, tuned=tuned) as (runner, tokenizer):
         for item in setting.items:
             try:
-                sequence = render_answered(tokenizer, item.question, item.answer)
+                sequence = render_answered(tokenizer, item)
             except DataError:
                 continue  # an answer that the template cannot write has no likelihood; what was written is scored
             if len(sequence.ids) <= setting.spec.context_length:
                 rendered.append(sequence)
-                texts.append(item.answer)
+                texts.append(
+                    item.answer if item.turn is None or not item.turn.tool_calls else _target(tokenizer, sequence)
+                )
         budget = setting.options.tokens_per_block
         values = score_sequences(runner, rendered, tokens_per_block=budget, work="right answers", watch=setting.watch)
     if not values:
         return entry
     return replace(entry, answers=replace(entry.answers, likelihood=Likelihood(values, texts)))
+
+
+def _target(tokenizer: Tokenizer, sequence: Rendered) -> str:
+    """Return the text of a sequence's trained tokens: a call is as long as its template makes it."""
+    return tokenizer.decode([int(token) for token in sequence.ids[sequence.weights > 0]])

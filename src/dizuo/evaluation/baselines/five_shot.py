@@ -6,27 +6,29 @@ Every question has the same examples, so the token tree computes them once per p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dizuo.evaluation.baselines import Baseline, Prompt
+from dizuo.evaluation.calls import text_of
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.records import Message
 
 if TYPE_CHECKING:
     from dizuo.evaluation.setting import Question
+    from dizuo.records import Message
 
 __all__ = ["BASELINE", "choose", "prompts"]
 
 
 def prompts(
-    rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
+    rows: Sequence[tuple[Question, Message | str]], *, labels: Sequence[str], options: EvaluateOptions
 ) -> Callable[[Question], Question]:
     """Return a function that puts answered training questions before a question.
 
-    They are earlier turns of a conversation; raw prompts with their answers stand before a raw prompt, with a blank
-    line after each.
+    They are earlier turns of a conversation, with their calls, and the question keeps its own tools; raw prompts with
+    their answers stand before a raw prompt, with a blank line after each.
 
     A question is never among its own examples: where it was drawn, others are drawn for it.
 
@@ -35,39 +37,37 @@ def prompts(
         labels: examples are drawn in turn from these; empty for tasks without labels.
         options: `shots` and `seed`.
     """
-
-    def drawn(rows: Sequence[tuple[Question, str]]) -> tuple[list[Question], Question]:
-        shown = [rows[i] for i in choose([answer for _, answer in rows], labels=labels, options=options)]
-        return [question for question, _ in shown], _joined(shown)
-
-    asked, usual = drawn(rows)
+    asked, usual = _draw(rows, labels, options)
 
     def ask(question: Question) -> Question:
-        before = usual if question not in asked else drawn([row for row in rows if row[0] != question])[1]
-        if isinstance(question, str) or isinstance(before, str):
-            assert isinstance(question, str)
-            assert isinstance(before, str)
-            return before + question
+        shown = usual
+        if question in asked:
+            shown = _draw([row for row in rows if row[0] != question], labels, options)[1]
+        if isinstance(question, str):
+            return "".join(f"{before}{answer}\n\n" for before, answer in shown) + question
+        turns = [
+            turn
+            for before, answer in shown
+            if not isinstance(before, str) and not isinstance(answer, str)
+            for turn in (*before.messages, answer)
+        ]
         # A system turn must stay the first one, and stand there once.
-        system = [message for message in question if message.role in ("system", "developer")]
-        if not system:
-            return (*before, *question)
-        rest = [message for message in (*before, *question) if message.role not in ("system", "developer")]
-        return (*system, *rest)
+        system = [message for message in question.messages if message.role in ("system", "developer")]
+        rest = [*turns, *question.messages]
+        if system:
+            rest = [message for message in rest if message.role not in ("system", "developer")]
+        return replace(question, messages=(*system, *rest))
 
     return ask
 
 
-def _joined(shown: Sequence[tuple[Question, str]]) -> Question:
-    """Return answered questions as one: turns, or one text."""
-    if shown and isinstance(shown[0][0], str):
-        return "".join(f"{question}{answer}\n\n" for question, answer in shown)
-    return tuple(
-        message
-        for question, answer in shown
-        if not isinstance(question, str)
-        for message in (*question, Message("assistant", answer))
-    )
+def _draw(
+    rows: Sequence[tuple[Question, Message | str]], labels: Sequence[str], options: EvaluateOptions
+) -> tuple[list[Question], list[tuple[Question, Message | str]]]:
+    """Return the questions that are drawn, alone and with their answers."""
+    answers = [answer if isinstance(answer, str) else text_of(answer) for _, answer in rows]
+    shown = [rows[i] for i in choose(answers, labels=labels, options=options)]
+    return [question for question, _ in shown], shown
 
 
 def choose(answers: Sequence[str], *, labels: Sequence[str], options: EvaluateOptions) -> list[int]:

@@ -10,14 +10,15 @@ from dizuo.evaluation.options import EvaluateOptions
 
 if TYPE_CHECKING:
     from dizuo.evaluation.setting import Question
+    from dizuo.records import Message
 
 __all__ = ["BASELINE", "prompts"]
 
 
 def prompts(
-    rows: Sequence[tuple[Question, str]], *, labels: Sequence[str], options: EvaluateOptions
+    rows: Sequence[tuple[Question, Message | str]], *, labels: Sequence[str], options: EvaluateOptions
 ) -> Callable[[Question], Question]:
-    """Return a function that gives a question's messages to show: the question itself."""
+    """Return a function that gives what is shown for a question: the question itself."""
     return lambda question: question
 
 

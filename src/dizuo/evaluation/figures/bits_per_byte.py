@@ -15,7 +15,7 @@ __all__ = ["FIGURE", "bits_per_byte"]
 
 def bits_per_byte(logprobs: Sequence[NDArray[np.float32]], texts: Sequence[str]) -> float:
     """Return −Σ log₂ p ÷ UTF-8 bytes: comparable between models with different vocabularies."""
-    size = sum(len(text.encode("utf-8")) for text in texts)
+    size = max(1, sum(len(text.encode("utf-8")) for text in texts))  # right answers may all be empty
     return -math.fsum(float(part.sum(dtype=np.float64)) for part in logprobs) / math.log(2) / size
 
 

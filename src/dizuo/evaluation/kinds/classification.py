@@ -27,7 +27,7 @@ from dizuo.evaluation.reporting.parts import Sample
 from dizuo.evaluation.reporting.report import Report
 from dizuo.evaluation.reporting.rows import Entry
 from dizuo.evaluation.scoring import Score
-from dizuo.evaluation.setting import Question, Setting, items_of, labels_of
+from dizuo.evaluation.setting import ChatPrompt, Question, Setting, items_of, labels_of
 from dizuo.events import Note
 from dizuo.trees import Runner
 
@@ -143,7 +143,7 @@ def _choose_labels(
     options = setting.options
 
     def scored(rows: Sequence[Question], name: str) -> LabelScores:
-        shown = [question for question in map(ask, rows) if not isinstance(question, str)]
+        shown = [question.messages for question in map(ask, rows) if not isinstance(question, str)]
         assert len(shown) == len(rows), "a label is an answer in a conversation"
         return score_labels(
             runner,
@@ -193,7 +193,7 @@ def _neutral_scores(setting: Setting, scored: Callable[[Sequence[Question], str]
     if how == "none":
         return None
     if how == "contextual":
-        return scored([prompt_messages(text, setting.task) for text in EMPTY_TEXTS], "calibrate")
+        return scored([ChatPrompt(prompt_messages(text, setting.task)) for text in EMPTY_TEXTS], "calibrate")
     return scored([item.question for item in setting.train[:64]], "calibrate")
 
 

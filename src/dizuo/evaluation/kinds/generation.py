@@ -23,6 +23,7 @@ from dizuo.evaluation.answering.written import (
     with_likelihood,
     write_answers,
 )
+from dizuo.evaluation.calls import calls_in
 from dizuo.evaluation.kinds import TaskKind
 from dizuo.evaluation.reporting import findings
 from dizuo.evaluation.reporting.parts import Sample
@@ -46,6 +47,8 @@ def _applies(task: Task, head: HeadFacts | None) -> bool:
 def _default_metric(items: Sequence[Item]) -> tuple[str, str]:
     """Return (the metric's name, why): what the right answers look like."""
     answers = [item.answer for item in items]
+    if answers and 2 * sum(calls_in(answer) is not None for answer in answers) >= len(answers):
+        return "exact_match", "answers are calls"
     if answers and all(re.search(r"####\s*[-−]?[\d,.]+\s*$", answer) for answer in answers):
         return "number", "every answer ends in #### and a number"
     if answers and np.median([len(answer.split()) for answer in answers]) <= 3 and max(map(len, answers)) <= 60:

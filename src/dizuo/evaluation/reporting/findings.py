@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dizuo.evaluation.calls import same_answer
 from dizuo.evaluation.figures import brier, calibration
 from dizuo.evaluation.reporting.parts import (
     Change,
@@ -105,10 +106,7 @@ def side_by_side(setting: Setting, written: Mapping[str, Sequence[str]], *, coun
                 text=_short(item.text, excerpt),
                 expected=_short(item.answer, 2 * excerpt),
                 answers={title: _short(text, 2 * excerpt) for title, text in answers.items()},
-                right={
-                    title: text.strip() in item.references or (None if graded else False)
-                    for title, text in answers.items()
-                },
+                right={title: _is_right(text, item) or (None if graded else False) for title, text in answers.items()},
             )
         )
     return samples
@@ -163,6 +161,10 @@ def _slices(entries: Sequence[Entry], expected: Sequence[str]) -> list[Slice]:
             right[entry.name] = float(np.mean(values)) if values else None
         slices.append(Slice(label, len(places), right))
     return slices
+
+
+def _is_right(text: str, item: Item) -> bool:
+    return text.strip() in item.references or any(same_answer(text, reference) for reference in item.references)
 
 
 def _short(text: str, length: int) -> str:

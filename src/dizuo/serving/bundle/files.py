@@ -28,6 +28,7 @@ from dizuo.data.task import Task
 from dizuo.errors import DizuoError, ServingError
 from dizuo.events import Watcher, ignore
 from dizuo.models import ModelSpec
+from dizuo.models.vocabulary import remember_reader
 from dizuo.serving.bundle.card import model_card
 from dizuo.serving.bundle.generation import GenerationDefaults
 from dizuo.serving.release_names import check_name
@@ -100,6 +101,7 @@ class Bundle:
             )
         except Exception as error:  # transformers' own, tokenizers' and json's
             raise ServingError(f"{self.folder / 'tokenizer'} cannot be read: {error}") from error
+        remember_reader(loaded, model=self.base.id, num_rows=self.base.vocab_size)
         return loaded
 
 

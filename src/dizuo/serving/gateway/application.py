@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from dizuo.data.rendering.calls import Calls
 from dizuo.engines import RequestRefused, TokenLogprob
 from dizuo.records import Json
 from dizuo.serving.gateway.access import AccessLayer
@@ -149,7 +150,7 @@ async def _chat(request: Request) -> Response:
             code="not_a_chat_model",
         )
     deadline = time.monotonic() + gateway.options.timeout
-    prompt_ids = await service.prompt(wanted.messages)
+    prompt_ids = await service.prompt(wanted.messages, wanted.tools, thinking=wanted.thinking)
     sampling = service.sampling(
         len(prompt_ids),
         max_tokens=wanted.max_tokens,
@@ -172,17 +173,39 @@ async def _chat(request: Request) -> Response:
 
 async def _collect(wanted: ChatRequest, answer: Answer, pieces: AsyncGenerator[Piece, None]) -> dict[str, Json]:
     """Return the whole answer as one JSON object."""
-    text: list[str] = []
-    logprobs: list[TokenLogprob] = []
-    num_tokens, finish = 0, None
+    whole = await _gather(pieces)
+    text, calls, finish = await _with_calls(wanted, answer, whole)
+    entries = None if wanted.logprobs is None else whole.logprobs
+    return build_completion(answer, text, entries, finish=finish, num_tokens=whole.num_tokens, calls=calls)
+
+
+def _may_call(wanted: ChatRequest, answer: Answer) -> bool:
+    """Return whether an answer may be a call: the request has tools, or the model learnt to call without."""
+    task = answer.service.task
+    return bool(wanted.tools) or (task is not None and task.calls)
+
+
+async def _gather(pieces: AsyncGenerator[Piece, None]) -> Piece:
+    """Return all pieces of an answer as one."""
+    gathered: list[Piece] = []
     async with aclosing(pieces):
         async for piece in pieces:
-            text.append(piece.text)
-            logprobs += piece.logprobs
-            num_tokens += piece.num_tokens
-            finish = piece.finish
-    entries = None if wanted.logprobs is None else logprobs
-    return build_completion(answer, "".join(text), entries, finish=finish, num_tokens=num_tokens)
+            gathered.append(piece)
+    return Piece(
+        text="".join(piece.text for piece in gathered),
+        logprobs=tuple(entry for piece in gathered for entry in piece.logprobs),
+        num_tokens=sum(piece.num_tokens for piece in gathered),
+        finish=gathered[-1].finish if gathered else None,
+        ids=tuple(token for piece in gathered for token in piece.ids),
+    )
+
+
+async def _with_calls(wanted: ChatRequest, answer: Answer, whole: Piece) -> tuple[str, Calls, str | None]:
+    """Return a whole answer's text, its calls where there may be some, and why it ended."""
+    if not _may_call(wanted, answer):
+        return whole.text, (), whole.finish
+    text, calls = await answer.service.read_calls(whole.ids, wanted.tools)
+    return (text, calls, "tool_calls") if calls else (whole.text, (), whole.finish)
 
 
 async def _stream(
@@ -193,6 +216,10 @@ async def _stream(
         try:
             usage = wanted.include_usage
             yield _event(build_chunk(answer, role=True, include_usage=usage))
+            if _may_call(wanted, answer):
+                async for event in _stream_calls(wanted, answer, first, pieces):
+                    yield event
+                return
             num_tokens = 0
             held: tuple[TokenLogprob, ...] = ()  # of tokens whose text is still held back
             piece: Piece | None = first
@@ -213,6 +240,30 @@ async def _stream(
             yield "data: [DONE]\n\n"
         except Exception as error:
             yield _event(_to_client(error).body())
+
+
+async def _stream_calls(
+    wanted: ChatRequest, answer: Answer, first: Piece, pieces: AsyncGenerator[Piece, None]
+) -> AsyncGenerator[str, None]:
+    """Yield the events of an answer that may be calls: what it is shows when it is whole."""
+
+    async def every() -> AsyncGenerator[Piece, None]:
+        yield first
+        if first.finish is None:
+            async for piece in pieces:
+                yield piece
+
+    whole, usage = await _gather(every()), wanted.include_usage
+    text, calls, finish = await _with_calls(wanted, answer, whole)
+    entries = None if wanted.logprobs is None else whole.logprobs
+    if text or entries:
+        yield _event(build_chunk(answer, text=text, logprobs=entries, include_usage=usage))
+    if calls:
+        yield _event(build_chunk(answer, calls=calls, include_usage=usage))
+    yield _event(build_chunk(answer, finish=finish, include_usage=usage))
+    if usage:
+        yield _event(build_usage_chunk(answer, whole.num_tokens))
+    yield "data: [DONE]\n\n"
 
 
 async def _classify(request: Request) -> Response:

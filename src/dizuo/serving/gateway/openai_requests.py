@@ -7,6 +7,7 @@ defaults of unsupported ones.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 _MOST_STOPS = 16
 _MOST_TOP_LOGPROBS = 20
 _MOST_INPUTS = 256
+_MOST_TOOLS = 128
 
 _HARMLESS = {
     "user",
@@ -41,8 +43,6 @@ _ONLY: dict[str, Callable[[Json], bool]] = {
     "frequency_penalty": lambda v: v == 0,
     "presence_penalty": lambda v: v == 0,
     "logit_bias": lambda v: v == {},
-    "tools": lambda v: v == [],
-    "tool_choice": lambda v: v in ("none", "auto"),
     "functions": lambda v: v == [],
     "function_call": lambda v: v == "none",
     "response_format": lambda v: v == {"type": "text"},
@@ -72,6 +72,10 @@ class ChatRequest:
     """Number of alternatives per token; None for no log-probabilities."""
     stream: bool = False
     include_usage: bool = False
+    tools: tuple[Mapping[str, Json], ...] = ()
+    """What the model may call; none where `tool_choice` is `none`."""
+    thinking: bool | None = None
+    """Whether it is asked to think before it answers; None is as it was trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,9 @@ def parse_chat(body: Json) -> ChatRequest:
     limits = [fields.take(name, _integer(1, 10**9), None) for name in ("max_completion_tokens", "max_tokens")]
     if None not in limits and limits[0] != limits[1]:
         raise _bad("max_tokens", "contradicts max_completion_tokens; give one of them")
+    tools = fields.take("tools", _tools, ())
+    if fields.take("tool_choice", _tool_choice, "auto") == "none":
+        tools = ()
     request = ChatRequest(
         model=fields.need("model", _text),
         messages=fields.need("messages", _messages),
@@ -121,6 +128,8 @@ def parse_chat(body: Json) -> ChatRequest:
         logprobs=(top or 0) if wanted else None,
         stream=stream,
         include_usage=include_usage,
+        tools=tools,
+        thinking=fields.take("chat_template_kwargs", _thinking, None),
     )
     fields.done()
     return request
@@ -271,10 +280,12 @@ def _message(value: Json, path: str) -> Message:
     content = fields.take("content", _content, "") if calls else fields.need("content", _content)
     call_id = fields.need("tool_call_id", _text) if role == "tool" else None
     name = fields.take("name", _text, None)
+    thoughts = ""
     if role == "assistant":
         fields.take("refusal", _text, None)
+        thoughts = fields.take("reasoning_content", _text, "")
     fields.done()
-    return Message(role, content, name=name, tool_calls=calls, tool_call_id=call_id)
+    return Message(role, content, name=name, tool_calls=calls, tool_call_id=call_id, reasoning_content=thoughts)
 
 
 def _content(value: Json, path: str) -> str:
@@ -292,11 +303,62 @@ def _content(value: Json, path: str) -> str:
     return "".join(parts)
 
 
-def _tool_calls(value: Json, path: str) -> tuple[dict[str, Json], ...]:
+def _tool_calls(value: Json, path: str) -> tuple[Mapping[str, Json], ...]:
+    """Return calls as rows of a data set hold them: with arguments as an object, which is what templates write."""
     if not isinstance(value, list):
         raise _bad(path, f"must be a list, not {_kind(value)}")
+    calls: list[Mapping[str, Json]] = []
     for i, call in enumerate(value):
-        function = _mapping(_mapping(call, f"{path}[{i}]").get("function"), f"{path}[{i}].function")
+        given = _mapping(call, f"{path}[{i}]")
+        place = f"{path}[{i}].function"
+        function = _mapping(given.get("function"), place)
+        name, text = (
+            _text(function.get("name"), f"{place}.name"),
+            _text(function.get("arguments"), f"{place}.arguments"),
+        )
+        try:
+            arguments = json.loads(text or "{}", parse_constant=_refuse_constant)
+            json.dumps(arguments, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            raise _bad(f"{place}.arguments", "is not JSON") from None
+        if not isinstance(arguments, dict):
+            raise _bad(f"{place}.arguments", f"must be JSON of an object, not {_kind(arguments)}")
+        entry: dict[str, Json] = {"type": "function", "function": {"name": name, "arguments": arguments}}
+        calls.append({**entry, "id": given["id"]} if given.get("id") else entry)
+    return tuple(calls)
+
+
+def _tools(value: Json, path: str) -> tuple[Mapping[str, Json], ...]:
+    if not isinstance(value, list):
+        raise _bad(path, f"must be a list, not {_kind(value)}")
+    if len(value) > _MOST_TOOLS:
+        raise _bad(path, f"may hold at most {_MOST_TOOLS} tools, not {len(value)}")
+    for i, tool in enumerate(value):
+        kind = _mapping(tool, f"{path}[{i}]").get("type")
+        if kind != "function":
+            raise _bad(f"{path}[{i}].type", f"is {kind!r}; this server knows functions only", code="unsupported_value")
+        function = _mapping(tool.get("function"), f"{path}[{i}].function")
         _text(function.get("name"), f"{path}[{i}].function.name")
-        _text(function.get("arguments"), f"{path}[{i}].function.arguments")
-    return tuple(dict(_mapping(call, path)) for call in value)
+        try:
+            json.dumps(tool, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise _bad(f"{path}[{i}]", "holds half of a surrogate pair, which is no character") from None
+    return tuple(value)
+
+
+def _thinking(value: Json, path: str) -> bool | None:
+    """Return `enable_thinking` of the options that other servers hand to the chat template; there are no others."""
+    fields = _Fields(_mapping(value, path), f"{path}.")
+    thinking = fields.take("enable_thinking", _flag, None)
+    fields.done()
+    return thinking
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _tool_choice(value: Json, path: str) -> str:
+    if value not in ("none", "auto"):
+        raise _bad(path, "can be 'none' or 'auto' on this server", code="unsupported_parameter")
+    return str(value)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dizuo.data.rendering.calls import Calls
 from dizuo.engines import TokenLogprob
 from dizuo.records import Json
 from dizuo.serving.service import Classified, Service
 
-__all__ = ["Answer", "begin_answer", "build_chunk", "build_classification", "build_completion", "build_usage_chunk"]
+__all__ = [
+    "Answer",
+    "begin_answer",
+    "build_chunk",
+    "build_classification",
+    "build_completion",
+    "build_usage_chunk",
+    "write_calls",
+]
 
 _LOWEST = -9999.0
 """JSON has no minus infinity; this is what OpenAI writes for a token that cannot be drawn."""
@@ -59,11 +69,15 @@ def build_completion(
     *,
     finish: str | None,
     num_tokens: int,
+    calls: Calls = (),
 ) -> dict[str, Json]:
     """Return a whole `chat.completion`."""
+    message: dict[str, Json] = {"role": "assistant", "content": text, "refusal": None}
+    if calls:
+        message |= {"content": text or None, "tool_calls": write_calls(calls)}
     choice: dict[str, Json] = {
         "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": None},
+        "message": message,
         "logprobs": _logprobs(answer, logprobs),
         "finish_reason": finish,
     }
@@ -75,6 +89,7 @@ def build_chunk(
     *,
     role: bool = False,
     text: str = "",
+    calls: Calls = (),
     logprobs: Sequence[TokenLogprob] | None = None,
     finish: str | None = None,
     include_usage: bool = False,
@@ -83,6 +98,8 @@ def build_chunk(
     delta: dict[str, Json] = {}
     if role:
         delta = {"role": "assistant", "content": ""}
+    elif calls:
+        delta = {"tool_calls": [{"index": index, **call} for index, call in enumerate(write_calls(calls))]}
     elif finish is None:
         delta = {"content": text}
     choice: dict[str, Json] = {
@@ -93,6 +110,23 @@ def build_chunk(
     }
     whole: dict[str, Json] = {**answer.opening("chat.completion.chunk"), "choices": [choice]}
     return {**whole, "usage": None} if include_usage else whole
+
+
+def write_calls(calls: Calls) -> list[dict[str, Json]]:
+    """Return calls as OpenAI writes them: with an id each, and arguments as JSON in a string."""
+    written: list[dict[str, Json]] = []
+    for call in calls:
+        function = call["function"]
+        assert isinstance(function, Mapping)
+        arguments = json.dumps(function["arguments"], ensure_ascii=False)
+        written.append(
+            {
+                "id": f"call_{uuid.uuid4().hex[:24]}",
+                "type": "function",
+                "function": {"name": function["name"], "arguments": arguments},
+            }
+        )
+    return written
 
 
 def build_usage_chunk(answer: Answer, num_tokens: int) -> dict[str, Json]:

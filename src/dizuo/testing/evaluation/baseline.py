@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ from dizuo.evaluation.answering.answers import Absent, Answers
 from dizuo.evaluation.baselines import BASELINES, Baseline, CheapModel, Prompt
 from dizuo.evaluation.kinds import KINDS
 from dizuo.evaluation.options import EvaluateOptions
-from dizuo.records import Message
+from dizuo.evaluation.setting import ChatPrompt, Question
+from dizuo.records import Json, Message
 
 __all__ = ["BaselineSuite"]
 
@@ -88,6 +89,13 @@ class BaselineSuite:
         assert answers.seconds_train >= 0
         assert answers.mb_on_disk >= 0
 
+    def test_what_it_reads_is_fetched_once_and_named_by_its_digest(self, baseline: Baseline) -> None:
+        if not isinstance(baseline.how, CheapModel) or baseline.how.fetch is None:
+            return
+        digest = baseline.how.fetch(self.options)
+        assert digest is None or digest.startswith("sha256:")
+        assert baseline.how.fetch(self.options) == digest
+
     def test_without_training_rows_it_is_absent_with_the_reason(self, baseline: Baseline) -> None:
         if not isinstance(baseline.how, CheapModel):
             return
@@ -97,12 +105,20 @@ class BaselineSuite:
     def test_a_prompt_ends_in_the_question_which_is_not_among_its_examples(self, baseline: Baseline) -> None:
         if not isinstance(baseline.how, Prompt):
             return
-        rows = [((Message("user", f"question {number}"),), self.labels[number % 3]) for number in range(9)]
+        rows: list[tuple[Question, Message | str]] = [
+            (ChatPrompt((Message("user", f"question {number}"),)), Message("assistant", self.labels[number % 3]))
+            for number in range(9)
+        ]
         ask = baseline.how.prompts(rows, labels=self.labels, options=self.options)
-        for question in [*(question for question, _ in rows), (Message("user", "another question"),)]:
+        tools: tuple[Mapping[str, Json], ...] = ({"type": "function", "function": {"name": "look"}},)
+        for question in [*(question for question, _ in rows), ChatPrompt((Message("user", "another"),), tools)]:
             shown = ask(question)
-            assert shown[-len(question) :] == question
-            assert question[0] not in shown[: -len(question)]
+            assert isinstance(question, ChatPrompt)
+            assert isinstance(shown, ChatPrompt)
+            count = len(question.messages)
+            assert shown.messages[-count:] == question.messages
+            assert question.messages[0] not in shown.messages[:-count]
+            assert shown.tools == question.tools
             assert ask(question) == shown
 
     def fitted(self, model: CheapModel, rows: list[tuple[str, str]], texts: Sequence[str]) -> Answers:

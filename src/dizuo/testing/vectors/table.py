@@ -2,13 +2,14 @@
 
 The functions named `pytest_…` are hooks: a conftest imports them, `python -m dizuo.testing.vectors` registers them.
 With `DIZUO_VECTORS_RESULTS=FILE` in the environment the results are merged into that file, so that a store that was
-not run this time keeps what it had.
+not run this time keeps what it had. Each area is noted with the commit and a digest of the sources it was run with.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,18 +17,42 @@ from typing import Any
 
 import pytest
 
+from dizuo.testing.results import digest_sources, find_commit
+from dizuo.testing.vectors import suite
 from dizuo.testing.vectors.opening import Opening
 from dizuo.testing.vectors.suite import AREAS
+from dizuo.vectors.connecting.addresses import ALIASES
 
-__all__ = ["Results", "area_of", "lines"]
+__all__ = ["Results", "area_of", "changed_areas", "digest_of", "lines"]
 
 Results = dict[str, dict[str, Any]]
 """By store: `kind`, `engine`, `capabilities`, `areas`: by area the numbers of tests passed, failed, lacking, not
-applicable, and the reasons of what is lacking; and `handles`: what an open handle says, by event and call."""
+applicable, and the reasons of what is lacking, with the `commit` and a digest of the `sources`; `store`: its name among
+the stores; `rows`: vectors of the tests of "k means k"; and `handles`: what an open handle says, by event and call."""
 
 _results: Results = {}
+OF = "dizuo vectors suite"
+"""The property of a report that says which store and area its test belongs to."""
 NOTED = ("engine", "capabilities", "p50 automatic", "p50 index")
-"""Properties that tests of the suite record; the p50 are of one search among 20,000 vectors, all and at 1 %."""
+"""Properties that tests of the suite record; the p50 are of one search among `rows` vectors, all and at 1 %."""
+
+
+PACKAGE = Path(__file__).parents[2]
+
+
+def digest_of(store: str, area: str) -> str:
+    """Return the digest of the sources that a result stands on: the store's, and those of the area's tests."""
+    own = PACKAGE / "vectors/stores" / (store or "unknown")
+    tests = Path(str(sys.modules[getattr(suite, area).__module__].__file__))
+    paths = [own if own.is_dir() else own.with_suffix(".py"), tests]
+    return digest_sources(path for path in paths if path.exists())
+
+
+def changed_areas(entry: Mapping[str, Any]) -> list[str]:
+    """Return the titles of the areas whose tests, or whose store, changed since they were run."""
+    held = {area: row for area, row in entry["areas"].items() if area in AREAS}
+    changed = [a for a, row in held.items() if row.get("sources") != digest_of(entry.get("store", ""), a)]
+    return [title for area, title in AREAS.items() if area in changed]
 
 
 def area_of(kind: type[Opening], test: str) -> str:
@@ -37,23 +62,37 @@ def area_of(kind: type[Opening], test: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Note area and outcome of every test of the suite."""
+    """Write store and area on the report of every test of the suite; it may be read in another process."""
     report = yield
     kind = getattr(item, "cls", None)
     if isinstance(kind, type) and issubclass(kind, Opening) and (report.when == "call" or not report.passed):
         area = area_of(kind, getattr(item, "originalname", None) or item.name)
         if area in AREAS:
-            _note(kind, area, report, dict(item.user_properties))
+            said: dict[str, Any] = {"table": kind.title or kind.__name__.removeprefix("Test"), "kind": kind.kind}
+            if url := str(getattr(item, "funcargs", {}).get("url") or ""):
+                scheme = url.partition("://")[0]
+                said["store"] = ALIASES.get(scheme, scheme).partition("+")[0]
+            if area == "Selectivity":
+                said["rows"] = kind.rows
+            report.user_properties.append((OF, {**said, "area": area}))
     return report
 
 
-def _note(kind: type[Opening], area: str, report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
-    store = kind.title or kind.__name__.removeprefix("Test")
-    entry = _results.setdefault(store, {"kind": kind.kind, "areas": {}})
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note the outcome of a test of the suite, wherever it ran (with pytest-xdist in a worker)."""
+    properties: dict[str, Any] = dict(report.user_properties)
+    if OF in properties:
+        _note(properties[OF], report, properties)
+
+
+def _note(of: Mapping[str, Any], report: pytest.TestReport, properties: Mapping[str, Any]) -> None:
+    entry = _results.setdefault(of["table"], {"kind": of["kind"], "areas": {}})
     entry |= {key: properties[key] for key in NOTED if key in properties}
+    entry |= {key: of[key] for key in ("store", "rows") if key in of}
     if "handles" in properties:
         entry["handles"] = {**entry.get("handles", {}), **properties["handles"]}
-    row = entry["areas"].setdefault(area, {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0})
+    blank = {"passed": 0, "failed": 0, "lacking": [], "not applicable": 0, "not run": 0}
+    row = entry["areas"].setdefault(of["area"], blank)
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
     if report.passed:
         row["passed"] += 1
@@ -81,6 +120,9 @@ def merge(path: Path) -> None:
     held: Results = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for store, entry in _results.items():
         old = held.get(store, {"areas": {}})
+        for area, row in entry["areas"].items():
+            row["commit"] = find_commit(PACKAGE)
+            row["sources"] = digest_of(entry.get("store", ""), area)
         held[store] = {**old, **entry, "areas": {**old["areas"], **entry["areas"]}}
     text = json.dumps(held, ensure_ascii=False, indent=1, sort_keys=True)
     path.write_text(text + "\n", "utf-8")

@@ -60,10 +60,11 @@ def chats_of(example: Example, task: Task | None) -> list[tuple[Chat, int]]:
         return [(chat_for(example, task), 0)]
     if isinstance(example, Preference):
         return [
-            (Chat((*example.prompt, *answer)), len(example.prompt)) for answer in (example.chosen, example.rejected)
+            (Chat((*example.prompt, *answer), tools=example.tools), len(example.prompt))
+            for answer in (example.chosen, example.rejected)
         ]
     if isinstance(example, Feedback):
-        return [(Chat((*example.prompt, *example.completion)), len(example.prompt))]
+        return [(Chat((*example.prompt, *example.completion), tools=example.tools), len(example.prompt))]
     return []
 
 

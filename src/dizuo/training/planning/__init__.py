@@ -11,6 +11,7 @@ A model, a data set and options go in; a `Plan` comes out, which is written to p
     learning_rates.py   peak learning rates by adapter and model size
     placement.py        on which device, what is kept there, what is divided among ranks
     measuring.py        what only the real model can say: the exact layout, the cost of the worst block
+    trial.py            the same in a process of its own, with all else that a run does: the peak of memory
     costs.py            tokens, memory, disk, time
     machine.py          processor, memory, versions
     settings.py         the resolved values as typed fields

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dizuo.models import memory
 from dizuo.training.planning.snapshot import JsonObject
 from dizuo.training.tokens.counts import TokenCounts
 
+if TYPE_CHECKING:
+    from dizuo.models import ModelSpec
+
 __all__ = ["BlockMemory", "Counts", "Estimates", "Measured", "WorstBlock"]
+
+ERROR, ERROR_BYTES = 0.15, 150 * 10**6
+"""How far an estimate of memory is from the truth at most, the larger of the two: a share and bytes. Held by
+`tests/models/test_memory.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,58 @@ class BlockMemory:
     total: int
     tokens: int = 0
 
+    @classmethod
+    def estimate(
+        cls,
+        spec: ModelSpec,
+        counts: TokenCounts,
+        *,
+        tokens: int,
+        adapter: str,
+        rank: int,
+        quantize: str,
+        dtype: str,
+        backend: str,
+        optimizer: str,
+        checkpoint_activations: bool,
+        offload_activations: bool = False,
+    ) -> BlockMemory:
+        """Return what a run needs at its peak. The choice of blocks, the refusal and the doctor ask here and nowhere
+        else.
+
+        Args:
+            spec: the model.
+            counts: of the training tokens.
+            tokens: of the largest block.
+            adapter, rank, quantize, dtype, backend, optimizer, checkpoint_activations, offload_activations: the run's
+                own values.
+        """
+        needed = memory.estimate(
+            spec,
+            method=adapter,
+            tokens=tokens,
+            sequence_length=counts.longest,
+            trained_tokens=max(1, round(tokens * (counts.trained_tokens / counts.tokens))),
+            dtype=dtype,
+            rank=rank,
+            quantize=quantize,
+            backend=backend,
+            checkpoint_activations=checkpoint_activations,
+            offload_activations=offload_activations,
+            optimizer=optimizer,
+        )
+        return cls(**asdict(needed), tokens=tokens)
+
+    @property
+    def surely(self) -> int:
+        """Bytes that are needed even where the estimate is as far too high as it may be."""
+        return max(0, min(int(self.total / (1 + ERROR)), self.total - ERROR_BYTES))
+
+    @property
+    def perhaps(self) -> int:
+        """Bytes that may be needed where the estimate is as far too low as it may be."""
+        return max(int(self.total * (1 + ERROR)), self.total + ERROR_BYTES)
+
     def parts(self) -> dict[str, int]:
         """Return the bytes of each part by name, the total left out."""
         return {name: size for name, size in asdict(self).items() if name not in ("total", "tokens")}
@@ -71,6 +131,24 @@ class Measured:
     seconds: float
     """Of the whole run."""
     first_loss: float
+    peak: int | None = None
+    """Bytes at the peak of a trial (`trial.py`), above the process after its imports; None where only time was
+    measured."""
+
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values; the peak is left out where there was no trial."""
+        return _without_none(asdict(self))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Measured:
+        """Return what `to_json` gave; other entries are passed over."""
+        return cls(
+            worst_block=WorstBlock(**value["worst_block"]),
+            seconds_per_step=value["seconds_per_step"],
+            seconds=value["seconds"],
+            first_loss=value["first_loss"],
+            peak=value.get("peak"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +167,8 @@ class Estimates:
     def to_json(self) -> JsonObject:
         """Return plain JSON values; what was not measured is left out."""
         value = asdict(self)
-        measured = value.pop("measured") or {}
+        del value["measured"]
+        measured = {} if self.measured is None else self.measured.to_json()
         if not value.pop("layout_probed"):
             del value["layout_error_nats"]
         return {**value, **measured}
@@ -97,14 +176,7 @@ class Estimates:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Estimates:
         """Return the estimates of what `to_json` gave."""
-        measured = None
-        if "worst_block" in value:
-            measured = Measured(
-                worst_block=WorstBlock(**value["worst_block"]),
-                seconds_per_step=value["seconds_per_step"],
-                seconds=value["seconds"],
-                first_loss=value["first_loss"],
-            )
+        measured = Measured.from_json(value) if "worst_block" in value else None
         return cls(
             memory=BlockMemory(**value["memory"]),
             disk=value["disk"],

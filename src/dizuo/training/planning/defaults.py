@@ -115,5 +115,5 @@ def choose_tokens_per_block(sizes_in_bytes: dict[int, int], *, memory: int) -> V
     """
     for tokens in BLOCK_TOKENS:
         if sizes_in_bytes[tokens] <= memory // 2:
-            return Value(tokens, "measured", f"needs {sizes_in_bytes[tokens] / 1e9:.1f} of {memory / 1e9:.1f} GB")
-    return Value(BLOCK_TOKENS[-1], "measured", f"the smallest; {memory / 1e9:.1f} GB of memory")
+            return Value(tokens, "estimated", f"needs {sizes_in_bytes[tokens] / 1e9:.1f} of {memory / 1e9:.1f} GB")
+    return Value(BLOCK_TOKENS[-1], "estimated", f"the smallest; {memory / 1e9:.1f} GB of memory")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from dizuo.errors import ModelError
 from dizuo.training.building.build import build_network, build_stepper, explain_out_of_memory
 from dizuo.training.building.network import Network
+from dizuo.training.checkpoints import Checkpoints, State
 from dizuo.training.methods import METHODS
 from dizuo.training.planning.costs import Measured, WorstBlock
 from dizuo.training.planning.plan import Plan
@@ -25,7 +27,7 @@ from dizuo.trees import Choice, Runner
 if TYPE_CHECKING:
     from dizuo.models import Model
 
-__all__ = ["measure_layout", "measure_plan"]
+__all__ = ["find_worst", "measure_layout", "measure_plan"]
 
 
 def measure_layout(
@@ -73,29 +75,53 @@ def measure_layout(
         network.release()
 
 
-def measure_plan(plan: Plan, model: Model, store: TokenStore) -> Measured:
-    """Run the worst block and two usual steps, forward and backward, and return what they cost.
+def measure_plan(
+    plan: Plan, model: Model, store: TokenStore, *, validation: TokenStore | None = None, scratch: Path | None = None
+) -> Measured:
+    """Run the worst block and two usual steps, and return what they cost; no weight changes.
 
     The worst block is tried before the long run, so that running out of memory happens now and not in hour three.
+
+    Args:
+        plan: of the run.
+        model: on the device of the run.
+        store: the training tokens.
+        validation: the validation tokens, where there are some; their worst block is tried as an evaluation.
+        scratch: an empty folder. With one, all else that a run does is done as well: the optimizer's update, with both
+            moments there from the start, a checkpoint, and the result on disk.
     """
     use = plan.use
-    batch_size, layout = use.batch_size, use.layout
+    batch_size = use.batch_size
     stream = Stream(len(store), batch_size=batch_size, total=use.num_examples, seed=use.seed)
     with own_randomness(seed=use.seed, threads=use.threads):
         network = build_network(plan, model)
         try:
             stepper = build_stepper(plan, network)
             reference_seconds = _reference(use, stepper, store, stream)
-            examples = find_worst_block(store, batch_size=batch_size, budget=use.tokens_per_block, layout=layout)
 
             def try_step(of_step: list[int]) -> Figures:
-                return explain_out_of_memory(
-                    lambda: stepper.accumulate(store, of_step), tokens_per_block=use.tokens_per_block
-                )
+                figures = stepper.accumulate(store, of_step)
+                if scratch is not None:
+                    stepper.apply(figures, learning_rate=0.0)
+                return figures
 
-            worst = try_step(examples)
-            usual = [try_step(stream.examples(step)) for step in range(1, min(2, stream.num_steps) + 1)]
-            stepper.optimizer.zero_grad(set_to_none=True)
+            def try_all() -> tuple[list[int], Figures, list[Figures]]:
+                if scratch is not None:
+                    stepper.make_moments()
+                examples = find_worst(store, use)
+                worst = try_step(examples)
+                usual = [try_step(stream.examples(step)) for step in range(1, min(2, stream.num_steps) + 1)]
+                stepper.optimizer.zero_grad(set_to_none=True)
+                if validation is not None:
+                    _evaluate(use, stepper, validation)
+                if scratch is not None:
+                    Checkpoints(scratch / "checkpoints").save(
+                        State(step=1), stepper.weights(), stepper.optimizer_tensors()
+                    )
+                    network.save(scratch)
+                return examples, worst, usual
+
+            examples, worst, usual = explain_out_of_memory(try_all, tokens_per_block=use.tokens_per_block)
         finally:
             network.release()
             store.reference = None
@@ -111,11 +137,24 @@ def measure_plan(plan: Plan, model: Model, store: TokenStore) -> Measured:
     )
 
 
+def find_worst(store: TokenStore, use: Settings) -> list[int]:
+    """Return the examples of the largest block that a run can have of these tokens."""
+    return find_worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
+
+
+def _evaluate(use: Settings, stepper: Stepper, validation: TokenStore) -> None:
+    examples = find_worst(validation, use)
+    if METHODS.load(use.method).needs_reference:
+        validation.reference = stepper.log_probabilities(validation, examples)
+    stepper.evaluate(validation, batch_size=use.batch_size, examples=examples)
+    validation.reference = None
+
+
 def _reference(use: Settings, stepper: Stepper, store: TokenStore, stream: Stream) -> float:
     """Give the store what the measured steps need of the model before training; return the seconds of all rows."""
     if not METHODS.load(use.method).needs_reference:
         return 0.0
-    worst = find_worst_block(store, batch_size=use.batch_size, budget=use.tokens_per_block, layout=use.layout)
+    worst = find_worst(store, use)
     usual = [example for step in range(1, min(2, stream.num_steps) + 1) for example in stream.examples(step)]
     stepper.log_probabilities(store, usual)
     begun = time.perf_counter()

@@ -87,11 +87,11 @@ def choose_checkpointing(
         return Value(True, "default", "offload_activations moves what it keeps")
     plain, small = needed(False, False), needed(True, options.offload_activations is None)
     if plain <= free:
-        return Value(False, "measured", "the largest block fits without it")
+        return Value(False, "estimated", "the largest block fits without it")
     if small > free:
-        return Value(False, "measured", "the largest block fits neither with nor without it")
+        return Value(False, "estimated", "the largest block fits neither with nor without it")
     why = f"the largest block needs {plain / 1e9:,.1f} GB without it, {small / 1e9:,.1f} GB with it; "
-    return Value(True, "measured", why + f"{free / 1e9:.1f} GB are free")
+    return Value(True, "estimated", why + f"{free / 1e9:.1f} GB are free")
 
 
 def choose_offloading(
@@ -108,13 +108,13 @@ def choose_offloading(
         free: bytes there are on the device.
     """
     if on == "cpu":
-        return Value(False, "measured", "the run is in the CPU's memory already")
+        return Value(False, "default", "the run is in the CPU's memory already")
     if options.offload_activations is not None:
         return Value(options.offload_activations, origin)
     if not again:
         return Value(False, "default", "activations are kept where they are")
     kept, moved = needed(True, False), needed(True, True)
     if kept <= free or moved > free:
-        return Value(False, "measured", "the largest block fits without it" if kept <= free else "it would not help")
+        return Value(False, "estimated", "the largest block fits without it" if kept <= free else "it would not help")
     why = f"the largest block needs {kept / 1e9:,.1f} GB without it, {moved / 1e9:,.1f} GB with it; "
-    return Value(True, "measured", why + f"{free / 1e9:.1f} GB are free")
+    return Value(True, "estimated", why + f"{free / 1e9:.1f} GB are free")

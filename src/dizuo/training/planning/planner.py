@@ -28,6 +28,7 @@ from dizuo.training.planning.problems import Problems
 from dizuo.training.planning.request import Request
 from dizuo.training.planning.resolving import Draft
 from dizuo.training.planning.snapshot import Snapshot
+from dizuo.training.planning.trial import run_trial
 from dizuo.training.tokens.token_store import TokenStore
 from dizuo.training.tokens.tokenizing import Faults, Rules, tokenize
 
@@ -49,6 +50,7 @@ def plan(
     method_options: MethodOptions | None = None,
     origins: Mapping[str, str] | None = None,
     measure: bool = True,
+    trial: bool = False,
     watch: Watcher = ignore,
 ) -> Plan:
     """Return what training this model on this data will do, and write it to `out/plan.json`.
@@ -60,8 +62,11 @@ def plan(
         options: of the run.
         method_options: the method's own options; its defaults where None.
         origins: where given values came from, by field name, as in `{"rank": "recipe"}`; shown, not used.
-        measure: run the worst block and a usual one once, for memory and time. Without it the plan estimates neither
-            time nor the worst block; what is trained is the same.
+        measure: run the worst block and two usual steps once, for the time. Without it the plan knows neither time nor
+            the worst block; what is trained is the same.
+        trial: measure that in a process of its own which also updates, evaluates and saves, for the peak of memory. It
+            takes some seconds more, and is done unasked where the estimate is so near to the free memory that only a
+            trial can tell.
         watch: told progress and notes.
 
     Raises:
@@ -109,7 +114,8 @@ def plan(
     # A model that is to be sharded may not fit one GPU: it is measured in main memory, and no block is tried.
     sharded = draft.shard != "none" and draft.device != "cpu"
     with on_device(loaded, "cpu" if sharded else draft.device):
-        draft.choose_layout(loaded)
+        draft.choose_layout(loaded, problems)
+    problems.stop()
     counts = draft.counts()
     result = Plan(
         folder=folder,
@@ -125,11 +131,19 @@ def plan(
         notes=(*draft.notes, *notes),
         allow_different_machine=options.allow_different_machine,
     )
-    if measure and not sharded:
+    if not sharded and (trial or draft.near_limit):
+        watch(Note("trying the worst block, an update, an evaluation and a checkpoint in a process of its own"))
+        tokens = folder / "tokens"
+        measured = run_trial(
+            result, train=tokens / "train", validation=None if validation is None else tokens / "validation"
+        )
+    elif not sharded and measure:
         watch(Note("trying the worst block and two steps"))
         with on_device(loaded, draft.device):
             measured = measure_plan(result, loaded, train)
-        result = replace(result, estimates=replace(result.estimates, measured=measured))
+    else:
+        measured = None
+    result = replace(result, estimates=replace(result.estimates, measured=measured))
     result.write()
     for note in result.notes:
         watch(Warned(note))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from dizuo.training.planning.measuring import measure_layout
 from dizuo.training.planning.options import TrainOptions
 from dizuo.training.planning.problems import Problems
 from dizuo.training.planning.settings import Settings, Value, Why
+from dizuo.training.planning.trial import TOO_LARGE
 from dizuo.training.tokens.batching import Stream
 from dizuo.training.tokens.token_store import TokenStore
 from dizuo.trees import count_packed
@@ -66,6 +66,10 @@ class Draft:
         self._values: dict[str, Value[Any]] = {}
         self._defaults = TrainOptions()
         self._memory: BlockMemory | None = None
+        self._largest = self._free = 0
+        self._backend = ""
+        self.near_limit = False
+        """Whether the estimate of memory is so near to what is free that only a trial can tell."""
         self._disk = 0
         self._layout_error: float | None = None
         if num_outputs:
@@ -100,8 +104,17 @@ class Draft:
         chosen = placement.choose_optimizer(options, self._origin("optimizer"), self.device, problems)
         self._set("optimizer", chosen)
         self._compute()
+        self._backend = self._guess_backend()
         self._fit_memory(batch, problems)
         self._fit_disk(problems)
+
+    def _guess_backend(self) -> str:
+        """Return how the model most likely runs; `choose_layout` measures it once it is loaded."""
+        options = self._options
+        if options.layout == "padded" or options.dropout > 0:
+            return "padded"
+        likely = memory.choose_backend(self._spec, method=options.adapter, quantize=options.quantize)
+        return "hosted" if likely == "native" and (self.device != "cpu" or self.shard != "none") else likely
 
     def _set(self, name: str, value: Value[T]) -> T:
         self._values[name] = value
@@ -178,24 +191,23 @@ class Draft:
 
     def _fit_memory(self, batch: int, problems: Problems) -> None:
         train, on = self._train, self.device
-        longest = int(train.lengths.max())
-        largest_example = int(train.sizes.max())  # its sequences are never in different blocks
         moved = bool(self._options.offload_activations) and on != "cpu"
         asked = bool(self._options.checkpoint_activations) or bool(self._options.offload_activations)
-        sizes = {tokens: self._estimate(tokens, longest, asked, moved).total for tokens in defaults.BLOCK_TOKENS}
+        sizes = {tokens: self._estimate(tokens, asked, moved).total for tokens in defaults.BLOCK_TOKENS}
         default = defaults.choose_tokens_per_block(sizes, memory=machine.total_memory(on))
-        budget = max(self._choose("tokens_per_block", default), largest_example)
+        # An example's sequences are never in different blocks.
+        budget = max(self._choose("tokens_per_block", default), int(train.sizes.max()))
         largest = min(budget, int(_sum_of_largest(train, batch)))
-        free = machine.available_memory(on)
+        free = self._free = machine.available_memory(on)
 
         def needed(again: bool, away: bool) -> int:
-            return self._estimate(largest, longest, again, away and on != "cpu").total
+            return self._estimate(largest, again, away and on != "cpu").total
 
         again = self._set(
             "checkpoint_activations",
             placement.choose_checkpointing(self._options, self._origin("checkpoint_activations"), needed, free),
         )
-        away = self._set(
+        self._set(
             "offload_activations",
             placement.choose_offloading(
                 self._options, self._origin("offload_activations"), on=on, again=again, needed=needed, free=free
@@ -203,17 +215,25 @@ class Draft:
         )
         if self._options.offload_activations and on == "cpu":
             self.notes.append("offload_activations is for GPUs: this run is in the CPU's memory already")
-        self._memory = estimate = self._estimate(largest, longest, again, away)
-        if estimate.total > free and self.shard != "none":
+        self._largest = largest
+        self._judge_memory(problems)
+
+    def _judge_memory(self, problems: Problems) -> None:
+        """Estimate the largest block, and refuse it where it cannot fit however far the estimate may be wrong."""
+        use, free = self._values, self._free
+        again, away = use["checkpoint_activations"].value, use["offload_activations"].value
+        self._memory = estimate = self._estimate(self._largest, again, away)
+        self.near_limit = estimate.perhaps > free >= estimate.surely and self.shard == "none"
+        if self.shard != "none" and estimate.total > free:
             self.notes.append(
                 f"a rank alone would need about {estimate.total / 1e9:,.1f} GB, and {free / 1e9:.1f} GB are free: "
                 "weights, gradients and optimizer states are divided by the number of ranks, activations are not"
             )
-        elif estimate.total > free:
+        elif estimate.surely > free:
             problems.add(
                 f"training needs about {estimate.total / 1e9:,.1f} GB of memory, and {free / 1e9:.1f} GB are free",
                 [f"{name}: {size / 1e9:,.2f} GB" for name, size in estimate.parts().items()],
-                hint="lower max_length or tokens_per_block, use adapter: lora, or choose a smaller model",
+                hint=TOO_LARGE,
             )
 
     def _fit_disk(self, problems: Problems) -> None:
@@ -228,25 +248,24 @@ class Draft:
                 hint="make room, choose a folder on another disk, or use adapter: lora",
             )
 
-    def _estimate(self, tokens: int, longest: int, again: bool, away: bool) -> BlockMemory:
-        counts = self._train.counts
-        estimate = memory.estimate(
+    def _estimate(self, tokens: int, again: bool, away: bool) -> BlockMemory:
+        use = self._values
+        return BlockMemory.estimate(
             self._spec,
-            method=self._options.adapter,
+            self._train.counts,
             tokens=tokens,
-            sequence_length=longest,
-            trained_tokens=max(1, round(tokens * (counts.trained_tokens / counts.tokens))),
-            dtype="float32",
+            adapter=use["adapter"].value,
             rank=self.rank,
-            quantize=self._options.quantize,
+            quantize=use["quantize"].value,
+            dtype=use["dtype"].value,
+            backend=self._backend,
+            optimizer=use["optimizer"].value,
             checkpoint_activations=again,
             offload_activations=away,
-            optimizer=self._options.optimizer,
         )
-        return BlockMemory(**asdict(estimate), tokens=tokens)
 
-    def choose_layout(self, model: Model) -> None:
-        """Measure which layout and backend run this model exactly."""
+    def choose_layout(self, model: Model, problems: Problems) -> None:
+        """Measure which layout and backend run this model exactly; problems receives what that needs too much of."""
         if self._options.dropout > 0:
             self._set("layout", Value("padded", "default", "dropout above 0 is not exact where tokens are shared"))
             self._set("backend", Value("padded", "default"))
@@ -269,6 +288,9 @@ class Draft:
         self._set("layout", Value(choice.layout, origin, choice.reason))
         self._set("backend", Value(choice.backend, "measured", choice.reason))
         self._layout_error = choice.error
+        if choice.backend != self._backend:  # it runs in another way than its names promised
+            self._backend = choice.backend
+            self._judge_memory(problems)
 
     def settings(self) -> Settings:
         """Return every value, once all are resolved."""

@@ -44,7 +44,7 @@ class Why:
     """Where a value came from."""
 
     origin: str
-    """`default`, `recipe`, `command line`, `call` (given in Python), `data`, `model` or `measured`."""
+    """`default`, `recipe`, `command line`, `call` (given in Python), `data`, `model`, `estimated` or `measured`."""
     why: str = ""
     """How it was chosen, where dizuo chose it."""
 

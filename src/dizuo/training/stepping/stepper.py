@@ -143,15 +143,31 @@ class Stepper:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def make_moments(self) -> None:
+        """Make the optimizer's state, which its first step would make, without changing a weight."""
+        for parameter in self._parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        for group in self.optimizer.param_groups:
+            group["lr"] = 0.0
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
     @torch.no_grad()
-    def evaluate(self, store: TokenStore, *, batch_size: int) -> Figures:
-        """Return the loss over a whole split, normalised over the whole split; ranks take its batches in turn."""
+    def evaluate(self, store: TokenStore, *, batch_size: int, examples: Sequence[int] | None = None) -> Figures:
+        """Return the loss over a whole split, normalised over the whole split; ranks take its batches in turn.
+
+        Args:
+            store: the tokens.
+            batch_size: examples run together.
+            examples: those alone; None is all.
+        """
         started = time.perf_counter()
         self.network.mode(training=False)
         tally = Tally()
-        filler = self._filler(store, range(len(store)))
-        for examples in self._turns(range(len(store)), batch_size):
-            for batch, outputs, counts in self._blocks(store, examples, filler=filler):
+        chosen = range(len(store)) if examples is None else examples
+        filler = self._filler(store, chosen)
+        for turn in self._turns(chosen, batch_size):
+            for batch, outputs, counts in self._blocks(store, turn, filler=filler):
                 if counts:
                     tally.add(self._method.loss(outputs, batch, self._options), outputs)
         return Sums.over(self.ranks.gather(tally.sums())).figures(grad_norm=0.0, seconds=time.perf_counter() - started)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dizuo.artifacts.writing import whole_folder, write_json
+from dizuo.data.rendering.faults import ModelFault
 from dizuo.errors import DizuoError, PlanError
 from dizuo.events import Finished, Progress, Started, Watcher, ignore
 from dizuo.records import kind_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from dizuo.data import Task
     from dizuo.records import Example
 
-__all__ = ["Faults", "Rules", "TokenStore", "tokenize"]
+__all__ = ["Faults", "Rules", "TokenStore", "place_of", "tokenize"]
 
 SHOWN = 10
 """Bad rows named in an error; the rest are counted."""
@@ -153,7 +154,7 @@ def tokenize(
     for entry in entries:
         fitting, lost, reason = fit(entry.sequences, rules.max_length, over_length=rules.over_length)
         if reason is not None:
-            faults.add(reason, _place(split[entry.row], name, entry.row))
+            faults.add(reason, place_of(split[entry.row], name, entry.row))
             continue
         growing.add(replace(entry, sequences=fitting))
         cut_tokens += lost
@@ -187,10 +188,10 @@ def _rendered(
         try:
             yield _entry(row, example, rules)
         except DizuoError as error:
-            place = _place(example, name, row)
+            place = place_of(example, name, row)
             reason = error.message.removeprefix(f"{place}: ")
-            is_the_rows = "chat template" not in reason and not isinstance(error, _WrongKind)
-            faults.add(reason, place, hint=None if is_the_rows else error.hint)
+            not_the_rows = isinstance(error, ModelFault | _WrongKind)
+            faults.add(reason, place, hint=error.hint if not_the_rows else None)
         now = time.perf_counter()
         if now - told > 0.5:
             told, rate = now, (row + 1) / (now - started)
@@ -219,5 +220,6 @@ def _entry(row: int, example: Example, rules: Rules) -> Entry:
     return Entry(row, sequences, targets)
 
 
-def _place(example: Example, name: str, row: int) -> str:
+def place_of(example: Example, name: str, row: int) -> str:
+    """Return where a row stands: file and line, or its number in a split."""
     return str(example.origin) if example.origin.file else f"{name} row {row + 1}"

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dizuo.models.capability import NATIVE
 from dizuo.trees.attention.blocks import plan_blocks
 from dizuo.trees.attention.row_blocks import BlockPlan, packed_attention
 from dizuo.trees.native.elementwise import Activation, add_norm, gated, head_norm
@@ -30,7 +31,6 @@ from dizuo.trees.tree import Packed
 
 __all__ = ["Native", "unsupported"]
 
-FAMILY = {"llama", "mistral", "qwen2", "qwen3", "phi3", "gemma3_text"}
 ACTIVATIONS: dict[str, Activation] = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu_tanh"}
 FEW_ROWS = 16
 """Queries of a block in the last layer, where the wanted rows lie scattered over the tree."""
@@ -39,7 +39,7 @@ FEW_ROWS = 16
 def unsupported(base: Any) -> str | None:
     """Return why a transformers causal language model has no native forward, or None."""
     config = base.config.get_text_config()
-    if config.model_type not in FAMILY:
+    if config.model_type not in NATIVE:
         return f"no native forward for {config.model_type}"
     if next(base.parameters()).device.type != "cpu":
         return "the native forward is for CPUs"

@@ -4,6 +4,7 @@
     word_counts.py          the same for many documents at once, as columns
     word_texts.py           documents as texts of their words, for databases that cut at spaces
     bm25.py                 the formula, also as SQL for databases that keep postings in tables of their own
+    packed_postings.py      postings as bytes, and their scores, for databases that keep them as values
     index.py                an index in memory
     ranking.py              scores become a ranking
     sidecar.py              an index in a file beside a database that cannot search by words, or not exactly

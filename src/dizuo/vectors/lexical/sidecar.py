@@ -110,7 +110,8 @@ class LexicalSidecar:
         Raises:
             VectorError: another writer has held one of the ids for longer than `patience`.
         """
-        wanted = None if whole else frozenset(ids)
+        given = list(ids)
+        wanted = None if whole else frozenset(given)
         give_up = time.monotonic() + self.patience
         owner = f"{self._token}:{next(self._numbers)}"
         while True:
@@ -120,7 +121,7 @@ class LexicalSidecar:
                     self._announce()
                     mark = connection.execute(
                         "INSERT INTO marks (namespace, ids, owner) VALUES (?, ?, ?)",
-                        (namespace, _write_ids(wanted), owner),
+                        (namespace, None if whole else _write_ids(given), owner),
                     ).lastrowid
                     return Write(self, namespace, mark or 0, wanted)
             if time.monotonic() > give_up:
@@ -441,13 +442,13 @@ class Write:
                 connection.execute("UPDATE marks SET owner = ? WHERE mark = ?", (_NOBODY, self._mark))
 
 
-def _write_ids(ids: frozenset[str] | None) -> str | None:
-    return None if ids is None else json.dumps(sorted(ids), ensure_ascii=False)
+def _write_ids(ids: Sequence[str]) -> str:
+    return json.dumps(ids, ensure_ascii=False)
 
 
 def _keep_marked(connection: sqlite3.Connection, mark: int, ids: frozenset[str]) -> None:
     """Leave these ids in a mark, and remove it if there are none."""
     if ids:
-        connection.execute("UPDATE marks SET ids = ? WHERE mark = ?", (_write_ids(ids), mark))
+        connection.execute("UPDATE marks SET ids = ? WHERE mark = ?", (_write_ids(sorted(ids)), mark))
     else:
         connection.execute("DELETE FROM marks WHERE mark = ?", (mark,))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -73,7 +73,7 @@ def insert(
     base = (namespace << _SHIFT) + first
     connection.executemany(
         "INSERT INTO documents VALUES (?, ?, ?, ?)",
-        ((base + place, namespace, *row) for place, row in enumerate(zip(ids, digests, strict=True))),
+        zip(range(base, base + len(ids)), repeat(namespace, len(ids)), ids, digests, strict=True),
     )
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Sequence
+from itertools import groupby, islice, repeat
 from operator import itemgetter
 
 import numpy as np
@@ -147,14 +147,12 @@ def _insert(
     keys: NDArray[np.int64],
 ) -> None:
     """Write the postings of tokens that ascend; `starts` [tokens + 1] says where each one's begin."""
-    packed = memoryview(keys.astype("<i8").tobytes())
-    ends: list[int] = (8 * starts).tolist()
-    rows: Iterator[tuple[int, str, memoryview]] = (
-        (segment, token, packed[start:stop])
-        for token, start, stop in zip(tokens, ends, ends[1:], strict=False)
-        if start < stop
-    )
-    connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", rows)
+    import pyarrow as pa
+
+    packed, ends = pa.py_buffer(keys.astype("<i8")), pa.py_buffer(8 * starts.astype(np.int64))
+    values = pa.Array.from_buffers(pa.large_binary(), len(tokens), [None, ends, packed]).to_pylist()
+    rows = zip(repeat(segment), tokens, values)
+    connection.executemany("INSERT INTO postings VALUES (?, ?, ?)", (row for row in rows if row[2]))
 
 
 def _remove(connection: sqlite3.Connection, segment: int) -> None:

@@ -97,8 +97,21 @@ def sort_key_column(columns: Mapping[str, pa.Array]) -> pa.Array:
 
     parts = []
     for position, (key, values) in enumerate(columns.items(), 1):
-        held = values.dictionary_encode()
         before, after = "{" if position == 1 else "", "}" if position == len(columns) else ""
+        if values.type == pa.string() and _are_plain(values):
+            parts.append(pc.binary_join_element_wise(before + json_member(key, "")[:-1], values, '"' + after, ""))
+            continue
+        held = values.dictionary_encode()
         pieces = [before + json_member(key, value) + after for value in held.dictionary.to_pylist()]
         parts.append(pa.array(pieces, pa.string()).take(held.indices))
     return pc.binary_join_element_wise(*parts, ",")
+
+
+def _are_plain(texts: pa.Array) -> bool:
+    """Return whether no text has a character that JSON writes in another way."""
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return True
+    first, last = np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    letters = np.frombuffer(data, np.uint8)[first:last]
+    return not ((letters < ord(" ")) | (letters == ord('"')) | (letters == ord("\\"))).any()

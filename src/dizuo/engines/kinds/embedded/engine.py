@@ -159,6 +159,7 @@ class Embedded:
                     f"a sequence to score has {len(request.ids):,} tokens, which exceed the "
                     f"{self._context_length:,} tokens that the model reads"
                 )
+            self._check_vocabulary(request.ids)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
@@ -224,9 +225,13 @@ class Embedded:
                 f"together they exceed the {most:,} tokens that the model reads",
                 hint=f"ask for at most {most - length:,} new tokens" if length < most else "shorten the prompt",
             )
+        self._check_vocabulary(request.prompt_ids)
+
+    def _check_vocabulary(self, ids: Sequence[int] | NDArray[np.int32]) -> None:
         vocabulary = self._base.get_input_embeddings().weight.shape[0]
-        strange = [token for token in request.prompt_ids if not 0 <= token < vocabulary]
-        if strange:
+        array = np.asarray(ids)
+        strange = array[(array < 0) | (array >= vocabulary)]
+        if strange.size:
             raise RequestRefused(f"token id {strange[0]} is not in the vocabulary of {vocabulary:,}")
 
     def _adapter(self, name: str | None) -> None:

@@ -2,8 +2,8 @@
 
 Parsers, each the best kept of its kind in 2026, each without a compiler or a server: markdown-it-py (CommonMark's own
 tests pass; gives the source lines of every block), selectolax (Lexbor: HTML5 as browsers build it, which lxml's HTML 4
-parser does not), pypdf (pure Python, BSD; says what is encrypted or broken), python-docx (reads paragraphs and tables
-in document order). They come with `pip install "dizuo[documents]"`; plain text needs none.
+parser does not), pypdf (pure Python, BSD; says what is encrypted or broken). They come with
+`pip install "dizuo[documents]"`; plain text and DOCX, whose XML is read as it stands, need none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`postgresql://user:password@host/database`: PostgreSQL with pgvector; records, words and counts in one transaction.
 
-A collection is three tables: records, postings (for BM25, `dizuo.vectors.lexical.bm25`) and counts by namespace. Their
-names end in the mark of the collection, so those of one that was dropped are not found, and never those of the next.
+A collection is four tables: records, segments and postings (for BM25, `words.py`), and counts by namespace. Their names
+have the mark of the collection in them, so those of one that was dropped are not found, and never those of the next.
 Writers of one namespace take turns by an advisory lock from the moment their batch is on the server.
 
 Facts that shaped this file (PostgreSQL 18, pgvector 0.8):
@@ -30,7 +30,7 @@ from dizuo.events import Note, Watcher
 from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.filters.tree import Filter
-from dizuo.vectors.lexical import SQL_WEIGHT, query_tokens
+from dizuo.vectors.lexical import query_tokens
 from dizuo.vectors.lexical.word_counts import count_words
 from dizuo.vectors.points import Block, Floats
 from dizuo.vectors.protocol.capabilities import Capabilities, EngineInfo
@@ -47,6 +47,7 @@ from dizuo.vectors.stores.postgresql.filters import (
     unescape_nul,
 )
 from dizuo.vectors.stores.postgresql.limits import FILTERS, LIMITS
+from dizuo.vectors.stores.postgresql.words import Words
 from dizuo.vectors.writing.naming import find_generations, physical_name
 
 __all__ = ["STORE"]
@@ -55,6 +56,8 @@ EXACT_ROWS = 50_000
 """Up to here all vectors are compared; beyond it `optimize` builds an index."""
 FEW = 10_000
 """Matching rows up to which a filtered search compares all of them although there is an index."""
+FIRST = 256
+"""Records that a search by words with a filter looks at first."""
 WIDER = 4
 """How many times k an index search looks at before it puts them in order."""
 _DISTANCE = {"cosine": "<=>", "dot": "<#>", "l2": "<->"}
@@ -109,7 +112,9 @@ def _open_collection(pool: Any, connection: Any, request: CollectionRequest, opt
         mark, _, metric = (comment or "").partition(":")
         if mark != "dizuo":
             raise VectorError(f"the table {table} in {pool.shown} was not made by dizuo", hint="use another collection")
-        return PostgresStore(pool, request.check_existing(dim, metric), options, name, table)
+        spec = request.check_existing(dim, metric)
+        tables.upgrade(connection, tables.qualify(table, schema), spec.collection)
+        return PostgresStore(pool, spec, options, name, table)
     spec = request.check_new()
     if spec.dim > PostgresStore.capabilities.max_dim:  # type: ignore[operator]
         raise VectorError(f"pgvector holds at most 16,000 numbers, not {spec.dim:,}")
@@ -128,7 +133,7 @@ class PostgresStore:
         self.pool, self.spec, self.options, self.name = pool, spec, options, name
         self.generation = find_generations(name, [table])[table]
         self.table, pool.collection = tables.qualify(table, options.schema), spec.collection
-        self.words, self.counts = tables.part(self.table, "words"), tables.part(self.table, "counts")
+        self.words, self.counts = Words(self.table), tables.part(self.table, "counts")
         self.index = f'"{table}_hnsw"'
         self.known: tuple[float, bool] = (-60.0, False)
         self.mixed = False
@@ -153,22 +158,16 @@ class PostgresStore:
             self._lock_namespace(connection, namespace)
             # The old rows are removed first; then the new ones conflict with nothing and need no staging table.
             given = self.pool.texts(block.ids_arrow)
-            self._remove(connection, "t.namespace = %s AND t.id = ANY(%s::text[])", [namespace, given])
+            _, gone = self._remove(connection, "t.namespace = %s AND t.id = ANY(%s::text[])", [namespace, given])
+            numbers = np.empty(0, np.int64)
             if counted is None or not counted.words:
-                _copy_rows(connection, f"{self.table} ({names})", rows, len(block))
-            else:
-                # The numbers of the rows are drawn beforehand, so that words go into their table without a join; by
-                # word, which is the order of its index.
+                wire.copy_rows(connection, f"{self.table} ({names})", rows, len(block))
+            else:  # the numbers of the rows are drawn beforehand, since postings have them
                 numbers = self._draw_numbers(connection, len(block))
-                _copy_rows(connection, f"{self.table} (row, {names})", [wire.long_fields(numbers), *rows], len(block))
-                postings = [
-                    wire.one_text(namespace),
-                    wire.text_fields(counted.words_of_pairs()),
-                    wire.long_fields(numbers[counted.rows]),
-                    wire.int_fields(counted.counts),
-                ]
-                _copy_rows(connection, f"{self.words} (namespace, token, row, count)", postings, len(counted.rows))
+                numbered = [wire.long_fields(numbers), *rows]
+                wire.copy_rows(connection, f"{self.table} (row, {names})", numbered, len(block))
             self._add_to_counts(connection, namespace, len(block), int(np.count_nonzero(lengths)), int(lengths.sum()))
+            self.words.write(connection, namespace, counted, numbers, gone)
 
     def _draw_numbers(self, connection: Any, number: int) -> NDArray[np.int64]:
         """Return so many new numbers of rows, ascending."""
@@ -183,18 +182,24 @@ class PostgresStore:
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"dizuo write {self.table} {namespace}"]
         )
 
-    def _remove(self, connection: Any, which: str, parameters: list[Any]) -> int:
-        """Remove records with their words and subtract them from the counts; return how many there were."""
-        removed = connection.execute(
-            f"WITH old AS (DELETE FROM {self.table} t WHERE {which} RETURNING t.row, t.namespace, t.length),"
-            f" words AS (DELETE FROM {self.words} w USING old WHERE w.row = old.row AND old.length > 0),"
-            f" counts AS (UPDATE {self.counts} c SET rows = c.rows - o.rows, documents = c.documents - o.documents,"
-            " tokens = c.tokens - o.tokens FROM (SELECT namespace, count(*) AS rows,"
-            " count(*) FILTER (WHERE length > 0) AS documents, sum(length) AS tokens FROM old GROUP BY namespace) o"
-            " WHERE c.namespace = o.namespace) SELECT count(*) FROM old",
-            parameters,
-        )
-        return int(removed.fetchone()[0])
+    def _remove(self, connection: Any, which: str, parameters: list[Any]) -> tuple[int, bytes]:
+        """Remove records and subtract them from the counts.
+
+        Returns:
+            How many there were, and the numbers of those that had words, packed as int8.
+        """
+        with connection.cursor(binary=True) as cursor:
+            cursor.execute(
+                f"WITH old AS (DELETE FROM {self.table} t WHERE {which} RETURNING t.row, t.namespace, t.length),"
+                f" counts AS (UPDATE {self.counts} c SET rows = c.rows - o.rows, documents = c.documents - o.documents,"
+                " tokens = c.tokens - o.tokens FROM (SELECT namespace, count(*) AS rows,"
+                " count(*) FILTER (WHERE length > 0) AS documents, sum(length) AS tokens FROM old GROUP BY namespace) o"
+                " WHERE c.namespace = o.namespace)"
+                " SELECT count(*), string_agg(int8send(row), ''::bytea) FILTER (WHERE length > 0) FROM old",
+                parameters,
+            )
+            removed, gone = cursor.fetchone()
+        return int(removed), bytes(gone or b"")
 
     def _add_to_counts(self, connection: Any, namespace: str, rows: int, documents: int, tokens: int) -> None:
         connection.execute(
@@ -224,7 +229,8 @@ class PostgresStore:
         which = f"t.namespace = %s AND {condition}"
         with self.pool.connection() as connection, connection.transaction():
             self._lock_namespace(connection, namespace)
-            removed = self._remove(connection, which, [namespace, *parameters])
+            removed, gone = self._remove(connection, which, [namespace, *parameters])
+            self.words.write(connection, namespace, None, np.empty(0, np.int64), gone)
             connection.execute(f"DELETE FROM {self.counts} WHERE namespace = %s AND rows = 0", [namespace])
             return removed
 
@@ -319,25 +325,20 @@ class PostgresStore:
         return int(counted[0])
 
     def lexical(self, namespace: str, query: str, *, k: int, where: Filter | None) -> SearchResult:
-        tokens = sorted(set(query_tokens(query)))
         condition, parameters = compile_filter(where)
-        share = SQL_WEIGHT.format(
-            documents="c.documents", matching="m.matching", count="w.count", length="t.length",
-            average="(c.tokens::float8 / c.documents)",
-        )  # fmt: skip
-        statement = (
-            f"WITH m AS (SELECT token, count(*) AS matching FROM {self.words} WHERE namespace = %s"
-            " AND token = ANY(%s::text[]) GROUP BY token)"
-            f" SELECT t.id, sum({share})::float8 AS score FROM m JOIN {self.words} w ON w.namespace = %s"
-            f" AND w.token = m.token JOIN {self.table} t ON t.row = w.row"
-            f" JOIN {self.counts} c ON c.namespace = w.namespace WHERE {condition}"
-            " GROUP BY t.id ORDER BY round(sum(" + share + ")::numeric, 9) DESC, t.id LIMIT %s"
-        )
-        with self.pool.connection() as connection:
-            rows = connection.execute(statement, [namespace, tokens, namespace, *parameters, k]).fetchall()
-        return SearchResult(
-            Block([row[0] for row in rows]), np.array([row[1] for row in rows], np.float64), "exact", len(rows)
-        )
+        hits: list[tuple[str, float]] = []
+        with self.pool.connection() as connection, connection.transaction():
+            # Postings and records are read one after the other, so both of one state.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            page = k if where is None else max(4 * k, FIRST)
+            tokens = query_tokens(query)
+            for found in self.words.ranked(connection, namespace, tokens, page, condition, parameters):
+                hits += found
+                if len(hits) >= k:
+                    break
+        hits = hits[:k]
+        scores = np.array([score for _, score in hits], np.float64)
+        return SearchResult(Block([id for id, _ in hits]), scores, "exact", len(hits))
 
     def scan(self, namespace: str | None, *, where: Filter | None, columns: Columns, rows: int) -> Iterator[Block]:
         condition, parameters = compile_filter(where)
@@ -412,9 +413,16 @@ class PostgresStore:
                     f" WITH (m = {self.options.m}, ef_construction = {self.options.ef_construction})"
                 )
                 connection.execute("RESET maintenance_work_mem")
-            for table in (self.table, self.words, self.counts):
+            self._compact_words(connection)
+            for table in (self.table, self.words.segments, self.words.postings, self.counts):
                 connection.execute(f"VACUUM (ANALYZE) {table}")
             self._has_index(connection, fresh=True)
+
+    def _compact_words(self, connection: Any) -> None:
+        for (namespace,) in connection.execute(f"SELECT DISTINCT namespace FROM {self.words.segments}").fetchall():
+            with connection.transaction():
+                self._lock_namespace(connection, namespace)
+                self.words.compact(connection, namespace)
 
     def _has_index(self, connection: Any, *, fresh: bool = False) -> bool:
         """Return whether there is a valid vector index; looked up again after 30 s, since others may build one."""
@@ -457,12 +465,6 @@ def _column_names(columns: Columns) -> list[str]:
 
 def _select_list(columns: Columns) -> str:
     return ", ".join(_column_names(columns))
-
-
-def _copy_rows(connection: Any, table: str, columns: list[wire.Fields], rows: int) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
-        for piece in wire.copy_stream(columns, rows):
-            copy.write(piece)
 
 
 STORE = Database(options=Options, open=open_store, limits=LIMITS, form="server", extras=())

@@ -1,8 +1,9 @@
 """The tables of a collection in PostgreSQL: found, made, looked for, dropped.
 
-`NAME_gMARK` has the records, `…_words` the postings, `…_counts` the counts by namespace. The mark is drawn when they
-are made. Somebody who drops the collection and makes it anew gets other tables, so a statement of an older handle finds
-no table, and never the wrong one. (`NAME` without a mark is a collection from before there were marks.)
+`NAME_gMARK` has the records, `…_segments` and `…_postings` the words, `…_counts` the counts by namespace. The mark is
+drawn when they are made. Somebody who drops the collection and makes it anew gets other tables, so a statement of an
+older handle finds no table, and never the wrong one. (`NAME` without a mark is a collection from before there were
+marks. `…_words` is a row for each posting, from before there were segments.)
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from dizuo.errors import VectorError
+from dizuo.vectors.lexical.packed_postings import COUNT_BITS
 from dizuo.vectors.protocol.collection import CollectionSpec
 from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.writing.naming import generation_name, new_generation
 
-__all__ = ["check", "drop", "find", "limit_waiting", "make", "part", "qualify"]
+__all__ = ["check", "drop", "find", "limit_waiting", "make", "part", "qualify", "upgrade"]
 
 LOCKED = 30
 """Seconds that a drop, or the building of an index, waits for those who read or write the collection."""
@@ -66,21 +68,70 @@ def make(connection: Any, name: str, schema: str | None, spec: CollectionSpec, s
         raise VectorError("the server has no pgvector", hint="install the package pgvector beside it") from error
     plain = generation_name(name, new_generation())
     table = qualify(plain, schema)
-    words, counts = part(table, "words"), part(table, "counts")
+    counts = part(table, "counts")
     for statement in (
         f'CREATE TABLE {table} (row bigint GENERATED ALWAYS AS IDENTITY UNIQUE, namespace text COLLATE "C" NOT NULL,'
         f' id text COLLATE "C" NOT NULL, vector vector({spec.dim}) NOT NULL, metadata text NOT NULL,'
         f" facts jsonb NOT NULL, document text, length int NOT NULL, PRIMARY KEY (namespace, id))",
         f"ALTER TABLE {table} ALTER COLUMN vector SET STORAGE EXTERNAL",  # floats do not compress
-        f'CREATE TABLE {words} (namespace text COLLATE "C" NOT NULL, token text COLLATE "C" NOT NULL,'
-        f" row bigint NOT NULL, count int NOT NULL, PRIMARY KEY (namespace, token, row) INCLUDE (count))",
-        f"CREATE INDEX ON {words} (row)",
+        *_make_words(table),
         f'CREATE TABLE {counts} (namespace text COLLATE "C" PRIMARY KEY, rows bigint NOT NULL,'
         f" documents bigint NOT NULL, tokens bigint NOT NULL)",
         f"COMMENT ON TABLE {table} IS 'dizuo:{spec.metric}'",
     ):
         connection.execute(statement)
     return plain
+
+
+def _make_words(table: str) -> tuple[str, ...]:
+    """Return the statements that make the tables of words beside a quoted table."""
+    segments, postings = part(table, "segments"), part(table, "postings")
+    return (
+        f"CREATE TABLE {segments} (segment bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        f' namespace text COLLATE "C" NOT NULL, postings bigint NOT NULL, gone bytea NOT NULL)',
+        f"CREATE INDEX ON {segments} (namespace)",
+        f'CREATE TABLE {postings} (segment bigint NOT NULL, token text COLLATE "C" NOT NULL, postings bytea NOT NULL,'
+        " PRIMARY KEY (segment, token))",
+        # To compress them takes longer than to write them.
+        f"ALTER TABLE {segments} ALTER COLUMN gone SET STORAGE EXTERNAL",
+        f"ALTER TABLE {postings} ALTER COLUMN postings SET STORAGE EXTERNAL",
+    )
+
+
+def upgrade(connection: Any, table: str, collection: str) -> None:
+    """Pack the postings of a collection that an earlier version made, in one segment for each namespace.
+
+    A process of that version that has the collection open is told that it is gone, and writes nothing any more.
+
+    Args:
+        connection: to the database, in a transaction.
+        table: the quoted name of the first table.
+        collection: the collection's own name.
+
+    Raises:
+        VectorError: somebody reads or writes its words all the time.
+    """
+    segments, postings, words = part(table, "segments"), part(table, "postings"), part(table, "words")
+    old, new = connection.execute(
+        "SELECT to_regclass(%s) IS NOT NULL, to_regclass(%s) IS NOT NULL", [words, segments]
+    ).fetchone()
+    if new or not old:
+        return
+    with limit_waiting(connection, collection):
+        connection.execute(f"LOCK TABLE {words} IN ACCESS EXCLUSIVE MODE")
+    for statement in _make_words(table):
+        connection.execute(statement)
+    connection.execute(
+        f"INSERT INTO {segments} (namespace, postings, gone)"
+        f" SELECT namespace, count(*), ''::bytea FROM {words} GROUP BY namespace"
+    )
+    packed = f"int8send(w.row << {COUNT_BITS} | least(w.count, {2**COUNT_BITS - 1})) || int4send(t.length)"
+    connection.execute(
+        f"INSERT INTO {postings} (segment, token, postings)"
+        f" SELECT s.segment, w.token, string_agg({packed}, ''::bytea ORDER BY w.row) FROM {words} w"
+        f" JOIN {table} t ON t.row = w.row JOIN {segments} s ON s.namespace = w.namespace GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    connection.execute(f"DROP TABLE {words}")
 
 
 def check(connection: Any, name: str, schema: str | None, table: str, collection: str) -> None:
@@ -108,7 +159,7 @@ def drop(connection: Any, name: str, schema: str | None, table: str, collection:
     if there is not None and qualify(there[0], schema) != table:
         raise CollectionGone(collection, remade=True)
     with limit_waiting(connection, collection):
-        for one in (table, part(table, "words"), part(table, "counts")):
+        for one in (table, *(part(table, what) for what in ("segments", "postings", "words", "counts"))):
             connection.execute(f"DROP TABLE IF EXISTS {one}")
 
 

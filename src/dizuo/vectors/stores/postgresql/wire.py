@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 __all__ = [
     "TEXTS",
     "Fields",
+    "bytes_fields",
+    "copy_rows",
     "copy_stream",
     "from_wire",
     "int_fields",
     "json_fields",
     "long_fields",
+    "one_long",
+    "one_text",
     "text_array",
     "text_fields",
     "to_wire",
@@ -45,6 +49,20 @@ TEXT, TEXTS = 25, 1009
 """Numbers of the types text and text[], the same in every database (PostgreSQL, pg_type.dat)."""
 _ROWS = 1000
 """Rows that are joined at a time (1.7 MB at 384 numbers), while the server reads those before."""
+
+
+def copy_rows(connection: Any, table: str, columns: Sequence[Fields], rows: int) -> None:
+    """Write so many rows into a table.
+
+    Args:
+        connection: to the database.
+        table: its quoted name, with those of the columns in parentheses.
+        columns: their fields.
+        rows: how many.
+    """
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
+        for piece in copy_stream(columns, rows):
+            copy.write(piece)
 
 
 def copy_stream(columns: Sequence[Fields], rows: int) -> Iterator[bytes | memoryview]:
@@ -72,6 +90,16 @@ def one_text(text: str) -> Fields:
     """Return the fields of a text that every row has."""
     data = text.encode()
     return [struct.pack(">i", len(data)) + data]
+
+
+def one_long(value: int) -> Fields:
+    """Return the int8 fields of an integer that every row has."""
+    return [struct.pack(">iq", 8, value)]
+
+
+def bytes_fields(values: pa.Array) -> Fields:
+    """Return the bytea fields of an array of bytes without nulls."""
+    return [_lengths(values), values]
 
 
 def json_fields(texts: pa.Array) -> Fields:

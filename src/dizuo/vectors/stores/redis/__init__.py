@@ -6,8 +6,7 @@ JSON, `d` the document, `t` the tags and further fields the numbers that filters
 with its mark, but for the one that says which mark it has. Pitfalls:
 
 - a filter can read a number only if its field is in the schema of the index, and adding a field builds the whole index
-  anew, vectors too (minutes for 20,000, measured). So the schema has `slots` numbers from the start, and metadata keys
-  get them in the order in which they come; filters on further keys are answered by reading metadata;
+  anew, vectors too (minutes for 20,000, measured). So the schema has fields for numbers from the start (`slots.py`);
 - a server that was restarted builds its indexes while it answers already: after every new connection we wait for them;
 - answers are cut at 10 rows, and at what was found after 500 ms, unless the command says otherwise, as ours do;
 - `exact=True` is the module's own brute force, which needs a filter: the tag that all records have;
@@ -21,7 +20,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -35,14 +34,7 @@ from dizuo.vectors.connecting.addresses import Url
 from dizuo.vectors.connecting.options import LoginOptions
 from dizuo.vectors.exact.places import place_of, split_places
 from dizuo.vectors.exact.scan import filter_blocks, find_nearest, scan_namespaces
-from dizuo.vectors.exact.tags_and_numbers import (
-    ON_EVERY_RECORD,
-    TRUE,
-    Condition,
-    FlatMetadata,
-    flatten,
-    flatten_filter,
-)
+from dizuo.vectors.exact.tags_and_numbers import ON_EVERY_RECORD, Condition, FlatMetadata, flatten
 from dizuo.vectors.exact.ties import include_ties
 from dizuo.vectors.filters.tree import Filter
 from dizuo.vectors.lexical import TOKENIZER, query_tokens
@@ -54,15 +46,11 @@ from dizuo.vectors.protocol.errors import CollectionGone, Transient
 from dizuo.vectors.protocol.store import Columns, SearchResult
 from dizuo.vectors.stores.redis.answers import pairs, text_of
 from dizuo.vectors.stores.redis.errors import map_errors
-from dizuo.vectors.stores.redis.filters import (
-    may_skip,
-    number_columns,
-    readable,
-    write_query,
-    write_window,
-)
+from dizuo.vectors.stores.redis.filters import may_skip, write_query, write_window
 from dizuo.vectors.stores.redis.limits import ANSWERS, FILTERS, LIMITS
-from dizuo.vectors.stores.redis.scripts import ASSIGN, CHANGE, REMOVE
+from dizuo.vectors.stores.redis.scripts import CHANGE, REMOVE
+from dizuo.vectors.stores.redis.slots import Slots
+from dizuo.vectors.stores.redis.wire import pack_hash
 from dizuo.vectors.stores.redis.words import Words
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
 
@@ -85,9 +73,9 @@ class Options(LoginOptions):
     """Candidates looked at while a vector is linked; only at the making of a namespace."""
     ef_runtime: int = 200
     """Candidates looked at in a search, at least k."""
-    slots: int = 256
-    """Numbers that filters can reach, over all metadata keys: one for a number, up to four for a text; only at the
-    making of a collection, at most 900."""
+    slots: int = 64
+    """Numbers whose order filters can ask for without reading metadata, over all keys: one for a number, up to four for
+    a text; only at the making of a collection, at most 900. Each takes the server 0.15 µs for every record written."""
     timeout: float = 60.0
     """Seconds after which a call that got no answer has failed."""
 
@@ -118,6 +106,17 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Redis:
     return Redis(client, request, options, str(url))
 
 
+@dataclass(slots=True)
+class _Prepared:
+    """What `upsert` sends of a block."""
+
+    flats: list[FlatMetadata]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of each hash; none where the server is to be asked for fields first."""
+    packed: list[bytes] | None = None
+    """The commands that write them, where no record of the block has words."""
+
+
 class Redis:
     """A collection in Redis; `dizuo.vectors.protocol.store.Store` says what the methods do."""
 
@@ -131,12 +130,9 @@ class Redis:
         self.key = physical_name(request.collection)
         self.ready: set[str] = set()
         """Namespaces whose index is known to cover all records."""
-        self.slots: dict[str, str] = {}
-        """The field of the index by number."""
         pool = client.connection_pool
         pool.connection_kwargs["redis_connect_func"] = self._on_connect
-        self.assign, self.change = client.register_script(ASSIGN), client.register_script(CHANGE)
-        self.remove = client.register_script(REMOVE)
+        self.change, self.remove = client.register_script(CHANGE), client.register_script(REMOVE)
         self.words = Words(client)
         self.spec = self._open(request)
 
@@ -160,14 +156,29 @@ class Redis:
         self.stored, facts = stored, json.loads(stored)
         self.generation = facts.get("generation", "")
         self.root = generation_name(self.key, self.generation)
-        self.most = int(facts["slots"])
+        self.slots = Slots(self.client, f"{self.root}:slots", int(facts["slots"]))
         request.check_tokenizer(facts.get("words"))
         return request.check_existing(facts["dim"], facts["metric"])
 
     # ---- writing
 
     def prepare(self, namespace: str, block: Block) -> None:
-        block.prepared = [(flatten(row), place_of(id)) for id, row in zip(block.ids, block.metadata, strict=True)]
+        flats = [flatten(row) for row in block.metadata]
+        block.prepared = _Prepared(flats)
+        if not self.slots.missing(flats):
+            self._complete(block.prepared, namespace, block)
+
+    def _complete(self, prepared: _Prepared, namespace: str, block: Block) -> None:
+        """Make the hashes of a block whose numbers have their fields, and pack those that need no script."""
+        raw = np.ascontiguousarray(block.vectors)
+        prepared.rows = rows = self.slots.fields(prepared.flats, block.metadata_texts)
+        for row, id, vector, document in zip(rows, block.ids, raw, block.documents, strict=True):
+            row["v"], row["o"] = vector.tobytes(), str(place_of(id))
+            if document is not None:
+                row["d"] = document
+        if block.documents_arrow.null_count == len(block):
+            name = self._name_index(namespace)
+            prepared.packed = [pack_hash(f"{name}:{id}", row) for id, row in zip(block.ids, rows, strict=True)]
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
         import redis
@@ -175,15 +186,15 @@ class Redis:
         if block.prepared is None:
             self.prepare(namespace, block)
         name = self._open_index(namespace, make=True)
-        raw = np.ascontiguousarray(block.vectors)
-        rows = self._fields([flat for flat, _ in block.prepared], block.metadata_texts)
-        for row, vector, (_, position), document in zip(rows, raw, block.prepared, block.documents, strict=True):
-            row["v"], row["o"] = vector.tobytes(), position
-            if document is not None:
-                row["d"] = document
+        prepared: _Prepared = block.prepared
+        if not prepared.rows:
+            with self._map_errors():
+                self.slots.assign(prepared.flats)
+            self._complete(prepared, namespace, block)
         with self._map_errors():
             try:
-                self.words.put(name, block.ids, rows, block.documents_arrow, (self.key, self.stored))
+                watched = (self.key, self.stored)
+                self.words.put(name, block.ids, prepared.rows, block.documents_arrow, watched, prepared.packed)
             except redis.WatchError:  # a collection that is dropped before all of it is written gets nothing
                 self.check()
                 raise Transient(f"the collection {self.spec.collection!r} was touched while it was written") from None
@@ -193,8 +204,10 @@ class Redis:
         name = self._open_index(namespace)
         if name is None:
             return 0
-        rows = self._fields([flatten(row) for row in block.metadata], block.metadata_texts)
+        flats = [flatten(row) for row in block.metadata]
         with self._map_errors():
+            self.slots.assign(flats)
+            rows = self.slots.fields(flats, block.metadata_texts)
             pipe = self.client.pipeline(transaction=True)
             for id, row in zip(block.ids, rows, strict=True):
                 pairs = [part for pair in row.items() for part in pair]
@@ -255,7 +268,7 @@ class Redis:
         if not same or k >= ANSWERS:
             rows = self._scan_rows(namespace, where, columns | {"vectors"}, 1000)
             return find_nearest(rows, queries, k=k, metric=self.spec.metric, columns=columns)
-        text, results = write_query(condition, self.slots), []
+        text, results = write_query(condition, self.slots.known), []
         exact = exact or not may_skip(condition)
         for query in queries:
 
@@ -317,7 +330,7 @@ class Redis:
     def _few_that_match(self, namespace: str, name: str, where: Filter, few: int) -> set[str] | None:
         """Return the ids of all records that match, or None if these are more than a few."""
         condition, _ = self._condition(where)
-        if self._count_matching(name, write_query(condition, self.slots)) > max(few, FEW):
+        if self._count_matching(name, write_query(condition, self.slots.known)) > max(few, FEW):
             return None
         return {id for block in self._scan_rows(namespace, where, frozenset(), FEW) for id in block.ids}
 
@@ -332,8 +345,8 @@ class Redis:
         needed = columns if same else columns | {"metadata"}
         skip = len(name) + 1
         # A cursor leaves records out, or returns them twice, when a record or the schema changes meanwhile.
-        for low, high in split_places(self._count_matching(name, write_query(condition, self.slots)), rows):
-            window = write_window(condition, self.slots, "o", low, high)
+        for low, high in split_places(self._count_matching(name, write_query(condition, self.slots.known)), rows):
+            window = write_window(condition, self.slots.known, "o", low, high)
             with self._map_errors():
                 _, *keys = self.client.execute_command(
                     "FT.SEARCH", name, window, "NOCONTENT", "LIMIT", "0", str(ANSWERS), "TIMEOUT", "0", "DIALECT", "2"
@@ -353,7 +366,7 @@ class Redis:
         condition, same = self._condition(where)
         if not same:
             return sum(len(block) for block in self._scan_rows(namespace, where, frozenset(), 5000))
-        return self._count_matching(name, write_query(condition, self.slots))
+        return self._count_matching(name, write_query(condition, self.slots.known))
 
     def _count_matching(self, name: str, text: str) -> int:
         with self._map_errors():
@@ -409,20 +422,23 @@ class Redis:
                 with suppress(redis.ResponseError):  # somebody else has dropped it
                     self.client.execute_command("FT.DROPINDEX", name, "DD")
                 self.words.drop(name.decode())
-            self.client.delete(f"{self.root}:namespaces", f"{self.root}:slots")
+            self.client.delete(f"{self.root}:namespaces", self.slots.key)
         self.ready.clear()
-        self.slots.clear()
+        self.slots.known.clear()
 
     def close(self) -> None:
         self.client.close()
 
     # ---- the index of a namespace
 
+    def _name_index(self, namespace: str) -> str:
+        return f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+
     def _open_index(self, namespace: str, *, make: bool = False) -> Any:
         """Return the name of a namespace's index, which covers all records; None if it does not exist."""
         import redis
 
-        name = f"{self.root}.{hashlib.sha256(namespace.encode()).hexdigest()[:16]}"
+        name = self._name_index(namespace)
         if namespace in self.ready:
             return name
         with self._map_errors():
@@ -436,7 +452,7 @@ class Redis:
                 command += ["DISTANCE_METRIC", DISTANCES[self.spec.metric], "M", str(options.m)]
                 command += ["EF_CONSTRUCTION", str(options.ef_construction), "EF_RUNTIME", str(options.ef_runtime)]
                 command += ["t", "TAG", "SEPARATOR", " ", "CASESENSITIVE", "o", "NUMERIC"]
-                command += [word for slot in range(self.most) for word in (f"x{slot}", "NUMERIC")]
+                command += [word for slot in range(self.slots.most) for word in (f"x{slot}", "NUMERIC")]
                 try:
                     self.client.execute_command(*command)
                 except redis.ResponseError as error:
@@ -458,35 +474,10 @@ class Redis:
             time.sleep(pause)
             pause = min(2 * pause, 0.25)
 
-    def _fields(self, flats: Sequence[FlatMetadata], texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the fields of a hash that hold each row's metadata, for readers and for filters."""
-        new = {name for flat in flats for name in flat.numbers} - self.slots.keys()
-        if new and len(self.slots) < self.most:
-            with self._map_errors():
-                self._remember_slots(self.assign(keys=[f"{self.root}:slots"], args=[self.most, *sorted(new)]))
-        slots = self.slots
-        return [
-            {"m": text, "t": " ".join(flat.tags)}
-            | {slots[name]: repr(value) for name, value in flat.numbers.items() if name in slots}
-            for text, flat in zip(texts, flats, strict=True)
-        ]
-
-    def _remember_slots(self, answer: Sequence[bytes]) -> None:
-        self.slots = {name.decode(): f"x{int(slot)}" for name, slot in zip(answer[::2], answer[1::2], strict=True)}
-
     def _condition(self, where: Filter | None) -> tuple[Condition, bool]:
         """Return a filter as a condition on fields of the index, and whether it means the same."""
-        condition, same = flatten_filter(where)
-        missing = number_columns(condition) - self.slots.keys()
-        if missing:
-            with self._map_errors():
-                self._remember_slots(
-                    [part for pair in self.client.hgetall(f"{self.root}:slots").items() for part in pair]
-                )
-            missing -= self.slots.keys()
-        if missing and len(self.slots) >= self.most:
-            return TRUE, False
-        return readable(condition, self.slots), same
+        with self._map_errors():
+            return self.slots.condition(where)
 
     def _map_errors(self, *, opening: bool = False) -> AbstractContextManager[None]:
         return map_errors(self.address, opening=opening, collection="" if opening else self.spec.collection)

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["ASSIGN", "CHANGE", "REMOVE"]
+__all__ = ["CHANGE", "REMOVE"]
 
-ASSIGN = """
-local held = redis.call('HLEN', KEYS[1])
-for place = 2, #ARGV do
-  if held < tonumber(ARGV[1]) and redis.call('HSETNX', KEYS[1], ARGV[place], held) == 1 then held = held + 1 end
-end
-return redis.call('HGETALL', KEYS[1])
-"""
-"""Gives a slot to each number that has none, as long as there are slots, and returns all of them."""
 CHANGE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))

@@ -6,7 +6,7 @@ length grows with every replacement and never shrinks; `b` is fixed at 0.5; and 
 
 A namespace called NAME has
 
-    NAME/w/TOKEN   postings, 12 bytes each: number of the document (40 bits), occurrences (24), length (32)
+    NAME/w/TOKEN   postings, 12 bytes each (`lexical/packed_postings.py`)
     NAME/tokens    the set of all tokens
     NAME/ids       the id by number, of the documents that count
     NAME/dead      numbers of documents that were replaced or removed, 8 bytes each
@@ -26,13 +26,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dizuo.vectors.lexical import K1, B, idf
+from dizuo.vectors.lexical.packed_postings import LITTLE_ENDIAN, numbers_of, pack, pages, score
 from dizuo.vectors.lexical.word_counts import count_words
+from dizuo.vectors.stores.redis.wire import execute_packed, pack_command
 
 __all__ = ["Words"]
 
-POSTING = np.dtype([("key", "<u8"), ("length", "<u4")])
-COUNT_BITS = 24
 AT_ONCE = 200
 """Records, or tokens, of one call of a script; Lua hands on some thousands of values at most."""
 KEEP = 5000
@@ -102,8 +101,9 @@ class Words:
         pipe.execute_command("EVALSHA", self.scripts[script].sha, len(keys), *keys, *args)
 
     def put(
-        self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any, watched: tuple[str, bytes]
-    ) -> None:
+        self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], texts: Any, watched: tuple[str, bytes],
+        packed: Sequence[bytes] | None,
+    ) -> None:  # fmt: skip
         """Replace records and write their words, in one transaction.
 
         Args:
@@ -112,11 +112,12 @@ class Words:
             rows: their fields.
             texts: their documents, an Arrow array.
             watched: a key, and the value that it has until all is written.
+            packed: the commands that write the records, where none of them has words.
 
         Raises:
             redis.WatchError: it has not; nothing is written.
         """
-        if texts.null_count == len(texts) and self._put_wordless(name, ids, rows, watched):
+        if packed is not None and self._put_wordless(name, ids, packed, watched):
             return
         with self.client.pipeline(transaction=True) as pipe:
             _watch(pipe, *watched)
@@ -124,9 +125,7 @@ class Words:
             self._queue_put(pipe, name, ids, rows, texts)
             pipe.execute()
 
-    def _put_wordless(
-        self, name: str, ids: Sequence[str], rows: Sequence[dict[str, Any]], watched: tuple[str, bytes]
-    ) -> bool:
+    def _put_wordless(self, name: str, ids: Sequence[str], packed: Sequence[bytes], watched: tuple[str, bytes]) -> bool:
         """Return whether records were replaced without a script, which they can be where no record has words yet.
 
         A script reads every value of a record once more: 30 µs of 240 (measured, 384 numbers).
@@ -138,12 +137,8 @@ class Words:
             _watch(pipe, *watched)
             if int(pipe.hget(f"{name}/stats", "documents") or 0):
                 return False
-            pipe.multi()
-            pipe.execute_command("DEL", *(f"{name}:{id}" for id in ids))
-            for id, fields in zip(ids, rows, strict=True):
-                pipe.execute_command("HSET", f"{name}:{id}", *(part for pair in fields.items() for part in pair))
             try:
-                pipe.execute()
+                execute_packed(pipe, [pack_command("DEL", *(f"{name}:{id}" for id in ids)), *packed])
             except redis.WatchError:
                 return False
         return True
@@ -156,11 +151,8 @@ class Words:
             number.to_bytes(8, "little") if length else b"" for number, length in enumerate(lengths, start=first)
         ]
         self._replace(pipe, name, ids, rows, numbers, lengths)
-        postings = np.empty(len(counted.rows), POSTING)
-        most = 2**COUNT_BITS - 1
-        postings["key"] = (counted.rows + first) << COUNT_BITS | np.minimum(counted.counts, most)
-        postings["length"] = counted.lengths[counted.rows]
-        data, ends = postings.tobytes(), (POSTING.itemsize * counted.starts).tolist()
+        postings = pack(counted, np.arange(first, first + len(rows)), LITTLE_ENDIAN)
+        data, ends = postings.tobytes(), (postings.itemsize * counted.starts).tolist()
         for start in range(0, len(counted.words), AT_ONCE):
             args: list[Any] = [f"{name}/w/"]
             for place, word in enumerate(counted.words[start : start + AT_ONCE], start=start):
@@ -193,22 +185,18 @@ class Words:
         for token in tokens:
             pipe.get(f"{name}/w/{token}")
         (documents, total), dead, *held = pipe.execute()
-        numbers, scores = _scores(int(documents or 0), int(total or 0), dead, held)
-        order = np.argsort(-scores, kind="stable")
-        start = 0
-        while start < len(order):
-            stop = min(start + page, len(order))
-            while (
-                stop < len(order) and scores[order[stop]] == scores[order[stop - 1]]
-            ):  # documents of equal score are sorted by id, so they must be in one page
-                stop += 1
-            rows = order[start:stop]
+        numbers, scores = score(
+            [np.frombuffer(value or b"", LITTLE_ENDIAN) for value in held],
+            np.frombuffer(dead or b"", "<i8"),
+            documents=int(documents or 0),
+            tokens=int(total or 0),
+        )
+        for rows in pages(scores, page):
             ids = self.client.hmget(f"{name}/ids", [int(number).to_bytes(8, "little") for number in numbers[rows]])
             hits = [
-                (id.decode(), score) for id, score in zip(ids, scores[rows].tolist(), strict=True) if id is not None
+                (id.decode(), value) for id, value in zip(ids, scores[rows].tolist(), strict=True) if id is not None
             ]
             yield sorted(hits, key=lambda hit: (-hit[1], hit[0]))
-            start, page = stop, min(4 * page, 10_000)
 
     def compact_if_worth(self, name: str) -> None:
         """Compact if the dead are more than the living."""
@@ -224,7 +212,7 @@ class Words:
         dead = self.client.get(f"{name}/dead")
         if not dead:
             return
-        numbers = np.frombuffer(dead, "<u8")
+        numbers = np.frombuffer(dead, "<i8")
         part: list[bytes] = []
         for token in self.client.sscan_iter(f"{name}/tokens", count=500):
             part.append(token)
@@ -236,7 +224,7 @@ class Words:
         if self._compact(name, part, numbers):
             self.scripts[FORGET](keys=[f"{name}/dead"], args=[dead])
 
-    def _compact(self, name: str, tokens: list[bytes], dead: NDArray[np.uint64]) -> bool:
+    def _compact(self, name: str, tokens: list[bytes], dead: NDArray[np.int64]) -> bool:
         import redis
 
         if not tokens:
@@ -248,8 +236,8 @@ class Words:
                 values = pipe.mget(keys)
                 pipe.multi()
                 for key, token, value in zip(keys, tokens, values, strict=True):
-                    rows = np.frombuffer(value or b"", POSTING)
-                    living = rows[~np.isin(rows["key"] >> COUNT_BITS, dead)]
+                    rows = np.frombuffer(value or b"", LITTLE_ENDIAN)
+                    living = rows[~np.isin(numbers_of(rows), dead)]
                     if not len(living):
                         pipe.delete(key)
                         pipe.srem(f"{name}/tokens", token)
@@ -279,28 +267,3 @@ def _watch(pipe: Any, key: str, value: bytes) -> None:
     pipe.watch(key)
     if pipe.get(key) != value:
         raise redis.WatchError(key)
-
-
-def _scores(
-    documents: int, total: int, dead: bytes | None, held: Sequence[bytes | None]
-) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-    """Return the numbers and scores of all documents in these postings."""
-    gone = np.frombuffer(dead or b"", "<u8")
-    numbers, shares = [], []
-    for value in held:
-        rows = np.frombuffer(value or b"", POSTING)
-        number = rows["key"] >> COUNT_BITS
-        if len(gone):
-            living = ~np.isin(number, gone)
-            rows, number = rows[living], number[living]
-        if not len(rows):
-            continue
-        count = (rows["key"] & (2**COUNT_BITS - 1)).astype(np.float64)
-        norm = K1 * (1 - B) + K1 * B / (total / documents) * rows["length"]
-        numbers.append(number)
-        shares.append(idf(documents, len(rows)) * (K1 + 1) * count / (count + norm))
-    if not numbers:
-        return np.empty(0, np.uint64), np.empty(0)
-    unique, inverse = np.unique(np.concatenate(numbers), return_inverse=True)
-    # Shares are added in the order of the tokens, so equal documents get equal sums.
-    return unique.astype(np.uint64), np.bincount(inverse, np.concatenate(shares), len(unique)).astype(np.float64)
