@@ -99,7 +99,7 @@ $(RUN): | $(VENV)/bin/python
 	   $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=4)' "$(TORCH_INDEX)/" 2>/dev/null; \
 	then index="--extra-index-url $(TORCH_INDEX)"; fi; \
 	$(PIP) install $$index -c constraints.txt torch
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e ".[train,vectors,documents,lancedb]"
 	@touch $@
 
 $(DEV): $(RUN)

@@ -1,11 +1,7 @@
 """Write docs/reference from the code: recipes from the options, the command line from `--help`, the tables of vector
 stores from their options and from the conformance suite's results (`reference/vectors.json`, see `vectors_page`), the
-<<<<<<< HEAD
-table of memory from its measurements (`memory_page.py`), and the pictures of docs/concepts (`pictures.py`).
-=======
-training methods with what was tried (`reference/methods.json`, see `methods_page.py`), and the pictures of
-docs/concepts (`pictures.py`).
->>>>>>> claims15
+table of memory from its measurements (`reference/memory.json`, see `memory_page.py`), the training methods with what
+was tried (`reference/methods.json`, see `methods_page.py`), and the pictures of docs/concepts (`pictures.py`).
 
 `make docs` runs it; a test runs `pages()` and compares.
 """
@@ -36,12 +32,8 @@ def pages() -> dict[str, str]:
     return {
         "recipe.md": recipe_page(),
         "cli.md": cli_page(),
-<<<<<<< HEAD
         "memory.md": memory_page.page(),
-        "methods.md": methods_page.page(_rows),
-=======
         "methods.md": methods_page.page(_rows, json.loads((HERE / "methods.json").read_text("utf-8"))),
->>>>>>> claims15
         "vectors.md": vectors_page(),
     }
 

@@ -278,7 +278,7 @@ WALKS = (
                 ),
             ),
             Band("vectors", (_stop("vectors/vector_store.py", "upsert: a point per chunk, positions as metadata"),)),
-            Band("any of the nine databases: NAME.about and NAME.g1"),
+            Band("any of the ten databases: NAME.about and NAME.g1"),
             Band(
                 "vectors.knowledge",
                 (

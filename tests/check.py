@@ -42,8 +42,8 @@ QUICK = {
         "tests/evaluation/test_metrics.py",
         "tests/evaluation/test_rows.py",
     ),
-    "languages": ("tests/languages",),
     "machine": ("tests/machine/test_machine.py",),
+    "languages": ("tests/languages",),
     "models": (
         "tests/models/test_inspecting.py",
         "tests/models/test_listing.py",

@@ -10,8 +10,6 @@ import pytest
 
 from dizuo.redaction import memory
 
-os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
-
 REQUIRE = bool(os.environ.get("DIZUO_REQUIRE_OTHERS"))
 """Whether a test that is skipped has failed: `make test-others` has installed what these tests need."""
 
@@ -40,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from dizuo.testing.vectors import table
 
         config.pluginmanager.register(table)
+
+
+os.environ["DIZUO_LANG"] = "en"  # whatever the locale of this machine; tests of Chinese say so
 
 
 @pytest.fixture(autouse=True)

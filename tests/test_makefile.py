@@ -34,3 +34,10 @@ def test_a_moved_environment_is_made_anew_and_one_in_its_place_is_kept(tmp_path:
     assert f"was made in another folder ({first.resolve() / '.venv'}); making it anew" in make(tmp_path / "moved")
     assert not (tmp_path / "moved" / ".venv").exists()
     assert "another folder" not in make(tmp_path / "moved")
+
+
+def test_the_readmes_install_line_is_what_make_installs() -> None:
+    line = 'pip install -e ".[train,vectors,documents,lancedb]"'
+    for name in ("README.md", "README.zh-CN.md"):
+        assert f"$ {line}\n" in (ROOT / name).read_text("utf-8")
+    assert "-e " + line.partition("-e ")[2] in (ROOT / "Makefile").read_text("utf-8")

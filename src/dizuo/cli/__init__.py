@@ -139,6 +139,8 @@ def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
         sys.stderr.close()
         return 141
     except Exception as error:
+        if isinstance(error, ImportError) and (missing := _missing(error)):
+            return _say(missing, status=1)
         if debug:
             with redact_errors():
                 raise
@@ -146,6 +148,13 @@ def _answer(call: Callable[[], Any], *, debug: bool, recipe: bool) -> int:
 
         return _say(report(error), status=1)
     return result if isinstance(result, int) else 0
+
+
+def _missing(error: ImportError) -> str:
+    """Return what to install where an import failed for want of a package of an extra, or an empty text."""
+    from dizuo import packages
+
+    return str(packages.explain(error, purpose="this command") or "")
 
 
 def _say(message: str, *, hint: str | None = None, status: int) -> int:

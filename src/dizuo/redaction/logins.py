@@ -29,8 +29,10 @@ _NAMES = re.compile(
 )
 _MISSPELT = ("password", "passphrase", "api_key", "apikey", "secret_key")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_BEGINNING = re.compile(rf"(?:^|(?<=[=\s'\"]))(?:[\w-]+:(?=https?://))?{_SCHEME.pattern}")
+"""Where an address begins: also behind `--model=`, and behind the kind of a model, as in `openai:http://host`."""
 _OPTION = re.compile(r"\?([A-Za-z_][\w.-]*)=")
-_PLACE = re.compile(r"(?:\[[^\]\s@/]*\]|[\w.~%-]*)(?::\d+)?(?:[/?#]|$)")
+_PLACE = re.compile(r"(?:\[[^\]\s@/]*\]|(?:[\w.-]|%[0-9A-Fa-f]{2})*)(?::\d+)?(?:[/?#]|$)")
 """A host with its port, and what may follow them."""
 _ENDPOINT = re.compile(r"(?:\[[^\]\s@/]*\]|[\w.~%-]*)(?::\d{1,5})?(?:/|\?[A-Za-z_][\w.-]*=|$)")
 """The same, where nothing before it is left out: what follows a colon here may as well be a password."""
@@ -118,7 +120,7 @@ def hide_logins(text: str) -> None:
     """
     from urllib.parse import unquote
 
-    scheme = re.search(rf"(?:^|(?<=[=\s'\"])){_SCHEME.pattern}", text)  # behind `--model=`, too
+    scheme = _BEGINNING.search(text)
     rest = text[scheme.end() :] if scheme else text
     login, at, place = rest.rpartition("@")
     if at and scheme and ":" in login and _PLACE.match(place) is None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dizuo import engines
+from dizuo import engines, packages
 from dizuo.engines import EngineOptions
 from dizuo.events import Finished, Started, Watcher, ignore
 from dizuo.serving.bundle import files as bundles
@@ -48,6 +48,7 @@ def find_bundle(name: str | Path) -> NamedBundle:
     return NamedBundle(release.name, str(release), bundle)
 
 
+@packages.needs("serving a model")
 def open_named(name: str | Path, *, options: EngineOptions | None = None, watch: Watcher = ignore) -> Service:
     """Return the service of a registered name or a bundle folder; the caller closes it."""
     return load_service(find_bundle(name), options=options, watch=watch)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dizuo import data as datasets
-from dizuo import evaluation
+from dizuo import evaluation, packages
 from dizuo.artifacts import digest_file, digest_tree, parse, write_json
 from dizuo.data import Dataset
 from dizuo.errors import DizuoError, ServingError
@@ -30,6 +30,7 @@ __all__ = ["deploy", "deploy_step", "deploy_work", "why_deploy"]
 
 
 @hints_for_python
+@packages.needs("deployment")
 def deploy(
     run: Run,
     *,

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from dizuo import data as datasets
+from dizuo import packages
 from dizuo import recipe as recipes
 from dizuo.errors import DizuoError
 from dizuo.events import Note, Watcher
@@ -22,6 +23,7 @@ from dizuo.training.planning.plan import Plan
 __all__ = ["addresses_of", "diagnose"]
 
 
+@packages.needs("the self-test of a recipe")
 def diagnose(
     recipe: Recipe | str | Path,
     *,

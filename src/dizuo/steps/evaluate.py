@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo import data as datasets
+from dizuo import packages
 from dizuo.artifacts import digest_tree
 from dizuo.data import Dataset, Split
 from dizuo.evaluation import Report
@@ -24,6 +25,7 @@ __all__ = ["check_evaluation", "evaluate", "evaluate_step", "evaluate_work"]
 
 
 @hints_for_python
+@packages.needs("evaluation")
 def evaluate(
     run: Run,
     data: Dataset | Split,

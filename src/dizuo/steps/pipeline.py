@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from dizuo import packages
 from dizuo import recipe as recipes
 from dizuo.artifacts import find, parse
 from dizuo.artifacts.writing import check_place
@@ -84,10 +85,13 @@ def run(
 
     Raises:
         RecipeError: with every wrong field.
+        MissingPackage: what trains models is not installed.
         DizuoError: what the steps raise.
     """
     if not isinstance(recipe, Recipe):
         recipe = recipes.read(recipe, strict=False)
+    if until not in ("select", "prepare"):
+        packages.require(*packages.TRAIN, purpose="running a recipe")
     wanted = ("prepare",) if until == "prepare" else recipes.SECTIONS[: recipes.SECTIONS.index(until) + 1]
     settings = bind(recipe, needs=_needs(wanted))
     _check_addresses(settings, wanted=wanted)

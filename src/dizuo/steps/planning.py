@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dizuo import data as datasets
-from dizuo import evaluation, training
+from dizuo import evaluation, packages, training
 from dizuo import recipe as recipes
 from dizuo.data import Dataset
 from dizuo.events import Note, Watcher
@@ -74,6 +74,7 @@ class RecipePlan:
     """The sequences of a few training rows, in pieces that are trained or are not."""
 
 
+@packages.needs("planning a training")
 def plan(
     recipe: Recipe | str | Path,
     *,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dizuo import packages
 from dizuo.artifacts import write_json
 from dizuo.errors import ModelError
 from dizuo.events import Watcher, ignore
@@ -38,6 +39,7 @@ class Comparison:
 
 
 @hints_for_python
+@packages.explains("reading a model")
 def select(address: str | Path, *, watch: Watcher = show) -> ModelSpec:
     """Return the facts about a model, fetched and converted once where it has to be.
 
@@ -54,6 +56,7 @@ def select(address: str | Path, *, watch: Watcher = show) -> ModelSpec:
     return inspect(address, watch=watch)
 
 
+@packages.needs("probing models")
 def compare(addresses: Sequence[str], recipe: Recipe, *, sample: int = 100, watch: Watcher = show) -> Comparison:
     """Return how candidates do on the recipe's data before any training, and which of them to take.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dizuo import packages
 from dizuo.artifacts import write_json
 from dizuo.data import Dataset
 from dizuo.events import Watcher, ignore
@@ -25,6 +26,7 @@ __all__ = ["train", "train_step", "train_work"]
 
 
 @hints_for_python
+@packages.needs("training")
 def train(
     model: ModelSpec,
     data: Dataset,

@@ -1,4 +1,4 @@
-"""Vectors on nine databases, with one meaning on all of them.
+"""Vectors on ten databases, with one meaning on all of them.
 
     store = dizuo.connect("lancedb://./index", dim=384)
     store.upsert(Point(id, vector, {"lang": "zh"}, text) for …)

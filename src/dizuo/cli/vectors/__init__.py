@@ -10,10 +10,11 @@ __all__ = ["COMMANDS", "command"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("sync", "Bring a folder of documents into a knowledge base; only changes are embedded."),
+    "change-embedder": ("changing", "Embed a knowledge base anew with another model, and take it if it finds as much."),
     "info": ("info", "Show what a store is: engine, index, counts, what it can do."),
-    "search": ("search", "Search by words, by a vector, by a text through an embedder, or for the like of a record."),
-    "copy": ("copy", "Copy a store into another, of any engine, and verify it."),
-    "export": ("export", "Write a store as Parquet files with a manifest."),
+    "search": ("search", "Search a knowledge base, or vectors by words, by a vector, or for the like of a record."),
+    "copy": ("copy", "Copy a store or a knowledge base into another database, and verify it."),
+    "export": ("export", "Write a store or a knowledge base as Parquet files with a manifest."),
     "import": ("importing", "Read an export, or anybody's Parquet files with vectors."),
     "bench": ("bench", "Measure databases side by side on one's own data."),
     "optimize": ("optimize", "Compact a store and build its index where the size asks for one."),

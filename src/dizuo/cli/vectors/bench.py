@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dizuo.cli.flags import JSON, flags
-from dizuo.cli.vectors.opening import COLLECTION
+from dizuo.cli.vectors.opening import COLLECTION, DEFAULT
 
 __all__ = ["command"]
 
@@ -26,7 +26,7 @@ __all__ = ["command"]
 @flags(COLLECTION, JSON)
 def command(
     urls: tuple[str, ...], data: str | None, rows: int | None, dim: int, metric: str | None, k: int, queries: int,
-    concurrency: str, seconds: float, force_index: bool, no_raw: bool, out: str, collection: str, as_json: bool,
+    concurrency: str, seconds: float, force_index: bool, no_raw: bool, out: str, collection: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Measure databases on the same rows: build time, size, memory, latency under load, recall with filters.
 
@@ -41,7 +41,7 @@ def command(
     levels, folder = _levels(concurrency), check_place(out)
     with watching(as_json=as_json) as watch:
         result = benchmark(
-            urls, data=data, collection=collection, rows=rows, dim=dim, metric=metric,  # type: ignore[arg-type]
+            urls, data=data, collection=collection or DEFAULT, rows=rows, dim=dim, metric=metric,  # type: ignore[arg-type]
             k=k, queries=queries, concurrency=levels, seconds=seconds, force_index=force_index, raw=not no_raw,
             watch=watch,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`dizuo vectors import`: an export, or anybody's Parquet files with vectors."""
+"""`dizuo vectors import`: an export of a collection or a knowledge base, or anybody's Parquet files with vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from dizuo.cli.flags import JSON, flags
-from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, opened
+from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, opened, options_of
 
 if TYPE_CHECKING:
     from dizuo.vectors.moving.dumps import Layout
@@ -28,10 +28,13 @@ COLUMNS = ("vector", "id", "document", "metadata")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows that are no records, and name them.")
 @flags(COLLECTION, NAMESPACE, LEXICAL, JSON)
 def command(
-    url: str, paths: tuple[str, ...], metric: str | None, columns: str | None, skip_bad: bool, collection: str,
+    url: str, paths: tuple[str, ...], metric: str | None, columns: str | None, skip_bad: bool,
+    collection: str | None,
     namespace: str, lexical: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Read the folder of an export, or Parquet files of anybody's, into a store, which is made where it is not there.
+
+    An export of a knowledge base becomes one again.
 
     Every record is verified by its digest. An import that was stopped goes on when it is called again. Of rows with the
     same id the last one counts. A row with NaN, without an id or with a vector of another length stops the import,
@@ -39,9 +42,21 @@ def command(
     """
     from dizuo.cli.render import emit, line, number, watching
     from dizuo.vectors import import_parquet
+    from dizuo.vectors.knowledge.moving import import_base, read_exported
     from dizuo.vectors.moving.importing import read_shape
 
     layout = _layout(columns)
+    if len(paths) == 1 and layout is None and read_exported(paths[0]) is not None:
+        with watching(as_json=as_json) as watch:
+            moved = import_base(paths[0], url, name=collection, watch=watch, **options_of(lexical))
+        if as_json:
+            emit(moved)
+        else:
+            line(
+                f"the knowledge base {moved.name!r} is in {url}: {number(moved.documents)} documents, "
+                f"{number(moved.chunks)} chunks, of {moved.embedder}"
+            )
+        return
     dim, own = read_shape(paths, layout=layout)
     store = opened(url, collection=collection, namespace=namespace, lexical=lexical, dim=dim, metric=metric or own)
     with store, watching(as_json=as_json) as watch:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dizuo.cli.flags import JSON, flags
-from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, opened
+from dizuo.cli.vectors.opening import COLLECTION, LEXICAL, NAMESPACE, open_store_or_base
 
 if TYPE_CHECKING:
     from dizuo.vectors import Info
+    from dizuo.vectors.knowledge.holding import Held
 
 __all__ = ["command"]
 
@@ -18,15 +19,27 @@ __all__ = ["command"]
 @click.command(name="info")
 @click.argument("url", metavar="URL")
 @flags(COLLECTION, NAMESPACE, LEXICAL, JSON)
-def command(url: str, collection: str, namespace: str, lexical: str | None, as_json: bool) -> None:
-    """Show engine and version, dimension, metric, counts, index, and what the engine can do."""
-    from dizuo.cli.render import emit, heading, number, pairs, table
+def command(url: str, collection: str | None, namespace: str, lexical: str | None, as_json: bool) -> None:
+    """Show engine and version, dimension, metric, counts, index, and what the engine can do.
 
-    with opened(url, collection=collection, namespace=namespace, lexical=lexical, create=False) as store:
+    Of a knowledge base also its embedder, the size of its chunks, and the number of its documents.
+    """
+    from dizuo.cli.render import emit, heading, number, pairs, table
+    from dizuo.vectors.knowledge.holding import Held
+
+    base: dict[str, Any] = {}
+    with open_store_or_base(url, collection=collection, namespace=namespace, lexical=lexical) as store:
+        if isinstance(store, Held):
+            base = _facts_of(store)
+            store = store.chunks
         info = store.info()
     if as_json:
-        emit(facts(info))
+        emit({**facts(info), **({"knowledge_base": base} if base else {})})
         return
+    if base:
+        pairs([(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value)
+               for name, value in base.items()])  # fmt: skip
+        heading("its chunks")
     engine = info.engine
     index = (
         f"{engine.index}, {number(engine.indexed_rows)} rows" if engine.index != "none" else "none: all are compared"
@@ -46,6 +59,14 @@ def command(url: str, collection: str, namespace: str, lexical: str | None, as_j
         )
     heading("capabilities")
     pairs([(name, _said(value, info.capabilities.notes.get(name))) for name, value in capabilities(info).items()])
+
+
+def _facts_of(base: Held) -> dict[str, Any]:
+    head = base.head
+    return {
+        "knowledge_base": base.name, "documents": len(base.documents()), "embedder": head.embedder,
+        "chunk_size": head.size, "overlap": head.overlap, "generation": head.generation,
+    }  # fmt: skip
 
 
 def capabilities(info: Info) -> dict[str, Any]:

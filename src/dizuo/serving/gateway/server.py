@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from dizuo import packages
 from dizuo.engines import EngineOptions
 from dizuo.errors import ServingError
 from dizuo.events import Note, Watcher, ignore
@@ -21,6 +22,7 @@ from dizuo.serving.service import Service
 __all__ = ["serve"]
 
 
+@packages.needs("serving a model")
 def serve(name: str | Path, *, options: ServeOptions | None = None, watch: Watcher = ignore) -> None:
     """Serve a model until SIGINT or SIGTERM; requests that are running then may end within `options.drain`.
 

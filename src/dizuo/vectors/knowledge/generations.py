@@ -8,18 +8,21 @@ current, and a call that writes reads it once more when it is done.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from dizuo.errors import VectorError
+from dizuo.vectors.connecting.connect import connect
 from dizuo.vectors.points import Point
-from dizuo.vectors.protocol.errors import CollectionGone
+from dizuo.vectors.protocol.errors import CollectionGone, NoCollection
 from dizuo.vectors.vector_store import VectorStore
 
 __all__ = [
     "Head",
     "Record",
     "Superseded",
+    "check_orphans",
     "read_head",
     "read_records",
     "reads_current",
@@ -54,6 +57,24 @@ def read_head(about: VectorStore) -> Head | None:
 def write_head(about: VectorStore, head: Head) -> None:
     """Make a generation the current one: one record, replaced as a whole."""
     about.upsert(Point("head", [1.0], {name: getattr(head, name) for name in Head.__slots__}))
+
+
+def check_orphans(url: str, name: str, options: Mapping[str, Any]) -> None:
+    """Refuse to make a knowledge base where chunks of its name are, as where only these were copied: whose are they?
+
+    Raises:
+        VectorError: there are such chunks.
+    """
+    try:
+        with connect(url, collection=f"{name}.g1", create=False, **options) as chunks:
+            count = chunks.count()
+    except NoCollection:
+        return
+    if count:
+        raise VectorError(
+            f"{count:,} chunks of a knowledge base {name!r} are there, and nothing says which embedder made them",
+            hint=f"copy the whole knowledge base (dizuo vectors copy), or remove the collection {name + '.g1'!r}",
+        )
 
 
 def read_records(records: VectorStore) -> dict[str, Record]:

@@ -37,6 +37,7 @@ from dizuo.vectors.knowledge.generations import (
     Head,
     Record,
     Superseded,
+    check_orphans,
     read_head,
     read_records,
     reads_current,
@@ -62,6 +63,7 @@ from dizuo.vectors.knowledge.syncing import (
     list_candidates,
     warn_of_unread,
 )
+from dizuo.vectors.knowledge.unknown_tokens import UnknownTokens
 from dizuo.vectors.points import Hit, Point
 from dizuo.vectors.protocol.errors import CollectionGone
 from dizuo.vectors.rerankers import Reranker, reorder
@@ -91,6 +93,7 @@ class KnowledgeBase:
         """The address without user and password; `address` is as it was given."""
         self.chunks = self.open_generation(head)
         self.records = self.about.namespace(f"g{head.generation}")
+        self.unknown = UnknownTokens()
         self.current = True
         """Whether it says that it is the current one; not so one that is about to become it."""
 
@@ -117,7 +120,8 @@ class KnowledgeBase:
             options: of `connect`, such as `lexical=…`.
 
         Raises:
-            VectorError: it was made with another embedder or other sizes, or an argument is not what it must be.
+            VectorError: it was made with another embedder or other sizes, an argument is not what it must be, or there
+                are chunks of that name and nothing that says which embedder made them.
         """
         check_opening(embedder, name, size, overlap, options)
         if isinstance(url, str) and url.rstrip("/") == "memory:":
@@ -127,6 +131,7 @@ class KnowledgeBase:
         try:
             held = read_head(about)
             if held is None:
+                check_orphans(url, name, options)
                 write_head(about, wanted)
                 held = read_head(about) or wanted
         finally:
@@ -388,6 +393,7 @@ class KnowledgeBase:
                 written += write()
             watch(Progress("sync", len(seen), None, "documents", rate=len(seen) / max(1e-9, time.monotonic() - began)))
         written += write()
+        self.unknown.warn(self.embedder, watch)
         gone = self._find_gone(known, seen, listing, fail) if prune else []
         if not remove_all:
             check_removals([source for source, (whole, _) in known.items() if whole], gone, where="what was given")
@@ -439,7 +445,9 @@ class KnowledgeBase:
         """
         self._write_records([(document.source, "", 0) for document, *_ in waiting])
         rows = [(document, version, n, chunk) for document, version, own in waiting for n, chunk in enumerate(own)]
-        vectors = self.embedder.embed([chunk.text for *_, chunk in rows], watch=watch)
+        texts = [chunk.text for *_, chunk in rows]
+        vectors = self.embedder.embed(texts, watch=watch)
+        self.unknown.add(self.embedder, texts)
         points = (
             make_point(document, chunk, n, version, vector)
             for (document, version, n, chunk), vector in zip(rows, vectors, strict=True)

@@ -99,13 +99,15 @@ class LexicalSidecar:
                 (self._writers / self._token).unlink(missing_ok=True)
                 self._alive = None
 
-    def begin(self, namespace: str, ids: Iterable[str] = (), *, whole: bool = False) -> Write:
+    def begin(self, namespace: str, ids: Iterable[str] = (), *, whole: bool = False, wordless: bool = False) -> Write:
         """Mark ids as being written, and return the write, to be used in a `with` block around that of the database.
 
         Args:
             namespace: of these ids.
             ids: what the database is about to upsert or delete.
             whole: the whole namespace is about to be dropped.
+            wordless: nothing that is about to be written has a text. Where nothing that is there has one either, a mark
+                that is lost with the power is not missed, and its transaction does not wait for the disk.
 
         Raises:
             VectorError: another writer has held one of the ids for longer than `patience`.
@@ -114,8 +116,12 @@ class LexicalSidecar:
         wanted = None if whole else frozenset(given)
         give_up = time.monotonic() + self.patience
         owner = f"{self._token}:{next(self._numbers)}"
+        durable = not wordless or self._has_texts(namespace)
         while True:
-            with self._transaction(durable=True) as connection:
+            with self._transaction(durable=durable) as connection:
+                if not durable and sidecar_tables.has_texts(connection, namespace):  # written since it was looked up
+                    durable = True
+                    continue
                 busy = self._take_over(connection, namespace, wanted)
                 if busy is None:
                     self._announce()
@@ -130,6 +136,10 @@ class LexicalSidecar:
                     hint="let the other writer finish, or end it: what it leaves is repaired",
                 )
             time.sleep(_POLL)
+
+    def _has_texts(self, namespace: str) -> bool:
+        with self._reading() as connection:
+            return sidecar_tables.has_texts(connection, namespace)
 
     def upsert(self, namespace: str, documents: Mapping[str, str | None]) -> None:
         """Replace texts, for callers that have no database; None removes one."""

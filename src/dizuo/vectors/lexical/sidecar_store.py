@@ -69,9 +69,10 @@ class WithSidecar:
             raise
 
     def upsert(self, namespace: str, block: Block, *, wait: bool) -> None:
-        with self.words.begin(namespace, block.ids) as write:
+        texts = block.documents_arrow
+        with self.words.begin(namespace, block.ids, wordless=texts.null_count == len(block)) as write:
             self.inner.upsert(namespace, block, wait=wait)
-            write.commit_columns(block.ids, block.documents_arrow)
+            write.commit_columns(block.ids, texts)
 
     def set_metadata(self, namespace: str, block: Block) -> int:
         return self.inner.set_metadata(namespace, block)

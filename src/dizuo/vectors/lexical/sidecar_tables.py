@@ -34,7 +34,17 @@ from dizuo.vectors.lexical.word_counts import count_words
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT", "SCHEMA", "Scores", "document_frequency", "drop_namespace", "find_namespace", "put", "scores"]
+__all__ = [
+    "FORMAT",
+    "SCHEMA",
+    "Scores",
+    "document_frequency",
+    "drop_namespace",
+    "find_namespace",
+    "has_texts",
+    "put",
+    "scores",
+]
 
 FORMAT = f"{TOKENIZER} segments-1"
 SCHEMA = """
@@ -141,6 +151,12 @@ def document_frequency(connection: sqlite3.Connection, name: str, token: str) ->
         return 0
     numbers, _ = find_postings(connection, namespace, token)
     return int(np.count_nonzero(held_documents.read_lengths(connection, namespace, numbers)[numbers]))
+
+
+def has_texts(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether a namespace has a document, be it without a token."""
+    row = connection.execute("SELECT rows FROM namespaces WHERE name = ?", (name,)).fetchone()
+    return row is not None and row[0] > 0
 
 
 def find_namespace(connection: sqlite3.Connection, name: str) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dizuo.errors import VectorError
 from dizuo.vectors.lexical.tokenizer import TOKENIZER
+from dizuo.vectors.protocol.errors import NoCollection
 from dizuo.vectors.scores import METRICS, Metric
 
 __all__ = ["CollectionRequest", "CollectionSpec"]
@@ -63,12 +64,12 @@ class CollectionRequest:
         """Return the spec of a collection that is about to be made. Its metric is cosine unless another is asked for.
 
         Raises:
-            VectorError: it may not be made, or its dimension is not known.
+            NoCollection: it may not be made, or its dimension is not known.
         """
         if not self.create:
-            raise VectorError(f"there is no collection {self.collection!r}", hint="check the name, or use create=True")
+            raise NoCollection(f"there is no collection {self.collection!r}", hint="check the name, or use create=True")
         if self.dim is None:
-            raise VectorError(
+            raise NoCollection(
                 f"there is no collection {self.collection!r} yet", hint="give dim=… to make it (and metric=…)"
             )
         return CollectionSpec(self.collection, self.dim, self.metric or "cosine")

@@ -7,6 +7,7 @@
     │   └── Transient   the same call may work in a moment (429, 503, a timeout): `VectorStore` tries again
     ├── Denied          wrong user, password or key
     ├── RowErrors       some rows of a batch failed and the others are in; by id
+    ├── NoCollection    there is none of that name, and it was not to be made
     ├── CollectionGone  the collection was dropped or made anew since it was opened
     └── Forked          the store was opened before this process was forked
 
@@ -23,6 +24,7 @@ __all__ = [
     "CollectionGone",
     "Denied",
     "Forked",
+    "NoCollection",
     "Refused",
     "RowErrors",
     "Transient",
@@ -90,6 +92,10 @@ class RowErrors(VectorError):
         self.written = written
         plural = "row was" if len(self.rows) == 1 else "rows were"
         super().__init__(f"{len(self.rows):,} {plural} not stored", details=list_rows(self.rows))
+
+
+class NoCollection(VectorError):
+    """There is no collection of that name, or no folder that it could be in, and it was not to be made."""
 
 
 class CollectionGone(VectorError):

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from dizuo import packages
 from dizuo.errors import VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.plugins import Kind, check_fields
@@ -98,9 +99,11 @@ def open_reranker(address: str, *, watch: Watcher = ignore, **options: object) -
         with redact_errors():
             return kind.open(rest, bound, watch)
     except ImportError as error:
-        if not kind.package:
-            raise
         purpose = f"the reranker {name.replace('_', '-')}"
+        if not kind.package:
+            if missing := packages.explain(error, purpose=purpose):
+                raise missing from error
+            raise
         raise explain_import_error(error, kind.package, purpose=purpose, install=kind.extra) from error
 
 

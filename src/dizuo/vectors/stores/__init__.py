@@ -10,6 +10,7 @@
     pinecone         the service
     postgresql       a server with pgvector
     redis            a server with the search module
+    sqlite           a file in a folder; the default where LanceDB is not installed
 
 A store is written in one file that ends in a `Database`; `dizuo.vectors.protocol.store` says what its methods must do:
 

@@ -130,7 +130,8 @@ class Words(Opening):
     @pytest.mark.exhaustive
     @pytest.mark.timeout(3600)
     def test_words_after_500_random_histories_are_those_of_a_fresh_index(self, connect: Connect) -> None:
-        self.check_histories(self.with_words(connect), 500, first=1000)
+        for first in range(1000, 1500, 50):  # in a new collection: what was written before slows some databases down
+            self.check_histories(self.with_words(connect), 50, first=first)
 
     def test_words_do_not_change_with_what_other_namespaces_hold(self, connect: Connect) -> None:
         store = self.with_words(connect)

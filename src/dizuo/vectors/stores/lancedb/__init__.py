@@ -113,7 +113,9 @@ def open_store(url: Url, request: CollectionRequest, options: Options) -> Store:
             raise VectorError(f"the folder {place} cannot be used: {error.strerror}") from None
         lock = FileLock(Path(place) / f".{table_name}.lock", thread_local=False)
     database = lancedb.connect(place, read_consistency_interval=datetime.timedelta(0))
-    with lock, map_errors(place):
+    may_make = request.create and request.dim is not None
+    # Where nothing can be made the folder stays as it is: an empty one gets no lock file.
+    with lock if may_make or options.hot else nullcontext(), map_errors(place):
         held = min(find_generations(table_name, _list_tables(database)), default=None)
         table = None if held is None else database.open_table(held)
         if table is not None:
