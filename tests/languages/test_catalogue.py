@@ -29,7 +29,8 @@ KEPT = {
     "line diagonal",
     # commands, names, units, and what is sent to servers
     "Missing argument 'RECIPE'.", "Range", "bytes=0-{}", '{"name": {}, "arguments": {}}', "{} of {}", "at {}",
-    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', 'pip install "{}=={}"', "--alias {}", "--set {}", "--set train.", "name: {}",
+    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', 'pip install "{}=={}"', "--alias {}", "--set {}",
+    "--set train.", "name: {}",
     "name: x", "id", "p", "chrF", "report.json", "{} ms",
     # written to files and help, which are English
     "Base model: {} ({})", "Licence: {}",
