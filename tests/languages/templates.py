@@ -132,7 +132,11 @@ def _is_drawn(node: ast.AST) -> bool:
         return _name(node.func) in DRAWS
     if isinstance(node, ast.keyword):
         return node.arg in TITLES and isinstance(node.value, ast.Constant | ast.JoinedStr)
-    return isinstance(node, ast.Assign) and any(_name(target) in TITLES for target in node.targets)
+    return (
+        isinstance(node, ast.Assign)
+        and not isinstance(node.value, ast.Dict)
+        and any(_name(target) in TITLES for target in node.targets)
+    )
 
 
 def _name(node: ast.expr) -> str:

@@ -27,8 +27,10 @@ KEPT = {
     # styles and classes of a drawing
     "bold", "bold red", "bold green", "chart interval", "chart axis", "line tuned", "line tuned faint", "line held",
     "line diagonal",
-    # commands, names and units
-    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', "--alias {}", "--set {}", "--set train.", "name: {}",
+    # commands, names, units, and what is sent to servers
+    "Missing argument 'RECIPE'.", "Range", "bytes=0-{}", '{"name": {}, "arguments": {}}', "{} of {}", "at {}",
+    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', 'pip install "{}=={}"', "--alias {}", "--set {}",
+    "--set train.", "name: {}",
     "name: x", "id", "p", "chrF", "report.json", "{} ms",
     # written to files and help, which are English
     "Base model: {} ({})", "Licence: {}",

@@ -63,6 +63,8 @@ class Message:
 
     def fits(self, values: list[str]) -> bool:
         """Return whether the values are such that a template with little text of its own may have made this one."""
+        if len(values) == 1 and self.pieces[0].endswith(": ") and not self.pieces[1]:
+            return True  # a name with whatever belongs to it
         messages = self.messages()
         for number, value in enumerate(values):
             if number in messages or LIST.fullmatch(value):

@@ -38,7 +38,7 @@ def translate(text: str) -> str:
 
 def _find(text: str) -> str | None:
     """Return a text in Chinese, or None where nothing of it is known."""
-    for way in (_message, _lines, _opened, _sentences, _columns, _template, _near, _list, _named, _counts, _ended):
+    for way in (_message, _opened, _lines, _sentences, _columns, _template, _near, _list, _named, _counts, _ended):
         if (found := way(text)) is not None:
             return found
     return None
@@ -173,7 +173,7 @@ def _ended(text: str) -> str | None:
     """Translate an end that is a message, as in `86.5 %, which trains in …`; what stands before it stays."""
     for match in re.finditer(r"(?=, | \(|; )", text):
         end = text[match.start() :].strip()
-        found = _template(end) if sum(map(str.isalpha, end)) > WEAK else None
+        found = (_message(end) or _template(end)) if sum(map(str.isalpha, end)) > WEAK else None
         if match.start() and found is not None and not found[0].isalnum():
             return text[: match.start()] + found
     return None
