@@ -148,7 +148,7 @@ def test_it_is_one_error_that_names_the_address_and_what_to_do(
     assert "s3cretword" not in text
     assert "Traceback" not in text
     assert capfd.readouterr() == ("", "")
-    assert seconds < (8 if source == "pypi" else 5.5)  # this machine may start pip while it does other things
+    assert seconds < 15, "the total is bounded; how fast it is on a quiet machine is said in the guide"
 
 
 def test_a_mirror_that_lacks_the_repository_says_so(
