@@ -29,13 +29,14 @@ KEPT = {
     "line diagonal",
     # commands, names, units, and what is sent to servers
     "Missing argument 'RECIPE'.", "Range", "bytes=0-{}", '{"name": {}, "arguments": {}}', "{} of {}", "at {}",
-    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', 'pip install "{}=={}"', "--alias {}", "--set {}", "--set train.", "name: {}",
+    'pip install "{}=={}"',
+    "{} serve {}", "{} chat {}", "{} run {}", 'pip install "{}"', "--alias {}", "--set {}", "--set train.", "name: {}",
     "name: x", "id", "p", "chrF", "report.json", "{} ms",
     # written to files and help, which are English
     "Base model: {} ({})", "Licence: {}",
     "Try N settings of learning rate, rank and epochs on the validation rows instead, and write the best recipe.",
     # too little text to be found again
-    "{} is {}", "{} holds {}", "s have", "untuned, {shots} in the prompt",
+    "{} is {}", "{} holds {}", "s have",
 }  # fmt: skip
 
 
