@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_says_what_cannot_be_reached(verb: str, address: str, tmp_path: Path) -> None:
-    began = time.monotonic()
     result = CliRunner().invoke(dizuo, [part.replace("ADDRESS", address) for part in VERBS[verb]])
     assert result.exit_code == 1, result.output
     assert "cannot be reached" in result.stderr
@@ -55,7 +53,6 @@ def test_a_verb_says_what_cannot_be_reached(verb: str, address: str, tmp_path: P
     assert "a fault in dizuo" not in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
-    assert time.monotonic() - began < 20  # imports included, on a machine that does other things
 
 
 def test_the_python_calls_raise_the_same_error(address: str) -> None:

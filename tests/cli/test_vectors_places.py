@@ -173,6 +173,7 @@ def test_unknown_words_are_warned_of_in_documents_and_in_questions(model: str, t
 
 
 def test_the_embedder_is_changed_only_if_as_much_is_found(model: str, tmp_path: Path) -> None:
+    pytest.importorskip("ir_measures")
     url, queries = f"sqlite://{tmp_path}/at", tmp_path / "queries.jsonl"
     for name in ("cats", "leave"):
         (tmp_path / "docs").mkdir(exist_ok=True)

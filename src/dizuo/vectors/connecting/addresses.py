@@ -31,7 +31,8 @@ Form: TypeAlias = Literal["server", "folder", "either"]
 
 ALIASES = {"postgres": "postgresql", "pgvector": "postgresql", "rediss": "redis+tls", "lance": "lancedb"}
 """Other names of schemes."""
-_PLACE = re.compile(r"(?P<host>\[[^\]\s@/]*\]|[\w.~%-]*)(?::(?P<port>\d+))?(?P<path>/.*)?", re.DOTALL)
+_HOST = r"\[[^\]\s@/]*\]|(?:[\w.-]|%[0-9A-Fa-f]{2})*"
+_PLACE = re.compile(rf"(?P<host>{_HOST})(?::(?P<port>\d+))?(?P<path>/.*)?", re.DOTALL)
 _DRIVE = r"[A-Za-z]:[\\/]" if os.name == "nt" else r"[A-Za-z]:\\"
 _PATH = re.compile(rf"[./~\\]|{_DRIVE}|[A-Za-z][A-Za-z0-9+.-]+://")
 """How a path of this machine or of an object store begins, which has neither host nor port."""

@@ -137,9 +137,11 @@ class SentenceTransformer:
         elif self.layout.pooling == "max":
             pooled_BD = np.maximum.reduceat(states_TD, starts_B, axis=0)
         else:
-            pooled_BD = np.add.reduceat(states_TD, starts_B, axis=0) / np.array(sizes, np.float32)[:, None]
+            pooled_BD = np.add.reduceat(states_TD, starts_B, axis=0)
+            pooled_BD /= np.array(sizes, np.float32)[:, None]
         if self.layout.normalize:
-            pooled_BD = pooled_BD / np.maximum(np.linalg.norm(pooled_BD, axis=-1, keepdims=True), np.float32(1e-12))
+            norms_B1 = np.asarray(np.linalg.norm(pooled_BD, axis=-1, keepdims=True), np.float32)
+            pooled_BD = pooled_BD / np.maximum(norms_B1, np.float32(1e-12))
         return pooled_BD
 
 
