@@ -252,6 +252,10 @@ def test_python_blocks_use_names_that_exist(path: Path) -> None:
                 assert node.attr in package.__all__
 
 
+def _command(line: str) -> str:
+    return re.sub(r'"[^"]*\?"|"[^"]*？"', "QUESTION", line.strip())
+
+
 def test_both_readmes_have_the_same_content() -> None:
     english, chinese = (ROOT / "README.md").read_text("utf-8"), (ROOT / "README.zh-CN.md").read_text("utf-8")
 
@@ -260,7 +264,8 @@ def test_both_readmes_have_the_same_content() -> None:
 
     assert shape(english) == shape(chinese)
     ours, theirs = (re.findall(r"^\$ ([^#\n]*)", text, re.MULTILINE) for text in (english, chinese))
-    assert [line.strip() for line in ours] == [line.strip() for line in theirs]
+    # A question in quotes is asked in the language of the page.
+    assert [_command(line) for line in ours] == [_command(line) for line in theirs]
 
 
 @pytest.mark.slow

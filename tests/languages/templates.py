@@ -34,6 +34,7 @@ MAIN_PATH = (
     "evaluation/kinds/*.py", "evaluation/metrics/*.py", "evaluation/reporting/*.py",
     "serving/registry.py", "serving/release_names.py", "serving/opening.py", "serving/bundle/files.py",
     "vectors/connecting/*.py", "vectors/knowledge/knowledge_base.py", "vectors/knowledge/arguments.py",
+    "vectors/knowledge/choosing.py",
     "vectors/protocol/errors.py", "vectors/protocol/collection.py", "vectors/embedders/__init__.py",
     "pages/report_page.py", "pages/card_page.py", "pages/charts.py",
 )  # fmt: skip
@@ -94,7 +95,7 @@ def literals() -> set[str]:
 def template_of(node: ast.AST) -> str | None:
     """Return a literal text as a template, or None."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return normalise(node.value)
+        return normalise(node.value.replace("{shots}", "{}"))  # a title that is filled in by `format`
     if not isinstance(node, ast.JoinedStr):
         return None
     parts = []

@@ -36,7 +36,7 @@ KEPT = {
     "Base model: {} ({})", "Licence: {}",
     "Try N settings of learning rate, rank and epochs on the validation rows instead, and write the best recipe.",
     # too little text to be found again
-    "{} is {}", "{} holds {}", "s have", "untuned, {shots} in the prompt",
+    "{} is {}", "{} holds {}", "s have",
 }  # fmt: skip
 
 

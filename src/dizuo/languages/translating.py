@@ -152,7 +152,7 @@ def _named(text: str) -> str | None:
         name, rest = text[: match.start()], text[match.end() :]
         if len(name) > LONGEST_NAME:
             break
-        known, found = _message(name), _find(rest)
+        known, found = _message(name) or _template(name), _find(rest)
         if known is not None:
             return f"{known}：{found or rest}"
         if found is not None:

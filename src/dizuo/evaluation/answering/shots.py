@@ -31,7 +31,7 @@ class Shots:
     def title(self) -> str:
         """What the report calls the row; it names the examples that there are, or the ones asked for if none."""
         count = self.num_shots or self._setting.options.shots
-        return five_shot.BASELINE.title.format(shots=f"{count} example" + "s" * (count != 1))
+        return five_shot.BASELINE.title.format(shots=f"{count} example{'s' if count != 1 else ''}")
 
     def prompts(
         self, tokenizer: Tokenizer, questions: Sequence[Question], *, room: int, context_length: int
