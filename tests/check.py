@@ -42,7 +42,7 @@ QUICK = {
         "tests/evaluation/test_metrics.py",
         "tests/evaluation/test_rows.py",
     ),
-    "machine": ("tests/machine/test_machine.py",),
+    "machine": ("tests/machine/test_machine_checks.py",),
     "languages": ("tests/languages",),
     "models": (
         "tests/models/test_inspecting.py",

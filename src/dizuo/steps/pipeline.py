@@ -188,8 +188,7 @@ class _Steps:
             ),
         )
 
-        alone = self.outcome.model is None
-        if self.outcome.steps[-1].ran or alone:
+        if self.outcome.steps[-1].ran:
             model = self.outcome.model or model_at_hand(settings.select.model, watch=self.watch)
             if model is not None and packages.has("torch"):  # training looks at them in any case
                 from dizuo.training.tokens.checking import check_rows

