@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from dizuo.vectors.protocol.errors import Transient
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "send_batches"]
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -40,3 +41,15 @@ class Patience:
                     waiting(pause, error)
                 time.sleep(pause)
         raise AssertionError("unreachable")
+
+
+def send_batches(keys: Sequence[K], size: int, send: Callable[[Sequence[K]], object]) -> None:
+    """Send keys in batches, and a batch that fails for a moment again.
+
+    A call that finds keys and then removes them must not begin anew where one of its batches fails: it would find those
+    that are left, and count them alone.
+    """
+    patience = Patience()
+    for start in range(0, len(keys), size):
+        part = keys[start : start + size]
+        patience(lambda part=part: send(part))  # type: ignore[misc]

@@ -48,6 +48,7 @@ from dizuo.vectors.protocol.store import Columns, SearchResult, open_or_close
 from dizuo.vectors.stores.chroma.filters import as_integers, write_condition
 from dizuo.vectors.stores.chroma.limits import FILTERS, LIMITS, find_fault
 from dizuo.vectors.writing.naming import generation_name, new_generation, physical_name
+from dizuo.vectors.writing.retrying import send_batches
 
 __all__ = ["STORE"]
 
@@ -200,8 +201,12 @@ class Chroma:
                 there = space.get(ids=list(ids), include=[])["ids"]
             else:
                 there = [id for block in self._scan_rows(namespace, where, frozenset(), 5000) for id in block.ids]
-            for start in range(0, len(there), self.batch_rows):
-                space.delete(ids=there[start : start + self.batch_rows])
+
+        def remove(part: Sequence[str]) -> None:
+            with self._map_errors():
+                space.delete(ids=list(part))
+
+        send_batches(there, self.batch_rows, remove)
         return len(there)
 
     # ---- reading

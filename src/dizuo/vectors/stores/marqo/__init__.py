@@ -53,7 +53,7 @@ from dizuo.vectors.stores.marqo.rows import (
     write_filter,
 )
 from dizuo.vectors.writing.naming import new_generation, physical_name
-from dizuo.vectors.writing.retrying import Patience
+from dizuo.vectors.writing.retrying import Patience, send_batches
 
 __all__ = ["STORE"]
 
@@ -194,8 +194,7 @@ class Marqo:
             keys = [row["_id"] for row in self._get_documents(space, ids)]
         else:
             keys = [row["_id"] for page in self._pages(space, where, frozenset()) for row in page]
-        for start in range(0, len(keys), TOP):
-            self._send("POST", "/documents/delete-batch", keys[start : start + TOP])
+        send_batches(keys, TOP, lambda part: self._send("POST", "/documents/delete-batch", list(part)))
         return len(keys)
 
     def _write_documents(self, method: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:

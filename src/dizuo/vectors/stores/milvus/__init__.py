@@ -64,6 +64,7 @@ from dizuo.vectors.stores.milvus.errors import map_errors
 from dizuo.vectors.stores.milvus.limits import LIMITS, LITE, PIECE, QUERIES, SERVER, WINDOW, find_fault
 from dizuo.vectors.stores.milvus.lite import start_lite_server, stop_lite_server
 from dizuo.vectors.writing.naming import find_generations, generation_name, new_generation, physical_name
+from dizuo.vectors.writing.retrying import send_batches
 
 __all__ = ["STORE"]
 
@@ -222,10 +223,12 @@ class Milvus:
         else:
             ids = self.fetch(namespace, ids, columns=frozenset()).ids
         digest = _hash_namespace(namespace)
-        with self._map_errors():
-            for start in range(0, len(ids), self.batch_rows):
-                part = ids[start : start + self.batch_rows]
+
+        def remove(part: Sequence[str]) -> None:
+            with self._map_errors():
                 self.client.delete(self.name, filter=_with_ids(digest, part), timeout=self.options.timeout)
+
+        send_batches(ids, self.batch_rows, remove)
         return len(ids)
 
     # ---- reading

@@ -58,7 +58,7 @@ from dizuo.vectors.stores.pinecone.rows import (
     write_filter,
 )
 from dizuo.vectors.writing.naming import physical_name
-from dizuo.vectors.writing.retrying import Patience
+from dizuo.vectors.writing.retrying import Patience, send_batches
 
 __all__ = ["STORE"]
 
@@ -205,8 +205,7 @@ class Pinecone:
         else:
             # All are read before the first is removed, since a removal would shift the pages.
             records = [row for page in self._pages(space, where, 1000) for row in page]
-        for start in range(0, len(records), self.batch_rows):
-            self._remove(space, records[start : start + self.batch_rows])
+        send_batches(records, self.batch_rows, lambda part: self._remove(space, part))
         return len(records)
 
     def _remove(self, space: str, rows: Sequence[Any], *, everything: bool = False) -> None:
