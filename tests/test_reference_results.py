@@ -128,7 +128,7 @@ def test_a_mark_of_a_method_is_what_its_test_found(method: str, place: str) -> N
     ("variable", "arguments"),
     [
         ("DIZUO_VECTORS_RESULTS", ["tests/vectors/stores/test_memory_store.py", "-k", "TestMemory and k_rows"]),
-        ("DIZUO_METHODS_RESULTS", ["tests/training/test_every_method.py", "-k", "every_adapter and LoRA-sft or gpu"]),
+        ("DIZUO_METHODS_RESULTS", ["tests/training/test_every_method.py", "-k", "every_adapter and sft-LoRA or gpu"]),
     ],
 )
 def test_a_run_leaves_outcome_commit_and_sources(tmp_path: Path, variable: str, arguments: list[str]) -> None:
