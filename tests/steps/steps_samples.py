@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
+
+import pytest
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -115,3 +118,23 @@ evaluate:
 deploy:
   name: things
 """
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, rows and a recipe."""
+    folder = tmp_path_factory.mktemp("made")
+    write_model(folder / "model")
+    write_rows(folder / "rows.csv")
+    (folder / "tiny.yaml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of one's own with all of that, and a home of one's own."""
+    work = tmp_path / "work"
+    shutil.copytree(made, work)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("DIZUO_HOME", str(tmp_path / "home"))
+    return work

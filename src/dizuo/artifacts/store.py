@@ -117,7 +117,7 @@ def remove(entry: Entry) -> int:
     with lock(f"{entry.scheme}-{entry.name}"):
         key = entry.folder.parent.name
         names = _names(entry.scheme, entry.name)
-        for path in [*names.glob("*.json"), names / ".newest.json"]:
+        for path in names.glob("*.json"):  # `.newest.json`, too
             value = _read(path)
             if value.get("object") == key or (value.get("version") == entry.version and path.name == ".newest.json"):
                 path.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ that the message explains, 2 is a wrong command, option or recipe.
 from __future__ import annotations
 
 import codecs
+import functools
 import importlib
 import io
 import os
@@ -100,9 +101,8 @@ class Verbs(click.Group):
             sys.exit(_say(str(error), hint="dizuo --help", status=2))
         for argument in arguments:  # click quotes what it does not understand
             hide_logins(argument)
-        run = super().main
         recipe = any(argument.endswith((".yaml", ".yml")) for argument in arguments)
-        call = lambda: run(arguments, prog_name or "dizuo", standalone_mode=False)  # noqa: E731
+        call = functools.partial(super().main, arguments, prog_name or "dizuo", standalone_mode=False)
         sys.exit(_answer(call, debug=debug, recipe=recipe))
 
 

@@ -25,16 +25,11 @@ def ls(as_json: bool) -> None:
     from dizuo.cli.render import emit, size, table
 
     found = [*places(), ("runs", "what you made here", runs_root().absolute())]
-    facts = [
-        {"part": part, "what": what, "folder": str(folder), "bytes": size_of(folder)} for part, what, folder in found
-    ]
+    held = [(part, size_of(folder), what, str(folder)) for part, what, folder in found]
     if as_json:
-        emit(facts)
+        emit([{"part": part, "bytes": count, "what": what, "folder": folder} for part, count, what, folder in held])
     else:
-        rows = [
-            [str(fact["part"]), size(int(str(fact["bytes"]))), say(str(fact["what"])), str(fact["folder"])]
-            for fact in facts
-        ]
+        rows = [[part, size(count), say(what), folder] for part, count, what, folder in held]
         table(["part", "size", "what", "folder"], rows, right=(1,))
 
 

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dizuo import progress
 from dizuo.languages import language, say_on_page
 from dizuo.redaction import redact_values
 
@@ -75,14 +76,7 @@ def duration(seconds: float | None) -> str:
         return "–"
     if seconds < 0.095:
         return f"{1000 * seconds:.0f} ms" if seconds else say_on_page("none")
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return progress.duration(seconds)
 
 
 def figure(value: float | None) -> str:

@@ -114,9 +114,9 @@ def deploy_step(
     from dizuo.serving.registry import Registry
 
     work = deploy_work(run, data, folder, report=report, name=name, options=options, origins=origins)
-    why = why_deploy(work, force=force)
-    if why is None and (release := _registered(folder)) is not None:
-        return release, None
+    standing, why = _standing(work, force=force)
+    if standing is not None:
+        return standing, None
     recipe = folder.parent / "recipe.yaml"
     with work.make_folder() as partial:
         bundle: Bundle = bundles.write(
@@ -152,15 +152,21 @@ def deploy_step(
                 "and give this release a name of its own with deploy.name"
             )
         )
-    return release, why or ""
+    return release, why
 
 
 def why_deploy(work: Work, *, force: bool = False) -> str | None:
     """Return why a deployment would be made, or None where it was made and the registry has it as it was."""
+    standing, why = _standing(work, force=force)
+    return why if standing is None else None
+
+
+def _standing(work: Work, *, force: bool) -> tuple[Release | None, str]:
+    """Return the release that a deployment became, if it need not be made again; else None, and why it must."""
     why = work.why(force=force)
-    if why is None and _registered(work.folder) is None:
-        return "the registry does not have it"
-    return why
+    if why is not None:
+        return None, why
+    return _registered(work.folder), "the registry does not have it"
 
 
 def _meaning(name: str, alias: str | None) -> Release | None:

@@ -10,8 +10,7 @@ import dataclasses
 import functools
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 import yaml
@@ -22,7 +21,7 @@ from dizuo.evaluation.options import EvaluateOptions
 from dizuo.steps.options import DeployOptions, LaunchOptions, SampleOptions, SelectOptions
 from dizuo.training.planning.options import TrainOptions
 
-__all__ = ["for_python", "for_shell", "hinting", "hints_for_python"]
+__all__ = ["for_python", "for_shell", "hints_for_python"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,24 +62,17 @@ def for_python(hint: str) -> str:
     return _write(hint, lambda section, field, value: f"{field}={_literal(value)}")
 
 
-@contextmanager
-def hinting(write: Callable[[str], str]) -> Iterator[None]:
-    """Write the hint of an error that passes by as its reader needs it."""
-    try:
-        yield
-    except DizuoError as error:
-        if error.hint is not None:
-            error.hint = write(error.hint)
-        raise
-
-
 def hints_for_python(function: Callable[P, R]) -> Callable[P, R]:
     """Give the errors of a function that people call hints in Python."""
 
     @functools.wraps(function)
     def call(*arguments: P.args, **values: P.kwargs) -> R:
-        with hinting(for_python):
+        try:
             return function(*arguments, **values)
+        except DizuoError as error:
+            if error.hint is not None:
+                error.hint = for_python(error.hint)
+            raise
 
     return call
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dizuo import packages
 from dizuo import recipe as recipes
-from dizuo.artifacts import find, parse
+from dizuo.artifacts import find
 from dizuo.artifacts.writing import check_place
 from dizuo.events import Note, Watcher
 from dizuo.progress import show
@@ -123,8 +123,7 @@ def _check_addresses(settings: Settings, *, wanted: Collection[str]) -> None:
     embedder = settings.evaluate.embedder
     named += [embedder] if "evaluate" in wanted and embedder not in ("auto", "none") else []
     for address in named:
-        if "@" in address or "://" in address or parse(address).scheme == "path":
-            find(address)
+        find(address)
     if prepare.quarantine:
         check_place(prepare.quarantine)
 
